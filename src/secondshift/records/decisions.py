@@ -1,0 +1,83 @@
+"""Decisions: what a policy wants done, and why. None can be built without a reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from secondshift.records.studies import Value
+
+Verb = Literal["propose", "start", "advance", "pause", "stop", "fail", "end", "remember"]
+Source = Literal["person", "captain", "evidence", "scheduler", "searcher"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """One thing to do, who wants it, and what it is based on.
+
+    Raises ValueError if the reason is empty: a decision that cannot say why is not taken.
+    """
+
+    verb: Verb
+    reason: str  # a sentence for people
+    by: str  # name of the policy or person
+    source: Source
+    subject: str = ""  # trial, or policy name for `remember`
+    params: Mapping[str, Value] = field(default_factory=dict)  # of a proposal
+    parents: tuple[str, ...] = ()
+    until_step: int = 0  # of start and advance
+    value: float | None = None  # the objective that was judged, for advance
+    step: int = 0  # where it was judged
+    memo: str = ""  # of remember, at most 64 KiB
+    based_on: tuple[str, ...] = ()  # ids of trials, candidates, requests
+    id: str = ""  # given by arbitrate
+
+    def __post_init__(self) -> None:
+        if not self.reason.strip():
+            raise ValueError(
+                f"A decision to {self.verb} {self.subject or 'something'} by {self.by} has no reason. "
+                "Expected a sentence that says why. Pass reason='...'."
+            )
+
+
+def propose(*, params: Mapping[str, Value], reason: str, by: str, parents: tuple[str, ...] = ()) -> Decision:
+    """Propose a candidate; a trial of it is queued."""
+    return Decision(verb="propose", params=params, reason=reason, by=by, source="searcher", parents=parents)
+
+
+def start(trial: str, *, until_step: int, reason: str, by: str, based_on: tuple[str, ...] = ()) -> Decision:
+    """Start a queued trial or resume a paused one, to run until it has done `until_step` steps."""
+    return Decision(
+        verb="start", subject=trial, until_step=until_step, reason=reason, by=by, source="scheduler", based_on=based_on
+    )
+
+
+def advance(trial: str, *, step: int, value: float, until_step: int, reason: str, by: str) -> Decision:
+    """Let a running trial pass the rung at `step`, where its objective was `value`, on to `until_step`."""
+    return Decision(
+        verb="advance", subject=trial, step=step, value=value, until_step=until_step, reason=reason, by=by, source="scheduler"
+    )
+
+
+def pause(trial: str, *, reason: str, by: str, source: Source = "scheduler") -> Decision:
+    """Ask a running trial to checkpoint and leave its slot."""
+    return Decision(verb="pause", subject=trial, reason=reason, by=by, source=source)
+
+
+def stop(trial: str, *, reason: str, by: str, source: Source = "scheduler") -> Decision:
+    """End a trial for good."""
+    return Decision(verb="stop", subject=trial, reason=reason, by=by, source=source)
+
+
+def fail(trial: str, *, reason: str, by: str) -> Decision:
+    """Give up a trial that was interrupted too often."""
+    return Decision(verb="fail", subject=trial, reason=reason, by=by, source="captain")
+
+
+def end(*, reason: str, by: str, source: Source = "scheduler") -> Decision:
+    """End the shift: running trials are paused, charges settled, the brief written."""
+    return Decision(verb="end", subject="shift", reason=reason, by=by, source=source)
+
+
+def remember(policy: str, *, memo: str, reason: str) -> Decision:
+    """Keep a policy's memory (at most 64 KiB of text) as a fact."""
+    return Decision(verb="remember", subject=policy, memo=memo, reason=reason, by=policy, source="searcher")

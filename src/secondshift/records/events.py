@@ -1,0 +1,329 @@
+"""The closed, versioned list of event kinds: every fact the ledger can hold."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from secondshift.records.decisions import Decision
+from secondshift.records.nights import Incident, Shift
+from secondshift.records.studies import Study, Value
+from secondshift.records.trials import Candidate, Checkpoint, Exit, Summary, Trial
+
+VERSION = 1  # of this list; a ledger written by a newer one is refused
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudyOpened:
+    """A study, or a new revision of it (objective, horizon, space, command or evaluator changed), begins."""
+
+    study: Study
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudyAmended:
+    """Budgets, captain, on call, policies or launch settings were edited; the revision stays."""
+
+    study: Study
+    changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeaseTaken:
+    """An engine took the lease; every later fact carries its token."""
+
+    token: int
+    holder: str  # "<host>:<pid>"
+    how: str  # first, released, expired, dead
+    boot_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShiftStarted:
+    """A bounded stretch of work begins."""
+
+    shift: Shift
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShiftAnchored:
+    """The study clock was tied to a new boot of the machine, or a jump of the wall clock was seen and not followed."""
+
+    boot_id: str
+    anchor_boot_s: float  # seconds since boot that stand for the shift's start
+    jump_s: float = 0.0  # wall clock minus study clock
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShiftEnded:
+    """The shift is over: nothing of it runs any more."""
+
+    shift: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequestReceived:
+    """A person or an interface asked for something through the spool."""
+
+    id: str
+    verb: str  # stop, idea, ...
+    who: str
+    args: Mapping[str, Value] = field(default_factory=dict)
+    asked_at: float = 0.0  # UTC seconds, by the asker's clock
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TickDecided:
+    """The decisions that follow were made at `now_s` on all facts before this one."""
+
+    tick: int
+    now_s: float
+    stage: str  # decide
+    policy: str  # policy version, for replay
+    digest: str  # of all facts before this one, chained
+    free_devices: tuple[str, ...] = ()
+    decisions: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecisionMade:
+    """A policy or a person decided something, with a reason."""
+
+    decision: Decision
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecisionDropped:
+    """A decision lost against another, or against the budget."""
+
+    decision: Decision
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CandidateProposed:
+    """A candidate exists."""
+
+    candidate: Candidate
+    decision: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialQueued:
+    """A candidate was given a seed and waits for a slot."""
+
+    trial: Trial
+    decision: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialAdvanced:
+    """A running trial may pass a rung."""
+
+    trial: str
+    step: int
+    value: float
+    until_step: int
+    decision: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialClosed:
+    """A trial that was not running ended for good."""
+
+    trial: str
+    status: str  # failed or stopped
+    reason: str
+    decision: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChargeReserved:
+    """Budget was set aside for an attempt; several of one id add up."""
+
+    charge: str
+    trial: str
+    device_s: float
+    decision: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChargeSettled:
+    """An attempt's actual cost replaced what was set aside for it."""
+
+    charge: str
+    trial: str
+    device_s: float
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AttemptOrdered:
+    """An attempt will be started; nothing runs before this is recorded."""
+
+    attempt: str
+    trial: str
+    number: int
+    token: int
+    devices: tuple[str, ...]
+    from_step: int
+    until_step: int
+    grant_s: float
+    decision: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AttemptStarted:
+    """The supervisor claimed the attempt and the script runs."""
+
+    attempt: str
+    supervisor: int
+    pid: int
+    fingerprint: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AttemptAsked:
+    """An attempt shall pause, stop or be killed."""
+
+    attempt: str
+    mode: str
+    decision: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AttemptEnded:
+    """The attempt is over and its process group is gone."""
+
+    attempt: str
+    exit: Exit
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MetricsLogged:
+    """Points of one fragment were stored; batches and this fact are one transaction."""
+
+    attempt: str
+    trial: str
+    fragment: str
+    start: int  # byte offsets in the fragment
+    end: int
+    points: int
+    crc: int  # over the stored batches
+    metrics: Mapping[str, Summary] = field(default_factory=dict)  # of these points alone
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ParamsResolved:
+    """The script said which parameters it uses, its own defaults included."""
+
+    trial: str
+    params: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckpointSaved:
+    """A checkpoint was written, synced and checksummed."""
+
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckpointRejected:
+    """A checkpoint failed its checksum; the one before it is used."""
+
+    trial: str
+    step: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PointsDropped:
+    """A script could not write some of its points, or a fragment was damaged."""
+
+    attempt: str
+    trial: str
+    points: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IncidentOpened:
+    """Something went wrong and was seen."""
+
+    incident: Incident
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IncidentClosed:
+    """How an incident ended."""
+
+    incident: str
+    outcome: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MemoRemembered:
+    """A policy's memory."""
+
+    policy: str
+    memo: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BriefWritten:
+    """A brief of a shift lies in the study's private folder."""
+
+    shift: str
+    files: tuple[str, ...]
+
+
+KINDS: Mapping[str, type] = {
+    "study.opened": StudyOpened,
+    "study.amended": StudyAmended,
+    "lease.taken": LeaseTaken,
+    "shift.started": ShiftStarted,
+    "shift.anchored": ShiftAnchored,
+    "shift.ended": ShiftEnded,
+    "request.received": RequestReceived,
+    "tick.decided": TickDecided,
+    "decision.made": DecisionMade,
+    "decision.dropped": DecisionDropped,
+    "candidate.proposed": CandidateProposed,
+    "trial.queued": TrialQueued,
+    "trial.advanced": TrialAdvanced,
+    "trial.closed": TrialClosed,
+    "charge.reserved": ChargeReserved,
+    "charge.settled": ChargeSettled,
+    "attempt.ordered": AttemptOrdered,
+    "attempt.started": AttemptStarted,
+    "attempt.asked": AttemptAsked,
+    "attempt.ended": AttemptEnded,
+    "metrics.logged": MetricsLogged,
+    "params.resolved": ParamsResolved,
+    "checkpoint.saved": CheckpointSaved,
+    "checkpoint.rejected": CheckpointRejected,
+    "points.dropped": PointsDropped,
+    "incident.opened": IncidentOpened,
+    "incident.closed": IncidentClosed,
+    "memo.remembered": MemoRemembered,
+    "brief.written": BriefWritten,
+}
+KIND_OF: Mapping[type, str] = {cls: kind for kind, cls in KINDS.items()}
+
+Payload = (
+    StudyOpened | StudyAmended | LeaseTaken | ShiftStarted | ShiftAnchored | ShiftEnded | RequestReceived | TickDecided
+    | DecisionMade | DecisionDropped | CandidateProposed | TrialQueued | TrialAdvanced | TrialClosed | ChargeReserved
+    | ChargeSettled | AttemptOrdered | AttemptStarted | AttemptAsked | AttemptEnded | MetricsLogged | ParamsResolved
+    | CheckpointSaved | CheckpointRejected | PointsDropped | IncidentOpened | IncidentClosed | MemoRemembered | BriefWritten
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """One fact as it stands in the ledger."""
+
+    seq: int  # from 1, without gaps
+    at: float  # UTC seconds of the study clock
+    token: int  # of the lease it was written under
+    kind: str
+    payload: Payload

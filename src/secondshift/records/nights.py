@@ -1,0 +1,84 @@
+"""The night itself: shifts, charges, incidents, verdicts and briefs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Charge:
+    """Budget reserved before an attempt starts, settled when it ends."""
+
+    id: str  # the attempt's id
+    reserved_device_s: float = 0.0
+    settled_device_s: float | None = None  # None: still open
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Incident:
+    """What went wrong, what was believed and done, and how it ended."""
+
+    id: str
+    subject: str  # trial, attempt, or "shift"
+    finding: str
+    evidence: tuple[str, ...] = ()
+    action: str = ""
+    closed: str = ""  # how it ended; empty while open
+    opened_at: float = 0.0  # UTC seconds
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shift:
+    """A bounded stretch of work that ends with a brief."""
+
+    id: str
+    started_at: float  # UTC seconds of the study clock
+    deadline_at: float | None = None  # UTC seconds; None: until the budget or the search ends
+    slots: int = 1
+    may: tuple[str, ...] = ()
+    boot_id: str = ""
+    anchor_boot_s: float = 0.0  # seconds since boot at `started_at`: the study clock is counted from here
+    ended_at: float | None = None
+    reason: str = ""  # why it ended
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """Candidate against baseline on fresh seeds."""
+
+    candidate: str
+    baseline: str
+    decision: Literal["supported", "refuted", "undecided"]
+    effect: float
+    low: float
+    high: float
+    seeds: tuple[int, ...] = ()
+    error_spent: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Statement:
+    """One sentence of a brief, and the facts it rests on."""
+
+    key: str  # of the message catalogue
+    values: Mapping[str, str | int | float] = field(default_factory=dict)
+    facts: tuple[int, ...] = ()  # sequence numbers in the ledger
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Section:
+    """A titled run of statements."""
+
+    key: str
+    statements: tuple[Statement, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Brief:
+    """What a person reads in the morning; every sentence resolves to recorded facts."""
+
+    study: str
+    shift: str
+    written_at: float
+    sections: tuple[Section, ...] = ()

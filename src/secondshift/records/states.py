@@ -1,0 +1,77 @@
+"""The state: what all facts so far add up to. Deciders see this and nothing else."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from secondshift.records.events import RequestReceived
+from secondshift.records.nights import Charge, Incident, Shift
+from secondshift.records.studies import Study
+from secondshift.records.trials import Attempt, Candidate, Checkpoint, Trial
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spend:
+    """What was used and what is set aside, over all shifts of the study."""
+
+    settled_device_s: float = 0.0
+    reserved_device_s: float = 0.0  # open charges
+    wall_s: float = 0.0  # of shifts that have ended
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class State:
+    """A frozen snapshot. Mappings are never changed in place; fold makes new ones."""
+
+    study: Study | None = None
+    shift: Shift | None = None  # the current one; None between shifts
+    shifts: int = 0
+    candidates: Mapping[str, Candidate] = field(default_factory=dict)
+    trials: Mapping[str, Trial] = field(default_factory=dict)
+    open: Mapping[str, bool] = field(default_factory=dict)  # ids of trials that may still run, oldest first
+    attempts: Mapping[str, Attempt] = field(default_factory=dict)  # those not ended
+    charges: Mapping[str, Charge] = field(default_factory=dict)  # those not settled
+    checkpoints: Mapping[str, tuple[Checkpoint, ...]] = field(default_factory=dict)  # of open trials, oldest first
+    requests: Mapping[str, RequestReceived] = field(default_factory=dict)  # those not yet answered
+    answered: Mapping[str, bool] = field(default_factory=dict)  # ids of requests ever received
+    incidents: Mapping[str, Incident] = field(default_factory=dict)  # those open
+    memos: Mapping[str, str] = field(default_factory=dict)
+    statuses: Mapping[str, int] = field(default_factory=dict)  # trials of the current revision by status
+    spend: Spend = Spend()
+    decisions: int = 0  # made so far; ids are counted from here
+    incidents_seen: int = 0
+    ticks: int = 0
+    token: int = 0  # of the newest lease
+    last_seq: int = 0
+    ending: str = ""  # why the shift is ending; empty while it goes on
+    now_s: float = 0.0  # UTC seconds of the study clock; given by the engine at each tick
+    free_devices: tuple[str, ...] = ()  # given by the engine at each tick
+
+    def running(self) -> Iterator[Trial]:
+        """Trials that have an attempt now, oldest first."""
+        return (self.trials[a.trial] for a in self.attempts.values())
+
+    def waiting(self, status: str) -> Iterator[Trial]:
+        """Open trials with this status, oldest first."""
+        return (t for t in (self.trials[i] for i in self.open) if t.status == status)
+
+    def attempt_of(self, trial: str) -> Attempt | None:
+        """The attempt of a trial that has not ended, if any."""
+        return next((a for a in self.attempts.values() if a.trial == trial), None)
+
+    def free_slots(self) -> int:
+        """How many more attempts may be started now."""
+        if self.shift is None:
+            return 0
+        return max(0, min(self.shift.slots - len(self.attempts), len(self.free_devices)))
+
+    def device_s_left(self) -> float | None:
+        """Device-seconds neither used nor set aside; None if not capped."""
+        cap = self.study.budget.device_s if self.study else None
+        if self.study and self.study.budget.money_usd is not None and self.study.budget.usd_per_device_s:
+            by_money = self.study.budget.money_usd / self.study.budget.usd_per_device_s
+            cap = by_money if cap is None else min(cap, by_money)
+        return None if cap is None else cap - self.spend.settled_device_s - self.spend.reserved_device_s
+
+    def wall_s(self) -> float:
+        """Time on shift so far, the current shift included."""
+        return self.spend.wall_s + (self.now_s - self.shift.started_at if self.shift else 0.0)

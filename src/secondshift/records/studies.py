@@ -1,0 +1,121 @@
+"""What is asked of the night: the study, its objective, its search space and its budget."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Goal = Literal["min", "max"]
+Value = bool | int | float | str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Objective:
+    """What counts as better. Code asks this record, and never assumes that lower is better."""
+
+    metric: str  # the name as the script prints or logs it
+    goal: Goal = "min"
+    at: Literal["final", "best"] = "final"
+    min_effect: float = 0.0  # in the metric's own unit; smaller gains are real but useless
+    guards: tuple[str, ...] = ()
+
+    def loss(self, value: float) -> float:
+        """Turn a value of the metric into one where smaller is better; NaN is worse than anything."""
+        if math.isnan(value):
+            return math.inf
+        return value if self.goal == "min" else -value
+
+    def better(self, value: float, than: float) -> bool:
+        """Say whether `value` beats `than`; NaN beats nothing."""
+        return self.loss(value) < self.loss(than)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parameter:
+    """One axis of the search space."""
+
+    name: str
+    kind: Literal["float", "int", "categorical"]
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    step: float | None = None  # grid spacing from `low`, in the parameter's own unit
+    choices: tuple[Value, ...] = ()
+    default: Value | None = None  # the baseline's value; None: the script's own default
+    when: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)  # active only if each named parent has one of these
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Space:
+    """Where candidates may be looked for."""
+
+    parameters: tuple[Parameter, ...] = ()
+    constraints: tuple[str, ...] = ()  # e.g. "width * depth <= 4096"; a candidate that breaks one is never proposed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Budget:
+    """The caps of a study; None means not capped. Reservations never pass them (DESIGN invariant 6)."""
+
+    device_s: float | None = None
+    wall_s: float | None = None  # time on shift, summed over all shifts of the study
+    trials: int | None = None
+    money_usd: float | None = None  # needs `usd_per_device_s`
+    usd_per_device_s: float | None = None
+    confirm_share: float = 0.25  # of the budget, kept for fresh seeds
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Policy:
+    """Which deciders are on duty, and their settings."""
+
+    searcher: str = "random"
+    scheduler: str = "halving"
+    eta: int = 3  # successive halving keeps one in eta at each rung
+    min_steps: int = 0  # first rung; 0: horizon / eta^2, at least 1
+    max_failure_rate: float = 0.5  # the study ends when more than this share of at least `failure_floor` trials failed
+    failure_floor: int = 6
+    max_interruptions: int = 3  # restarts without progress before a trial is given up
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Launch:
+    """How trials are started on this host."""
+
+    executor: str = "local"
+    slots: int = 0  # trials at once; 0: one per device of the host
+    threads: int = 1  # OMP_NUM_THREADS and friends of each trial
+    grace_s: float = 10.0  # between SIGTERM and SIGKILL
+    grant_s: float = 600.0  # device time reserved at a time for one attempt
+    checkpoint_every_s: float = 60.0
+    eval_every_steps: int = 1  # for run.eval_due
+    keep_checkpoints: int = 2  # newest ones kept of each trial
+    disk_cap_mb: float = 10_000.0  # checkpoints of the whole study
+    quiet_s: float = 3600.0  # a trial that logs nothing for so long is stopped
+    output_cap_mb: float = 1024.0  # a trial whose output grows past this is stopped
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Study:
+    """The question a person hands over in the evening."""
+
+    name: str
+    command: str  # split into arguments, never given to a shell
+    folder: str  # where the command runs, relative to the study file
+    objective: Objective
+    horizon_steps: int  # steps of a full trial
+    schedule: Literal["free", "tied"] = "free"
+    space: Space = Space()
+    budget: Budget = Budget()
+    policy: Policy = Policy()
+    launch: Launch = Launch()
+    tier: Literal["opaque", "resumable", "cooperative"] = "cooperative"
+    resume_flag: str = ""
+    evaluate: tuple[str, ...] = ()
+    evaluator_hash: str = ""  # digest of the protected files and the evaluator
+    read_only: tuple[str, ...] = ()
+    may: tuple[str, ...] = ("retry_infrastructure", "pause", "stop_non_finite")
+    quiet_hours: str = ""
+    seed: int = 0
+    revision: int = 1  # raised when objective, horizon, space, command or evaluator change

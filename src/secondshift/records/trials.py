@@ -1,0 +1,139 @@
+"""What runs: candidates, trials, attempts, and what they leave behind."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from secondshift.records.studies import Value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Idea:
+    """Something to try, by a person, a sampler or an agent. Every idea gets an answer."""
+
+    id: str
+    text: str
+    author: str
+    state: Literal["open", "exploring", "held up", "refuted", "undecided", "refused"] = "open"
+    params: Mapping[str, Value] = field(default_factory=dict)
+    why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """What could run: parameters and a code version. There is no seed in it."""
+
+    id: str
+    params: Mapping[str, Value] = field(default_factory=dict)
+    parents: tuple[str, ...] = ()
+    idea: str = ""
+    by: str = ""  # the searcher or person it came from
+    code: str = ""  # code version; empty: the study's working tree
+    revision: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Summary:
+    """One metric of one trial in a few numbers; the points themselves are in the ledger's series."""
+
+    points: int = 0  # finite and non-finite
+    non_finite: int = 0
+    first_step: int = 0
+    last_step: int = -1
+    last: float = math.nan
+    low: float = math.inf  # smallest finite value
+    low_step: int = -1
+    high: float = -math.inf  # largest finite value
+    high_step: int = -1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Milestone:
+    """The objective of a trial when it had done `step` steps; what successive halving compares."""
+
+    step: int
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkpoint:
+    """A verified, resumable state of a trial."""
+
+    trial: str
+    step: int  # number of steps done
+    folder: str  # relative to the study's private folder
+    bytes: int = 0
+    digest: str = ""  # sha256 over the manifest
+    attempt: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exit:
+    """How an attempt ended, as its supervisor saw it."""
+
+    code: int | None = None  # None: ended by a signal or never seen to end
+    signal: int | None = None
+    cause: Literal["self", "pause", "stop", "kill", "grant", "lost", "refused"] = "self"  # who ended it; lost: supervisor or host died
+    elapsed_s: float = 0.0  # from spawn to the end of the whole group, monotonic
+    closed: bool = False  # the script called run.close() (or left init's block) cleanly
+    stopping: bool = False  # it closed because it was asked to stop or had reached `until_step`
+    steps_done: int = 0  # as the script's own stream says: last logged step + 1
+    leftovers: int = 0  # processes found alive after the main one had gone, and ended
+    message: str = ""  # last lines of the output, or what could not be done
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """One process execution of a trial."""
+
+    id: str  # "<trial>.a<number>"
+    trial: str
+    number: int  # from 1
+    status: Literal["ordered", "running", "ended"] = "ordered"
+    token: int = 0  # the fencing token it was ordered under
+    devices: tuple[str, ...] = ()
+    from_step: int = 0
+    until_step: int = 0
+    grant_s: float = 0.0  # device time it may use per device; extended by later charges
+    ordered_at: float = 0.0  # UTC seconds
+    started_at: float = 0.0
+    supervisor: int = 0  # pid
+    pid: int = 0
+    asked: Literal["", "pause", "stop", "kill"] = ""  # what was asked of it
+    asked_by: str = ""  # decision id
+    asked_done: bool = False  # the request reached the attempt's folder
+    offsets: Mapping[str, int] = field(default_factory=dict)  # fragment name -> bytes ingested
+    last_log_at: float = 0.0
+    exit: Exit | None = None
+
+
+TrialStatus = Literal["queued", "running", "paused", "complete", "failed", "stopped"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """One candidate with one seed. Its metrics are a curve over steps; steps count from 0."""
+
+    id: str
+    candidate: str
+    seed: int
+    revision: int = 1
+    status: TrialStatus = "queued"
+    reason: str = ""  # why it has this status, for people
+    assisted: bool = False
+    attempts: int = 0
+    steps_done: int = 0  # of the newest verified checkpoint, or all when complete
+    logged_step: int = -1  # highest step seen in the stream
+    until_step: int = 0  # it may run to here
+    milestones: tuple[Milestone, ...] = ()
+    interruptions: int = 0  # in a row, without progress
+    best_steps: int = 0  # progress at the last interruption
+    device_s: float = 0.0  # settled
+    metrics: Mapping[str, Summary] = field(default_factory=dict)
+    params: Mapping[str, Value] = field(default_factory=dict)  # as the script resolved them
+    dropped: int = 0  # points the script could not write
+
+    def open(self) -> bool:
+        """Say whether the trial may still run."""
+        return self.status in ("queued", "running", "paused")
