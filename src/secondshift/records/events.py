@@ -191,6 +191,16 @@ class AttemptAsked:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AttemptClosed:
+    """The script itself said that it is done with its run."""
+
+    attempt: str
+    clean: bool
+    stopping: bool  # it left early because it was asked to, or had reached its `until_step`
+    steps_done: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class AttemptEnded:
     """The attempt is over and its process group is gone."""
 
@@ -230,6 +240,15 @@ class CheckpointSaved:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckpointRejected:
     """A checkpoint failed its checksum; the one before it is used."""
+
+    trial: str
+    step: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckpointPruned:
+    """A checkpoint was deleted to stay within the disk cap."""
 
     trial: str
     step: int
@@ -297,11 +316,13 @@ KINDS: Mapping[str, type] = {
     "attempt.ordered": AttemptOrdered,
     "attempt.started": AttemptStarted,
     "attempt.asked": AttemptAsked,
+    "attempt.closed": AttemptClosed,
     "attempt.ended": AttemptEnded,
     "metrics.logged": MetricsLogged,
     "params.resolved": ParamsResolved,
     "checkpoint.saved": CheckpointSaved,
     "checkpoint.rejected": CheckpointRejected,
+    "checkpoint.pruned": CheckpointPruned,
     "points.dropped": PointsDropped,
     "incident.opened": IncidentOpened,
     "incident.closed": IncidentClosed,
@@ -313,8 +334,8 @@ KIND_OF: Mapping[type, str] = {cls: kind for kind, cls in KINDS.items()}
 Payload = (
     StudyOpened | StudyAmended | LeaseTaken | ShiftStarted | ShiftAnchored | ShiftEnded | RequestReceived | TickDecided
     | DecisionMade | DecisionDropped | CandidateProposed | TrialQueued | TrialAdvanced | TrialClosed | ChargeReserved
-    | ChargeSettled | AttemptOrdered | AttemptStarted | AttemptAsked | AttemptEnded | MetricsLogged | ParamsResolved
-    | CheckpointSaved | CheckpointRejected | PointsDropped | IncidentOpened | IncidentClosed | MemoRemembered | BriefWritten
+    | ChargeSettled | AttemptOrdered | AttemptStarted | AttemptAsked | AttemptClosed | AttemptEnded | MetricsLogged | ParamsResolved
+    | CheckpointSaved | CheckpointRejected | CheckpointPruned | PointsDropped | IncidentOpened | IncidentClosed | MemoRemembered | BriefWritten
 )
 
 

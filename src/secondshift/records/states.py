@@ -41,6 +41,10 @@ class State:
     incidents_seen: int = 0
     ticks: int = 0
     token: int = 0  # of the newest lease
+    held: Mapping[str, str] = field(default_factory=dict)  # subject -> why its last decision was dropped
+    tick_seq: int = 0  # of the newest recorded tick
+    tick_digest: str = ""  # of all facts before it
+    last_at: float = 0.0  # UTC seconds of the newest fact
     last_seq: int = 0
     ending: str = ""  # why the shift is ending; empty while it goes on
     now_s: float = 0.0  # UTC seconds of the study clock; given by the engine at each tick

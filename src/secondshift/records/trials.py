@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from secondshift.records.studies import Value
+from secondshift.records.studies import Objective, Value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,7 +102,8 @@ class Attempt:
     pid: int = 0
     asked: Literal["", "pause", "stop", "kill"] = ""  # what was asked of it
     asked_by: str = ""  # decision id
-    asked_done: bool = False  # the request reached the attempt's folder
+    closed: bool = False  # the script closed its run cleanly
+    stopping: bool = False  # it closed because it was asked to, or had reached `until_step`
     offsets: Mapping[str, int] = field(default_factory=dict)  # fragment name -> bytes ingested
     last_log_at: float = 0.0
     exit: Exit | None = None
@@ -137,3 +138,12 @@ class Trial:
     def open(self) -> bool:
         """Say whether the trial may still run."""
         return self.status in ("queued", "running", "paused")
+
+    def objective(self, objective: Objective) -> float | None:
+        """Return the objective's value so far, in the metric's own unit; None if it was never logged."""
+        summary = self.metrics.get(objective.metric)
+        if summary is None or summary.points == 0:
+            return None
+        if objective.at == "final" or summary.low_step < 0:
+            return summary.last
+        return summary.low if objective.goal == "min" else summary.high
