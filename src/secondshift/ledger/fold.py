@@ -166,7 +166,7 @@ def _lease_taken(draft: Draft, fact: facts.LeaseTaken, event: facts.Event) -> No
 
 
 def _shift_started(draft: Draft, fact: facts.ShiftStarted, event: facts.Event) -> None:
-    draft.put(shift=fact.shift, shifts=draft.shifts + 1, ending="", held={})
+    draft.put(shift=fact.shift, shifts=draft.shifts + 1, ending="", hurry=False, held={})
 
 
 def _shift_anchored(draft: Draft, fact: facts.ShiftAnchored, event: facts.Event) -> None:
@@ -177,7 +177,7 @@ def _shift_anchored(draft: Draft, fact: facts.ShiftAnchored, event: facts.Event)
 def _shift_ended(draft: Draft, fact: facts.ShiftEnded, event: facts.Event) -> None:
     if draft.shift is not None:
         wall = draft.spend.wall_s + max(0.0, event.at - draft.shift.started_at)
-        draft.put(shift=None, ending="", spend=replace(draft.spend, wall_s=wall))
+        draft.put(shift=None, ending="", hurry=False, spend=replace(draft.spend, wall_s=wall))
 
 
 def _request_received(draft: Draft, fact: facts.RequestReceived, event: facts.Event) -> None:
@@ -196,8 +196,8 @@ def _decision_made(draft: Draft, fact: facts.DecisionMade, event: facts.Event) -
     _answer(draft, decision.based_on)
     if decision.subject in draft.held:
         draft.write("held").pop(decision.subject)
-    if decision.verb == "end" and not draft.ending:
-        draft.put(ending=decision.reason)
+    if decision.verb == "end":
+        draft.put(ending=draft.ending or decision.reason, hurry=draft.hurry or bool(decision.params.get("now")))
 
 
 def _decision_dropped(draft: Draft, fact: facts.DecisionDropped, event: facts.Event) -> None:
@@ -264,9 +264,19 @@ def _attempt_ordered(draft: Draft, fact: facts.AttemptOrdered, event: facts.Even
         id=fact.attempt, trial=fact.trial, number=fact.number, token=fact.token, devices=fact.devices,
         from_step=fact.from_step, until_step=fact.until_step, grant_s=fact.grant_s, ordered_at=event.at,
     )  # fmt: skip
-    trial = draft.trials[fact.trial]
+    trial = _rewind(draft.trials[fact.trial], fact.from_step)
     why = "running from the start" if fact.from_step == 0 else f"resumed from step {fact.from_step}"
     draft.trial(replace(trial, status="running", reason=why, attempts=fact.number, until_step=fact.until_step))
+
+
+def _rewind(trial: Trial, steps: int) -> Trial:
+    """Let points logged from `steps` on count as the newest again: what came after it is run once more."""
+    if trial.logged_step < steps:
+        return trial
+    metrics = {
+        name: replace(summary, last_step=min(summary.last_step, steps - 1)) for name, summary in trial.metrics.items()
+    }
+    return replace(trial, logged_step=steps - 1, metrics=metrics)
 
 
 def _change_attempt(draft: Draft, attempt_id: str, **changes: Any) -> None:
@@ -353,7 +363,9 @@ def _checkpoint_gone(
     draft.write("checkpoints")[fact.trial] = left
     trial = draft.trials[fact.trial]
     if trial.open():
-        draft.write("trials")[trial.id] = replace(trial, steps_done=max((c.step for c in left), default=0))
+        steps = max((c.step for c in left), default=0)
+        trial = _rewind(trial, steps) if event.kind == "checkpoint.rejected" else trial
+        draft.write("trials")[trial.id] = replace(trial, steps_done=steps)
 
 
 def _points_dropped(draft: Draft, fact: facts.PointsDropped, event: facts.Event) -> None:

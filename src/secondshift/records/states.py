@@ -8,6 +8,8 @@ from secondshift.records.nights import Charge, Incident, Shift
 from secondshift.records.studies import Study
 from secondshift.records.trials import Attempt, Candidate, Checkpoint, Trial
 
+MIN_GRANT_S = 1.0  # device-seconds; less is not worth starting a process for
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spend:
@@ -47,6 +49,7 @@ class State:
     last_at: float = 0.0  # UTC seconds of the newest fact
     last_seq: int = 0
     ending: str = ""  # why the shift is ending; empty while it goes on
+    hurry: bool = False  # a person asked to end now: kill instead of pause
     now_s: float = 0.0  # UTC seconds of the study clock; given by the engine at each tick
     free_devices: tuple[str, ...] = ()  # given by the engine at each tick
 

@@ -1,0 +1,273 @@
+"""Who wins when decisions clash, and what the budget allows: decisions in, facts out. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from secondshift.records import events as facts
+from secondshift.records.decisions import Decision
+from secondshift.records.states import MIN_GRANT_S, State
+from secondshift.records.trials import Attempt, Candidate, Trial
+
+RANKS = ("person", "captain", "evidence", "scheduler", "searcher")  # the first wins
+
+
+@dataclass(kw_only=True, slots=True)
+class _Desk:
+    """What one round of arbitration has given away so far."""
+
+    state: State
+    out: list[facts.Payload] = field(default_factory=list)
+    settled: dict[str, Decision] = field(default_factory=dict)  # subject -> the decision that won
+    devices: list[str] = field(default_factory=list)
+    slots: int = 0
+    left: float | None = None  # device-seconds
+    made: int = 0
+    candidates: int = 0
+    trials: int = 0
+
+
+def arbitrate(state: State, decisions: Iterable[Decision]) -> list[facts.Payload]:
+    """Turn wishes into facts: the highest rank wins a subject, ids are given, budget is reserved before a start.
+
+    A decision that loses or cannot be paid for becomes a `decision.dropped` fact, once per reason; one that asks
+    for what is already so is passed over.
+    """
+    desk = _Desk(state=state, devices=list(state.free_devices), slots=state.free_slots(), left=state.device_s_left())
+    for decision in sorted(decisions, key=lambda d: RANKS.index(d.source)):
+        refusal = _refusal(desk, decision)
+        if refusal is None:
+            _TAKE[decision.verb](desk, _numbered(desk, decision))
+        elif refusal and (decision.based_on or state.held.get(decision.subject or decision.verb) != refusal):
+            desk.out.append(facts.DecisionDropped(decision=decision, reason=refusal))
+    _extend(desk)
+    return desk.out
+
+
+def _numbered(desk: _Desk, decision: Decision) -> Decision:
+    desk.made += 1
+    numbered = replace(decision, id=f"d{desk.state.decisions + desk.made}")
+    if decision.verb not in ("propose", "remember"):
+        desk.settled[decision.subject] = numbered
+    desk.out.append(facts.DecisionMade(decision=numbered))
+    return numbered
+
+
+def _refusal(desk: _Desk, decision: Decision) -> str | None:
+    """None: take it. Empty: it is already so. A sentence: why not."""
+    winner = desk.settled.get(decision.subject)
+    if winner is not None and decision.verb not in ("propose", "remember"):
+        return "" if winner.verb == decision.verb else f"{winner.by} decided to {winner.verb} it: {winner.reason}"
+    if decision.verb == "end":
+        return "" if desk.state.ending and not decision.params.get("now") else None
+    if decision.verb == "remember":
+        return None if len(decision.memo.encode()) <= 65536 else "a memo may hold 64 KiB"
+    if decision.verb == "propose":
+        return _propose_refusal(desk)
+    trial = desk.state.trials.get(decision.subject)
+    if trial is None:
+        return f"there is no trial {decision.subject}"
+    if not trial.open():
+        return f"{trial.id} is already {trial.status}"
+    if decision.verb == "start":
+        return _start_refusal(desk, trial, decision)
+    attempt = desk.state.attempt_of(trial.id)
+    if decision.verb in ("pause", "advance") and attempt is None:
+        return f"{trial.id} is not running"
+    if decision.verb == "advance":
+        return "" if trial.until_step >= decision.until_step else None
+    if decision.verb == "fail" and attempt is not None:
+        return f"{trial.id} is running"
+    if attempt is not None and _strength(attempt.asked) >= _strength(_mode(decision)):
+        return ""
+    return None
+
+
+def _propose_refusal(desk: _Desk) -> str | None:
+    if desk.state.ending:
+        return "the shift is ending"
+    cap = desk.state.study.budget.trials if desk.state.study else None
+    if cap is not None and len(desk.state.trials) + desk.trials >= cap:
+        return f"the budget of {cap} trials is used up"
+    return None
+
+
+def _start_refusal(desk: _Desk, trial: Trial, decision: Decision) -> str | None:
+    study = desk.state.study
+    if desk.state.ending:
+        return "the shift is ending"
+    if trial.status == "running" or study is None:
+        return ""
+    if trial.revision != study.revision:
+        return f"it belongs to revision {trial.revision} of the study, which is now at {study.revision}"
+    if decision.until_step <= trial.steps_done:
+        return f"it has done {trial.steps_done} steps already"
+    if desk.slots <= 0 or not desk.devices:
+        return "no device is free"
+    if desk.left is not None and desk.left < MIN_GRANT_S:
+        return "the budget has no device time left to reserve"
+    if study.budget.wall_s is not None and desk.state.wall_s() >= study.budget.wall_s:
+        return "the wall time of the study is used up"
+    return None
+
+
+def _take_propose(desk: _Desk, decision: Decision) -> None:
+    state, study = desk.state, desk.state.study
+    desk.candidates += 1
+    desk.trials += 1
+    revision = study.revision if study else 1
+    candidate = Candidate(
+        id=f"c{len(state.candidates) + desk.candidates}", params=decision.params, parents=decision.parents,
+        by=decision.by, revision=revision,
+    )  # fmt: skip
+    trial = Trial(
+        id=f"t{len(state.trials) + desk.trials}", candidate=candidate.id, seed=study.seed if study else 0,
+        revision=revision, reason=decision.reason,
+    )  # fmt: skip
+    desk.out.append(facts.CandidateProposed(candidate=candidate, decision=decision.id))
+    desk.out.append(facts.TrialQueued(trial=trial, decision=decision.id))
+
+
+def _take_start(desk: _Desk, decision: Decision) -> None:
+    """Reserve first, order second: both are recorded in one transaction before anything runs."""
+    trial = desk.state.trials[decision.subject]
+    device = desk.devices.pop(0)
+    grant = _grant(desk)
+    desk.slots -= 1
+    if desk.left is not None:
+        desk.left -= grant
+    attempt = f"{trial.id}.a{trial.attempts + 1}"
+    desk.out.append(facts.ChargeReserved(charge=attempt, trial=trial.id, device_s=grant, decision=decision.id))
+    desk.out.append(
+        facts.AttemptOrdered(
+            attempt=attempt, trial=trial.id, number=trial.attempts + 1, token=desk.state.token, devices=(device,),
+            from_step=trial.steps_done, until_step=decision.until_step, grant_s=grant, decision=decision.id,
+        )
+    )  # fmt: skip
+
+
+def _grant(desk: _Desk) -> float:
+    """Device-seconds to set aside now: a slice, so that an unwatched attempt cannot use up the whole budget."""
+    full = desk.state.study.launch.grant_s if desk.state.study else MIN_GRANT_S
+    if desk.left is None:
+        return full
+    return min(full, desk.left, max(MIN_GRANT_S, desk.left / max(1, desk.slots)))
+
+
+def _take_advance(desk: _Desk, decision: Decision) -> None:
+    desk.out.append(
+        facts.TrialAdvanced(
+            trial=decision.subject, step=decision.step, value=decision.value or 0.0, until_step=decision.until_step,
+            decision=decision.id,
+        )
+    )  # fmt: skip
+
+
+def _take_leave(desk: _Desk, decision: Decision) -> None:
+    """Pause, stop and fail: ask a running attempt, close a trial that is not running."""
+    attempt = desk.state.attempt_of(decision.subject)
+    if attempt is not None:
+        desk.out.append(facts.AttemptAsked(attempt=attempt.id, mode=_mode(decision), decision=decision.id))
+        return
+    status = "failed" if decision.verb == "fail" else "stopped"
+    desk.out.append(
+        facts.TrialClosed(trial=decision.subject, status=status, reason=decision.reason, decision=decision.id)
+    )
+
+
+def _mode(decision: Decision) -> str:
+    return "kill" if decision.params.get("now") else decision.verb
+
+
+def _strength(mode: str) -> int:
+    return ("", "pause", "stop", "kill").index(mode) if mode else 0
+
+
+def _take_remember(desk: _Desk, decision: Decision) -> None:
+    desk.out.append(facts.MemoRemembered(policy=decision.subject, memo=decision.memo))
+
+
+def _take_end(desk: _Desk, decision: Decision) -> None:
+    """Nothing more: the recorded decision itself ends the shift."""
+
+
+def _extend(desk: _Desk) -> None:
+    """Reserve the next slice for attempts that have used up half of theirs."""
+    state = desk.state
+    if state.ending or state.study is None:
+        return
+    for attempt in state.attempts.values():
+        if _stays(state, attempt) and (desk.left is None or desk.left >= MIN_GRANT_S):
+            grant = _grant(desk)
+            if desk.left is not None:
+                desk.left -= grant
+            desk.out.append(facts.ChargeReserved(charge=attempt.id, trial=attempt.trial, device_s=grant))
+
+
+def _stays(state: State, attempt: Attempt) -> bool:
+    if attempt.status != "running" or attempt.asked:
+        return False
+    return state.now_s - attempt.started_at > attempt.grant_s - min(60.0, attempt.grant_s / 2)
+
+
+_TAKE = {
+    "propose": _take_propose,
+    "start": _take_start,
+    "advance": _take_advance,
+    "pause": _take_leave,
+    "stop": _take_leave,
+    "fail": _take_leave,
+    "end": _take_end,
+    "remember": _take_remember,
+}
+
+
+def closing(state: State) -> Sequence[Decision]:
+    """When the shift is ending, ask every attempt to leave: pause, or kill where a person said now."""
+    if not state.ending:
+        return ()
+    return [
+        Decision(
+            verb="stop" if state.hurry else "pause", subject=attempt.trial, by="shift", source="person",
+            params={"now": True} if state.hurry else {}, reason=f"the shift ends: {state.ending}",
+        )
+        for attempt in state.attempts.values()
+        if not attempt.asked or (state.hurry and attempt.asked != "kill")
+    ]  # fmt: skip
+
+
+def requested(state: State) -> Sequence[Decision]:
+    """Turn what people asked for through the spool into decisions of theirs."""
+    return [_answer(state, request) for request in state.requests.values()]
+
+
+def _answer(state: State, request: facts.RequestReceived) -> Decision:
+    trial = str(request.args.get("trial", ""))
+    now = {"now": True} if request.args.get("now") else {}
+    why = f"{request.who} asked to stop" + (" now" if now else "")
+    if request.verb == "stop" and trial:
+        return Decision(
+            verb="stop", subject=trial, reason=f"{why} {trial}", by=request.who, source="person", params=now,
+            based_on=(request.id,),
+        )  # fmt: skip
+    if request.verb == "stop":
+        return Decision(
+            verb="end", subject="shift", reason=why, by=request.who, source="person", params=now, based_on=(request.id,)
+        )
+    return Decision(
+        verb="stop", subject=request.verb, reason=f"{request.who} asked for {request.verb!r}, which is not known here",
+        by=request.who, source="person", based_on=(request.id,),
+    )  # fmt: skip
+
+
+def outdated(state: State) -> Sequence[Decision]:
+    """Stop what still runs for a revision of the study that is over."""
+    if state.study is None:
+        return ()
+    return [
+        Decision(
+            verb="stop", subject=trial.id, by="shift", source="person",
+            reason=f"the study is now at revision {state.study.revision}; results of {trial.revision} do not mix with it",
+        )
+        for trial in state.running()
+        if trial.revision != state.study.revision
+    ]  # fmt: skip
