@@ -58,7 +58,7 @@ def _refusal(desk: _Desk, decision: Decision) -> str | None:
     if winner is not None and decision.verb not in ("propose", "remember"):
         return "" if winner.verb == decision.verb else f"{winner.by} decided to {winner.verb} it: {winner.reason}"
     if decision.verb == "end":
-        return "" if desk.state.ending and not decision.params.get("now") else None
+        return "" if desk.state.ending and not _now(decision) else None
     if decision.verb == "remember":
         return None if len(decision.memo.encode()) <= 65536 else "a memo may hold 64 KiB"
     if decision.verb == "propose":
@@ -77,7 +77,7 @@ def _refusal(desk: _Desk, decision: Decision) -> str | None:
         return "" if trial.until_step >= decision.until_step else None
     if decision.verb == "fail" and attempt is not None:
         return f"{trial.id} is running"
-    if attempt is not None and _strength(attempt.asked) >= _strength(_mode(decision)):
+    if attempt is not None and _strength(attempt.asked, attempt.asked_now) >= _strength(decision.verb, _now(decision)):
         return ""
     return None
 
@@ -166,7 +166,7 @@ def _take_leave(desk: _Desk, decision: Decision) -> None:
     """Pause, stop and fail: ask a running attempt, close a trial that is not running."""
     attempt = desk.state.attempt_of(decision.subject)
     if attempt is not None:
-        desk.out.append(facts.AttemptAsked(attempt=attempt.id, mode=_mode(decision), decision=decision.id))
+        desk.out.append(facts.AttemptAsked(attempt=attempt.id, mode=decision.verb, decision=decision.id, now=_now(decision)))
         return
     status = "failed" if decision.verb == "fail" else "stopped"
     desk.out.append(
@@ -174,12 +174,13 @@ def _take_leave(desk: _Desk, decision: Decision) -> None:
     )
 
 
-def _mode(decision: Decision) -> str:
-    return "kill" if decision.params.get("now") else decision.verb
+def _now(decision: Decision) -> bool:
+    return bool(decision.params.get("now"))
 
 
-def _strength(mode: str) -> int:
-    return ("", "pause", "stop", "kill").index(mode) if mode else 0
+def _strength(mode: str, now: bool) -> int:
+    """A stop outweighs a pause, and haste outweighs patience."""
+    return ("", "pause", "stop").index(mode) + 2 * now
 
 
 def _take_remember(desk: _Desk, decision: Decision) -> None:
@@ -227,11 +228,11 @@ def closing(state: State) -> Sequence[Decision]:
         return ()
     return [
         Decision(
-            verb="stop" if state.hurry else "pause", subject=attempt.trial, by="shift", source="person",
+            verb="pause", subject=attempt.trial, by="shift", source="person",
             params={"now": True} if state.hurry else {}, reason=f"the shift ends: {state.ending}",
         )
         for attempt in state.attempts.values()
-        if not attempt.asked or (state.hurry and attempt.asked != "kill")
+        if not attempt.asked or (state.hurry and not attempt.asked_now)
     ]  # fmt: skip
 
 

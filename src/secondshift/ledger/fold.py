@@ -126,9 +126,9 @@ def ended_status(study: Study | None, trial: Trial, attempt: Attempt, exit: Exit
         if study is not None and trial.objective(study.objective) is None:
             return "failed", f"ended without ever logging {study.objective.metric}"
         return "complete", f"ran {trial.logged_step + 1} steps to its end"
-    if attempt.asked in ("stop", "kill"):
+    if attempt.asked == "stop":
         return "stopped", "stopped as decided"
-    if exit.cause in ("stop", "kill"):
+    if exit.cause in ("stop", "kill") and not attempt.asked:
         return "failed", exit.message or "stopped by its supervisor"
     if exit.cause == "grant":
         return "paused", f"the budget reserved for it was used up; {trial.steps_done} steps are saved"
@@ -292,7 +292,7 @@ def _attempt_started(draft: Draft, fact: facts.AttemptStarted, event: facts.Even
 
 
 def _attempt_asked(draft: Draft, fact: facts.AttemptAsked, event: facts.Event) -> None:
-    _change_attempt(draft, fact.attempt, asked=fact.mode, asked_by=fact.decision)
+    _change_attempt(draft, fact.attempt, asked=fact.mode, asked_now=fact.now, asked_by=fact.decision)
 
 
 def _attempt_closed(draft: Draft, fact: facts.AttemptClosed, event: facts.Event) -> None:

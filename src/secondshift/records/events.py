@@ -183,11 +183,12 @@ class AttemptStarted:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AttemptAsked:
-    """An attempt shall pause, stop or be killed."""
+    """An attempt shall pause or stop."""
 
     attempt: str
-    mode: str
+    mode: str  # pause or stop
     decision: str
+    now: bool = False  # without the grace to save anything
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -100,7 +100,8 @@ class Attempt:
     started_at: float = 0.0
     supervisor: int = 0  # pid
     pid: int = 0
-    asked: Literal["", "pause", "stop", "kill"] = ""  # what was asked of it
+    asked: Literal["", "pause", "stop"] = ""  # what was asked of it
+    asked_now: bool = False  # without grace
     asked_by: str = ""  # decision id
     closed: bool = False  # the script closed its run cleanly
     stopping: bool = False  # it closed because it was asked to, or had reached `until_step`
