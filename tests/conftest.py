@@ -1,0 +1,12 @@
+"""What every test gets: no study, host folder or attempt of the machine it runs on leaks into it."""
+
+import os
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def no_ambient_study(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests may themselves run inside a trial (a night that tests our own code): take that trial's variables away."""
+    for name in [name for name in os.environ if name.startswith("SECONDSHIFT_")]:
+        monkeypatch.delenv(name)
