@@ -40,9 +40,9 @@ NEVER = {
 }
 NUMERIC = {"numpy", "scipy", "sklearn"}
 PURE_STANDARD = {
-    "__future__", "abc", "array", "base64", "bisect", "collections", "contextlib", "copy", "dataclasses", "datetime",
-    "decimal", "enum", "fractions", "functools", "graphlib", "hashlib", "heapq", "itertools", "json", "math", "numbers",
-    "operator", "re", "statistics", "string", "struct", "textwrap", "types", "typing", "zlib",
+    "__future__", "abc", "array", "ast", "base64", "bisect", "collections", "contextlib", "copy", "dataclasses",
+    "datetime", "decimal", "enum", "fractions", "functools", "graphlib", "hashlib", "heapq", "itertools", "json", "math",
+    "numbers", "operator", "re", "statistics", "string", "struct", "textwrap", "types", "typing", "zlib",
 }
 SEEDED_NUMPY = {"default_rng", "Generator", "SeedSequence", "PCG64", "BitGenerator"}
 QUASI_RANDOM = {"Sobol", "Halton", "LatinHypercube", "PoissonDisk"}
