@@ -292,7 +292,9 @@ def _attempt_started(draft: Draft, fact: facts.AttemptStarted, event: facts.Even
 
 
 def _attempt_asked(draft: Draft, fact: facts.AttemptAsked, event: facts.Event) -> None:
-    _change_attempt(draft, fact.attempt, asked=fact.mode, asked_now=fact.now, asked_by=fact.decision)
+    attempt = draft.attempts.get(fact.attempt)
+    mode = "stop" if attempt is not None and attempt.asked == "stop" else fact.mode  # a stop is not taken back
+    _change_attempt(draft, fact.attempt, asked=mode, asked_now=fact.now, asked_by=fact.decision)
 
 
 def _attempt_closed(draft: Draft, fact: facts.AttemptClosed, event: facts.Event) -> None:

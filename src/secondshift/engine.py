@@ -1,0 +1,186 @@
+"""READ THIS FIRST: the shift. One tick takes in what happened, decides, records the decisions, and acts on them.
+
+A crash anywhere is mended by running again: facts are recorded before anything acts on them, acts are idempotent by
+id, and the next engine repeats whatever was recorded but not done.
+"""
+
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from secondshift import plugins
+from secondshift.arbitrate import arbitrate, closing, outdated, requested
+from secondshift.errors import LedgerFull, SecondshiftError
+from secondshift.ledger import codec
+from secondshift.ledger.fold import fold
+from secondshift.ledger.stores import Ledger
+from secondshift.records import events as facts
+from secondshift.records.decisions import Decision
+from secondshift.records.nights import Incident, Shift
+from secondshift.records.orders import Batch
+from secondshift.records.states import State
+from secondshift.records.studies import Study
+from secondshift.runtime import acting, ingest, spool
+from secondshift.runtime.executors.protocol import Executor
+from secondshift.runtime.shiftclock import ShiftClock
+
+POLICY = f"1 numpy-{np.__version__}"  # raise the number when a decider's answer to the same state changes
+BEAT_EVERY_S = 2.0
+Decider = Callable[[State], Sequence[Decision]]
+Stages = tuple[tuple[str, tuple[tuple[str, Decider], ...]], ...]
+
+
+def stages(study: Study) -> Stages:
+    """The two stages of a tick: what is observed is recorded before anything is decided on it."""
+    fixed = (("requests", requested), ("revisions", outdated), ("closing", closing))
+    return (("observe", tuple(plugins.observers(study))), ("decide", (*fixed, *plugins.deciders(study))))
+
+
+def decide(state: State, deciders: Sequence[tuple[str, Decider]]) -> list[facts.Payload]:
+    """Ask every decider about one frozen state and arbitrate. Pure: replay calls the very same function.
+
+    A decider that raises is passed over for this tick and an incident says so; a faulty policy must not end a night.
+    """
+    wishes: list[Decision] = []
+    faults: list[facts.Payload] = []
+    for name, decider in deciders:
+        try:
+            wishes.extend(decider(state))
+        except Exception as error:
+            finding = f"the policy {name} raised {type(error).__name__}: {error}"
+            if all(incident.finding != finding for incident in state.incidents.values()):
+                number = state.incidents_seen + len(faults) + 1
+                evidence = tuple(traceback.format_exc().splitlines()[-3:])
+                incident = Incident(
+                    id=f"i{number}", subject="shift", finding=finding, evidence=evidence,
+                    action="passed over; the other policies went on", opened_at=state.now_s,
+                )  # fmt: skip
+                faults.append(facts.IncidentOpened(incident=incident))
+    return [*faults, *arbitrate(state, wishes)]
+
+
+class Engine:
+    """One engine on one study, for as long as it holds the lease."""
+
+    def __init__(
+        self, *, ledger: Ledger, state: State, executor: Executor, clock: ShiftClock, hands: acting.Hands, digest: str = ""
+    ) -> None:
+        self.ledger = ledger
+        self.state = state
+        self.executor = executor
+        self.clock = clock
+        self.hands = hands
+        self.digest = digest  # chained over every fact so far
+        self.beaten_at = -1e9
+        self.reload: Callable[[State], facts.Payload | None] = lambda state: None
+        self.wanted: list[str] = []  # what a signal handler asks for: "stop", "now"
+
+    def tick(self) -> bool:
+        """Do one round. Returns whether anything was decided, so that the next round should follow at once."""
+        self.beat()
+        self.take_in()
+        decided = False
+        for stage, deciders in stages(self.study()):
+            decided = self.settle(stage, deciders) or decided
+        self.act()
+        self.end_if_over()
+        return decided
+
+    def beat(self) -> None:
+        """Show that this engine lives; LeaseLost if another has taken over."""
+        if self.clock.boot() - self.beaten_at >= BEAT_EVERY_S:
+            self.ledger.beat(self.state.token)
+            self.beaten_at = self.clock.boot()
+
+    def take_in(self) -> None:
+        """Record what came in: an edited study, requests, points, starts and ends, a clock that jumped."""
+        edited = self.reload(self.state)
+        jumped = self.clock.check(self.state)
+        self.record([fact for fact in (edited, jumped) if fact is not None])
+        while self.wanted:
+            spool.put_request(self.hands.folder, "stop", {"now": True} if self.wanted.pop(0) == "now" else {}, "terminal")
+        asked = ingest.requests(self.state, self.hands.folder)
+        self.record(asked.facts)
+        for request in asked.requests:
+            spool.discard(self.hands.folder, request)
+        seen = ingest.observations(self.state, self.executor)
+        self.record(seen.facts, seen.batches)
+
+    def settle(self, stage: str, deciders: Sequence[tuple[str, Decider]]) -> bool:
+        """Decide on a frozen snapshot and append the decisions; nothing is acted on before this returns."""
+        now = self.clock.now(self.state)
+        slots = self.state.shift.slots if self.state.shift else 0
+        taken = {device for attempt in self.state.attempts.values() for device in attempt.devices}
+        free = tuple(d for d in self.executor.devices() if d not in taken)[: max(0, slots - len(self.state.attempts))]
+        made = decide(replace(self.state, now_s=now, free_devices=free), deciders)
+        if made:
+            tick = facts.TickDecided(
+                tick=self.state.ticks + 1, now_s=now, stage=stage, policy=POLICY, digest=self.digest,
+                free_devices=free, decisions=len(made),
+            )  # fmt: skip
+            self.record([tick, *made])
+        return bool(made)
+
+    def act(self) -> None:
+        """Do what is recorded and not yet done, and record how it went."""
+        self.hands = acting.forget(self.state, self.hands)
+        self.record(acting.act(self.state, self.executor, self.hands))
+
+    def end_if_over(self) -> None:
+        """Close the shift once it was decided to end and nothing runs any more."""
+        if self.state.shift is not None and self.state.ending and not self.state.attempts:
+            self.record([facts.ShiftEnded(shift=self.state.shift.id, reason=self.state.ending)])
+
+    def record(self, payloads: Sequence[facts.Payload], batches: Sequence[Batch] = ()) -> None:
+        """Append facts in one transaction and fold them in. LeaseLost and LedgerFull leave the state as it was."""
+        if not payloads and not batches:
+            return
+        at = self.clock.now(self.state)
+        events = self.ledger.append(payloads, at=at, token=self.state.token, batches=batches)
+        self.digest = codec.chain(self.digest, events)
+        self.state = fold(self.state, events)
+
+    def study(self) -> Study:
+        """The study as it now stands."""
+        if self.state.study is None:
+            raise SecondshiftError("The ledger holds no study yet. Open one with shifts.work before the first tick.")
+        return self.state.study
+
+    def begin(self, deadline_at: float | None, slots: int | None = None) -> None:
+        """Start a shift, or go on with the one that was not ended."""
+        study = self.study()
+        if self.state.shift is not None:
+            return
+        shift = Shift(
+            id=f"s{self.state.shifts + 1}", started_at=self.clock.now(self.state), deadline_at=deadline_at,
+            slots=slots or study.launch.slots or len(self.executor.devices()) or 1, may=study.may,
+            boot_id=self.clock.boot_id, anchor_boot_s=self.clock.boot(),
+        )  # fmt: skip
+        self.record([facts.ShiftStarted(shift=shift)])
+
+    def run(self) -> None:
+        """Tick until the shift has ended. A full disk is waited out; a lost lease ends this engine at once."""
+        while self.state.shift is not None:
+            try:
+                if not self.tick():
+                    self.clock.sleep(0.1 if self.state.attempts else 0.25)
+            except LedgerFull as full:
+                self.wait_for_space(full)
+
+    def wait_for_space(self, full: LedgerFull) -> None:
+        """Say once that the disk is full, with the space kept back for it; what trials write meanwhile stays in their files."""
+        finding = "the disk is full"
+        print(f"{full}", file=sys.stderr, flush=True)
+        try:
+            if all(incident.finding != finding for incident in self.state.incidents.values()):
+                incident = Incident(
+                    id=f"i{self.state.incidents_seen + 1}", subject="shift", finding=finding, evidence=(str(full)[:200],),
+                    action="waits for space; recorded facts are safe", opened_at=self.clock.now(self.state),
+                )  # fmt: skip
+                self.record([facts.IncidentOpened(incident=incident)])
+        except LedgerFull:
+            pass  # not even the ballast was enough; the next round tries again
+        self.clock.sleep(1.0)

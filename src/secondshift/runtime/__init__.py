@@ -1,0 +1,1 @@
+"""Hands without policy: executors, readers, clocks and hosts."""

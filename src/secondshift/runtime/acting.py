@@ -1,0 +1,89 @@
+"""Doing what is recorded and not yet done. Every act is idempotent by the attempt's id."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from secondshift.config import arguments
+from secondshift.errors import DeviceBusy
+from secondshift.records import events as facts
+from secondshift.records.orders import Order, Sign
+from secondshift.records.states import State
+from secondshift.records.trials import Attempt, Exit
+from secondshift.runtime.executors.protocol import Executor
+from secondshift.runtime.ingest import end_facts
+
+
+@dataclass(kw_only=True, slots=True)
+class Hands:
+    """What this engine has already passed on. Lost in a crash, on purpose: the next engine passes it on again."""
+
+    folder: Path  # the study's private folder
+    place: Path  # where the study file lies
+    submitted: dict[str, tuple[float, int]] = field(default_factory=dict)  # attempt -> grant, until_step
+    cancelled: dict[str, tuple[str, bool]] = field(default_factory=dict)  # attempt -> mode, now
+
+
+def act(state: State, executor: Executor, hands: Hands) -> list[facts.Payload]:
+    """Submit what is ordered, extend what was granted more, cancel what was asked to leave."""
+    outcomes: list[facts.Payload] = []
+    for attempt in state.attempts.values():
+        wanted = (attempt.grant_s, attempt.until_step)
+        if hands.submitted.get(attempt.id) != wanted:
+            try:
+                executor.submit(order_for(state, attempt, hands))
+            except DeviceBusy as busy:
+                exit = Exit(cause="refused", message=str(busy))
+                outcomes.extend(end_facts(attempt, Sign(attempt=attempt.id, kind="ended", exit=exit)))
+                continue
+            hands.submitted[attempt.id] = wanted
+        asked = (attempt.asked, attempt.asked_now)
+        if attempt.asked and hands.cancelled.get(attempt.id) != asked:
+            grace_s = state.study.launch.grace_s if state.study else 10.0
+            mode = "kill" if attempt.asked_now else attempt.asked
+            executor.cancel(attempt.id, mode=mode, token=state.token, grace_s=grace_s)
+            hands.cancelled[attempt.id] = asked
+    return outcomes
+
+
+def order_for(state: State, attempt: Attempt, hands: Hands) -> Order:
+    """Write out everything an executor needs for this attempt; the same facts give the same order."""
+    study = state.study
+    if study is None:
+        raise ValueError(f"{attempt.id} belongs to no study. Expected study.opened before it; the ledger is out of order.")
+    trial = state.trials[attempt.trial]
+    params = state.candidates[trial.candidate].params
+    checkpoints = hands.folder / "trials" / trial.id / "checkpoints"
+    return Order(
+        attempt=attempt.id,
+        trial=trial.id,
+        number=attempt.number,
+        token=state.token,
+        command=arguments(study, params, trial.seed, str(checkpoints)),
+        cwd=str((hands.place / study.folder).resolve()),
+        folder=str(hands.folder / "attempts" / attempt.id),
+        checkpoints=str(checkpoints),
+        seed=trial.seed,
+        params=params,
+        horizon_steps=study.horizon_steps,
+        from_step=attempt.from_step,
+        until_step=attempt.until_step,
+        devices=attempt.devices,
+        grant_s=attempt.grant_s,
+        grace_s=study.launch.grace_s,
+        output_cap_mb=study.launch.output_cap_mb,
+        eval_every_steps=study.launch.eval_every_steps,
+        checkpoint_every_s=study.launch.checkpoint_every_s,
+        keep_checkpoints=study.launch.keep_checkpoints,
+        threads=study.launch.threads,
+        env=dict(study.launch.env),
+    )
+
+
+def forget(state: State, hands: Hands) -> Hands:
+    """Drop the notes on attempts that have ended, so that a long night does not fill the memory."""
+    live = state.attempts
+    return replace(
+        hands,
+        submitted={k: v for k, v in hands.submitted.items() if k in live},
+        cancelled={k: v for k, v in hands.cancelled.items() if k in live},
+    )

@@ -1,0 +1,146 @@
+"""What came in since the last tick: requests, points, starts and ends, turned into facts."""
+
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from secondshift.ledger.fold import summarise
+from secondshift.records import events as facts
+from secondshift.records.orders import Batch, Chunk, Note, Sign
+from secondshift.records.states import State
+from secondshift.records.trials import Attempt, Checkpoint
+from secondshift.runtime import spool
+from secondshift.runtime.executors.protocol import Executor
+
+
+@dataclass(kw_only=True, slots=True)
+class Intake:
+    """Facts and points that belong into one transaction."""
+
+    facts: list[facts.Payload] = field(default_factory=list)
+    batches: list[Batch] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)  # ids to discard from the spool once recorded
+
+    def __bool__(self) -> bool:
+        return bool(self.facts or self.requests)
+
+
+def requests(state: State, folder: Path) -> Intake:
+    """Read the spool. A request that was recorded before a crash is only discarded, not recorded again."""
+    intake = Intake()
+    for request in spool.pending(folder):
+        intake.requests.append(request.id)
+        if request.id not in state.answered:
+            intake.facts.append(request)
+    return intake
+
+
+def observations(state: State, executor: Executor, *, chunk_bytes: int = 4 << 20) -> Intake:
+    """Ask the executor what started, what ended and what was logged.
+
+    The points of an attempt that ended are read to the last before its end becomes a fact.
+    """
+    intake = Intake()
+    signs = executor.poll(list(state.attempts.values()))
+    ended = {sign.attempt: sign for sign in signs if sign.kind == "ended"}
+    for sign in signs:
+        attempt = state.attempts.get(sign.attempt)
+        if sign.kind == "started" and attempt is not None and attempt.status == "ordered":
+            intake.facts.append(
+                facts.AttemptStarted(
+                    attempt=sign.attempt, supervisor=sign.supervisor, pid=sign.pid, fingerprint=sign.fingerprint
+                )
+            )
+    for attempt in state.attempts.values():
+        _collect(intake, executor, attempt, to_the_end=attempt.id in ended, limit=chunk_bytes)
+    for attempt_id, sign in ended.items():
+        if attempt_id in state.attempts:
+            intake.facts.extend(end_facts(state.attempts[attempt_id], sign))
+    return intake
+
+
+def _collect(intake: Intake, executor: Executor, attempt: Attempt, *, to_the_end: bool, limit: int) -> None:
+    while True:
+        chunks = executor.collect(attempt, limit=limit)
+        for chunk in chunks:
+            intake.facts.extend(_chunk_facts(attempt, chunk))
+            intake.batches.extend(chunk.batches)
+        if not to_the_end or not any(chunk.end > chunk.start for chunk in chunks):
+            return
+        attempt = replace(attempt, offsets={**attempt.offsets, **{c.fragment: c.end for c in chunks}})
+
+
+def end_facts(attempt: Attempt, sign: Sign) -> list[facts.Payload]:
+    """The end of an attempt and what it cost: device-seconds as its supervisor measured them."""
+    exit = sign.exit
+    if exit is None:
+        raise ValueError(f"An ended sign of {attempt.id} carries no exit. Expected a records.trials.Exit; fix the executor.")
+    device_s = exit.elapsed_s * max(1, len(attempt.devices))
+    over = device_s - attempt.grant_s * max(1, len(attempt.devices))
+    note = f"{over:.2f} device-seconds past what was reserved (stop latency)" if over > 0 else ""
+    return [
+        facts.AttemptEnded(attempt=attempt.id, exit=exit),
+        facts.ChargeSettled(charge=attempt.id, trial=attempt.trial, device_s=device_s, note=note),
+    ]
+
+
+def _chunk_facts(attempt: Attempt, chunk: Chunk) -> list[facts.Payload]:
+    """Facts of one chunk: what was restored comes before its points, what was saved after them."""
+    before = [fact for note in chunk.notes if note.kind in _EARLY for fact in _note_facts(attempt, note)]
+    after = [fact for note in chunk.notes if note.kind not in _EARLY for fact in _note_facts(attempt, note)]
+    logged = facts.MetricsLogged(
+        attempt=attempt.id,
+        trial=attempt.trial,
+        fragment=chunk.fragment,
+        start=chunk.start,
+        end=chunk.end,
+        points=sum(len(batch.steps) for batch in chunk.batches),
+        crc=_crc(chunk.batches),
+        metrics={b.metric: summarise(b.steps, b.values) for b in chunk.batches if not b.metric.startswith("_")},
+    )
+    return [*before, logged, *after]
+
+
+def _crc(batches: Sequence[Batch]) -> int:
+    crc = 0
+    for batch in batches:
+        crc = zlib.crc32(batch.metric.encode(), crc)
+        crc = zlib.crc32(batch.values.tobytes(), zlib.crc32(batch.steps.tobytes(), crc))
+    return crc
+
+
+_EARLY = ("hello", "params", "rejected", "restored")
+
+
+def _note_facts(attempt: Attempt, note: Note) -> Iterable[facts.Payload]:
+    values = note.values
+    step = int(values.get("step", 0))
+    match note.kind:
+        case "params":
+            yield facts.ParamsResolved(trial=attempt.trial, params=values)
+        case "saved":
+            yield facts.CheckpointSaved(
+                checkpoint=Checkpoint(
+                    trial=attempt.trial, step=step, folder=str(values.get("folder", "")),
+                    bytes=int(values.get("bytes", 0)), digest=str(values.get("digest", "")), attempt=attempt.id,
+                )
+            )  # fmt: skip
+        case "rejected":
+            reason = str(values.get("reason", "checksum"))
+            yield facts.CheckpointRejected(trial=attempt.trial, step=step, reason=reason)
+        case "restored" if step < attempt.from_step:
+            reason = f"not there any more; the script restored step {step}"
+            yield facts.CheckpointRejected(trial=attempt.trial, step=attempt.from_step, reason=reason)
+        case "dropped":
+            reason = str(values.get("reason", "could not be written"))
+            points = int(values.get("count", values.get("points", 0)))
+            yield facts.PointsDropped(attempt=attempt.id, trial=attempt.trial, points=points, reason=reason)
+        case "damaged":
+            reason = f"{values.get('bytes', 0)} damaged bytes in the stream"
+            yield facts.PointsDropped(attempt=attempt.id, trial=attempt.trial, points=0, reason=reason)
+        case "closed":
+            yield facts.AttemptClosed(
+                attempt=attempt.id, clean=bool(values.get("clean")), stopping=bool(values.get("stopping")),
+                steps_done=int(values.get("steps_done", 0)),
+            )  # fmt: skip

@@ -1,0 +1,214 @@
+"""Opening a study for work: its folder, its ledger, the lease, the state so far, and what the study file says now."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from secondshift import config, plugins
+from secondshift.errors import ConfigInvalid, FolderReadOnly, LeaseHeld
+from secondshift.ledger import codec
+from secondshift.ledger.leases import STANDSTILL_S, Holder, Lease, LeaseWatch
+from secondshift.ledger.probe import probe
+from secondshift.ledger.snapshots import load_state, save_state
+from secondshift.ledger.stores import Ledger, open_ledger
+from secondshift.records import events as facts
+from secondshift.records.nights import Incident
+from secondshift.records.states import State
+from secondshift.records.studies import Study
+from secondshift.runtime import hosts
+from secondshift.runtime.acting import Hands
+from secondshift.runtime.clocks import Clock, HostClock
+from secondshift.runtime.executors.protocol import Executor
+from secondshift.runtime.shiftclock import ShiftClock
+
+BEAT_SEEN_S = 5.0  # a holder whose beat moved within this time lives; engines beat every 2 s
+
+
+@dataclass(kw_only=True, slots=True)
+class Night:
+    """Everything an engine needs to begin."""
+
+    folder: Path  # the study's private folder
+    ledger: Ledger
+    state: State
+    executor: Executor
+    clock: ShiftClock
+    hands: Hands
+    digest: str  # chained over all facts in the ledger
+    reload: Callable[[State], facts.Payload | None]
+    facts: list[facts.Payload] = field(default_factory=list)  # to be recorded first: the lease, the study
+
+    def keep(self, state: State) -> None:
+        """Save the fold, so that reopening is fast. Only a cache: losing it costs time, never facts."""
+        save_state(state, self.folder / "cache" / "state.bin")
+
+    def overdue(self, state: State) -> bool:
+        """Say whether the open shift's deadline passed while no engine ran."""
+        shift = state.shift
+        return shift is not None and shift.deadline_at is not None and self.clock.now(state) >= shift.deadline_at
+
+
+def private_folder(study_file: Path) -> Path:
+    """The folder beside the study file that holds everything secondshift writes; made if absent.
+
+    Raises FolderReadOnly.
+    """
+    folder = study_file.resolve().parent / ".secondshift"
+    try:
+        for name in ("spool/tmp", "attempts", "trials", "cache", "briefs"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FolderReadOnly(
+            f"{folder} cannot be made or written ({error.strerror}). secondshift keeps its ledger, checkpoints and outputs "
+            "there. Make the folder writable, or copy the study to one that is; nothing was started."
+        ) from error
+    return folder
+
+
+@contextmanager
+def open_night(study_file: Path) -> Iterator[Night]:
+    """Open a study and hold its lease until the block is left.
+
+    Raises ConfigInvalid, FolderReadOnly, FilesystemUnfit, LeaseHeld, LedgerNewer, LedgerDamaged, LedgerBusy.
+    """
+    study = config.load_study(study_file)
+    folder = private_folder(study_file)
+    probe(folder)
+    ledger = open_ledger(folder)
+    try:
+        clock = HostClock()
+        lease = take_lease(ledger, clock)
+        try:
+            yield _assembled(study_file, study, folder, ledger, clock, lease)
+        finally:
+            ledger.release(lease.token)
+    finally:
+        ledger.close()
+
+
+def _assembled(study_file: Path, study: Study, folder: Path, ledger: Ledger, clock: Clock, lease: Lease) -> Night:
+    state = load_state(ledger, folder / "cache" / "state.bin")
+    since_tick = ledger.read(state.tick_seq - 1 if state.tick_seq else 0)
+    digest = codec.chain(state.tick_digest, since_tick)
+    taken = facts.LeaseTaken(token=lease.token, holder=lease.holder.name, how=lease.how, boot_id=lease.holder.boot_id)
+    state = replace(state, token=lease.token)
+    edited = study_fact(state, study)
+    executor = plugins.executor(study.launch.executor)(folder=folder, study=study)
+    return Night(
+        folder=folder,
+        ledger=ledger,
+        state=state,
+        executor=executor,
+        clock=ShiftClock(clock, hosts.boot_id()),
+        hands=Hands(folder=folder, place=study_file.resolve().parent),
+        digest=digest,
+        reload=Reload(study_file, hosts.boot_id()),
+        facts=[taken, *([edited] if edited else [])],
+    )
+
+
+def take_lease(ledger: Ledger, clock: Clock, *, standstill_s: float = STANDSTILL_S) -> Lease:
+    """Take the lease, waiting for a holder that stands still; at once where it is free or its holder provably dead.
+
+    Raises LeaseHeld as soon as the holder is seen to beat. Time is the challenger's own; the wall clock is not asked.
+    """
+    me = Holder(host=hosts.hostname(), pid=hosts.own_pid(), start_ticks=hosts.own_start_ticks(), boot_id=hosts.boot_id())
+    watch = LeaseWatch(standstill_s=standstill_s)
+    first: Lease | None = None
+    told = False
+    while True:
+        seen = ledger.lease()
+        stale = seen if watch.observe(seen, clock.boot()) else None
+        try:
+            return ledger.take_lease(me, how_dead=provably_dead, stale=stale)
+        except LeaseHeld as held:
+            first = first or seen
+            if seen is not None and first is not None and (seen.token, seen.beat) != (first.token, first.beat):
+                raise
+            if not told:
+                told = True
+                print(f"{held} Watching it.", file=sys.stderr, flush=True)
+        clock.sleep(0.25)
+
+
+def provably_dead(lease: Lease) -> bool:
+    """Say whether the holder cannot be alive: this very host, and another boot or no such process any more."""
+    holder = lease.holder
+    if holder.host != hosts.hostname():
+        return False
+    return not hosts.alive(holder.pid, holder.start_ticks, holder.boot_id)
+
+
+def study_fact(state: State, study: Study) -> facts.StudyOpened | facts.StudyAmended | None:
+    """What the study file says that the ledger does not know yet: a new study, a new revision, an amendment."""
+    if state.study is None:
+        return facts.StudyOpened(study=study)
+    changed, new_revision = config.diff_studies(state.study, study)
+    if new_revision:
+        return facts.StudyOpened(study=replace(study, revision=state.study.revision + 1))
+    if changed:
+        return facts.StudyAmended(study=replace(study, revision=state.study.revision), changed=tuple(changed))
+    return None
+
+
+class Reload:
+    """Looks at the study file when it changes; a mistake in it is told once, and the study goes on as it was."""
+
+    def __init__(self, study_file: Path, boot_id: str) -> None:
+        self.study_file = study_file
+        self.boot_id = boot_id
+        self.seen = self._stamp()
+
+    def _stamp(self) -> tuple[int, int]:
+        try:
+            stat = self.study_file.stat()
+        except OSError:
+            return (0, 0)
+        return (stat.st_mtime_ns, stat.st_size)
+
+    def __call__(self, state: State) -> facts.Payload | None:
+        """Return a fact if the file was edited since the last look."""
+        stamp = self._stamp()
+        if stamp == self.seen:
+            return None
+        self.seen = stamp
+        if stamp == (0, 0):
+            return self._incident(state, f"{self.study_file.name} is gone; the study goes on as it was recorded")
+        try:
+            return study_fact(state, config.load_study(self.study_file))
+        except ConfigInvalid as mistake:
+            return self._incident(state, f"{self.study_file.name} was edited and has mistakes: {mistake}")
+
+    def _incident(self, state: State, finding: str) -> facts.IncidentOpened:
+        return facts.IncidentOpened(
+            incident=Incident(
+                id=f"i{state.incidents_seen + 1}", subject="shift", finding=finding[:2000], opened_at=state.last_at,
+                action="the study goes on with its recorded settings", closed="noted",
+            )
+        )  # fmt: skip
+
+
+def deadline(until: str | None, for_s: float | None, now: float) -> float | None:
+    """Turn "08:00" (the next one, in this machine's zone) or a length in seconds into UTC seconds.
+
+    Raises ConfigInvalid for what is not a time of day.
+    """
+    if for_s is not None:
+        return now + for_s
+    if until is None:
+        return None
+    match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", until.strip())
+    if match is None:
+        raise ConfigInvalid(f"--until was given {until!r}; expected a time of day like 08:00. Or say --for 2h.")
+    here = datetime.fromtimestamp(now).astimezone()
+    then = here.replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)
+    if then <= here:
+        then = (here.replace(tzinfo=None) + timedelta(days=1)).replace(
+            hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0
+        )
+        then = then.astimezone()
+    return then.timestamp()

@@ -1,0 +1,92 @@
+"""Working one shift from beginning to brief: open the study, run the engine, end politely."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from secondshift.engine import Engine
+from secondshift.errors import LeaseLost
+from secondshift.ledger.stores import Ledger
+from secondshift.records import events as facts
+from secondshift.records.states import State
+from secondshift.runtime import awake, opening, spool
+
+FINISHED, MISTAKE, HELD = 0, 2, 3  # exit codes; the keeper restarts an engine that ends in any other way
+WriteBrief = Callable[[Path, Ledger, State, str], tuple[str, ...]]
+
+
+@contextmanager
+def politely(engine: Engine) -> Iterator[None]:
+    """Ctrl-C or SIGTERM once: finish politely. Twice: stop now. Still nothing recorded is lost."""
+
+    def ask(number: int, frame: object) -> None:
+        engine.wanted.append("now" if engine.state.ending or engine.wanted else "stop")
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def work(
+    study_file: Path,
+    *,
+    until: str | None = None,
+    for_s: float | None = None,
+    resume: bool = False,
+    slots: int | None = None,
+    write_brief: WriteBrief | None = None,
+    only_stop: bool = False,
+) -> int:
+    """Work one shift on a study, or go on with the one that a dead engine left. Returns an exit code.
+
+    Raises SecondshiftError with a sentence for people where the study, its folder or its ledger are not fit for work,
+    LeaseHeld where another engine works on it.
+    """
+    with opening.open_night(study_file) as night:
+        engine = Engine(
+            ledger=night.ledger,
+            state=night.state,
+            executor=night.executor,
+            clock=night.clock,
+            hands=night.hands,
+            digest=night.digest,
+        )
+        engine.record(night.facts)
+        engine.reload = night.reload
+        with politely(engine), awake.kept_awake("secondshift is on shift"):
+            try:
+                if not resume and night.overdue(engine.state):
+                    finish(engine, write_brief)  # it ends by its own deadline; then the one asked for begins
+                if engine.state.shift is None and not only_stop and not (resume and engine.state.shifts):
+                    engine.begin(opening.deadline(until, for_s, engine.clock.now(engine.state)), slots)
+                finish(engine, write_brief)
+            except LeaseLost as lost:
+                print(lost, file=sys.stderr, flush=True)
+                return HELD
+            night.keep(engine.state)
+    return FINISHED
+
+
+def finish(engine: Engine, write_brief: WriteBrief | None) -> None:
+    """Run the current shift to its end and leave its brief."""
+    shift = engine.state.shift
+    if shift is None:
+        return
+    engine.run()
+    if write_brief is not None:
+        files = write_brief(engine.hands.folder, engine.ledger, engine.state, shift.id)
+        engine.record([facts.BriefWritten(shift=shift.id, files=files)])
+
+
+def stop_now(study_file: Path, *, now: bool = False, write_brief: WriteBrief | None = None) -> int:
+    """Stop a study on which no engine works: take the lease, end what still runs, settle, and leave.
+
+    Raises LeaseHeld when an engine does work on it; then a request in the spool is the way.
+    """
+    spool.put_request(opening.private_folder(study_file), "stop", {"now": True} if now else {}, "cli")
+    return work(study_file, resume=True, write_brief=write_brief, only_stop=True)
