@@ -12,7 +12,7 @@ HERE = Path(__file__).resolve().parent
 PRIVATE, PIP, LIMIT_S = HERE / ".start", (sys.executable, "-m", "pip"), 1800
 UV_NAMES = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "find-links": "UV_FIND_LINKS", "cert":
             "SSL_CERT_FILE", "timeout": "UV_HTTP_TIMEOUT", "trusted-host": "UV_INSECURE_HOST", "proxy": "ALL_PROXY"}
-CHECKS = {"lint": ["ruff", "check", "."], "imports": ["lint-imports", "--no-logo"], "types": ["pyright"], "tests": ["pytest", "-n2"]}
+CHECKS = {"lint": "ruff check .", "imports": "lint-imports --no-logo", "types": "pyright", "tests": "pytest -n 2"}
 HELP = f"""The private environment is not ready. Needed: a package index (your own pip settings are used), pip (Debian:
 apt install python3-pip) and 1 GB of disk. The same command carries on from here; to begin anew, delete {PRIVATE}"""
 
@@ -80,9 +80,9 @@ def environment(kind):
 def check(tools, arguments):
     """Run every group of checks, also after one failed; returns the first failing group's exit code, or 0."""
     env, codes = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}, {}
-    for name, (program, *rest) in CHECKS.items():
-        say(f"{name} ({program}) ...")
-        codes[name] = call(tools / program, *rest, *(arguments if name == "tests" else ()), env=env).returncode
+    for name, command in CHECKS.items():
+        say(f"{name}: {command} ...")
+        codes[name] = call(*command.split(), *(arguments if name == "tests" else ()), env=env).returncode
     say(" | ".join(f"{name} {'FAILED' if code else 'ok'}" for name, code in codes.items()))
     return next(filter(None, codes.values()), 0)
 

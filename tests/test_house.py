@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
-import house_rules
 import pytest
+
+import house_rules
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
