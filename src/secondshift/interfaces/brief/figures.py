@@ -1,0 +1,118 @@
+"""The data behind the plots of a brief: gathered from facts, not yet drawn."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from secondshift.interfaces.brief.found import current
+from secondshift.interfaces.brief.trace import Trace, trial_of
+from secondshift.interfaces.brief.troubles import by_others
+from secondshift.interfaces.readmodel.objectives import ranked
+from secondshift.records.events import AttemptEnded, AttemptOrdered
+from secondshift.records.states import State
+from secondshift.records.studies import Objective
+from secondshift.records.trials import Trial
+
+Ending = Literal["complete", "paused", "lost", "failed", "stopped", "running"]
+Reader = Callable[[str, str], tuple[Sequence[int], Sequence[float]]]  # (trial, metric) -> steps, values
+MOST_CURVES = 40
+MOST_BARS = 120
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Curve:
+    """One trial's objective metric over steps."""
+
+    trial: str
+    steps: Sequence[int]
+    values: Sequence[float]
+    best: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bar:
+    """One attempt on the time line."""
+
+    trial: str
+    attempt: str
+    from_at: float  # UTC seconds
+    to_at: float
+    ending: Ending
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figures:
+    """What the plots of one brief show."""
+
+    metric: str = ""
+    best: tuple[tuple[float, float], ...] = ()  # (device-seconds spent, best complete value)
+    curves: tuple[Curve, ...] = ()
+    curves_of: int = 0  # trials that have a curve; more than are shown, perhaps
+    bars: tuple[Bar, ...] = ()
+    bars_of: int = 0
+    takeovers: tuple[float, ...] = field(default=())  # moments (UTC seconds) at which an engine took over from a dead one
+
+
+def figures(night: Trace, state: State, objective: Objective, read: Reader) -> Figures:
+    """Gather what can be drawn of a shift; what is not there is left empty."""
+    trials = [t for t in current(state) if t.id in night.trials]
+    done = ranked(objective, [t for t in trials if t.status == "complete"])
+    curves, of = _curves(trials, done, objective, read)
+    bars = _bars(night, state)
+    takeovers = tuple(e.at for e in night.of("lease.taken") if getattr(e.payload, "how", "") in ("dead", "expired"))
+    return Figures(
+        metric=objective.metric, best=_best(night, done, objective), curves=curves, curves_of=of,
+        bars=bars[:MOST_BARS], bars_of=len(bars), takeovers=takeovers,
+    )  # fmt: skip
+
+
+def _best(night: Trace, done: list[Trial], objective: Objective) -> tuple[tuple[float, float], ...]:
+    value_at = {night.trials[t.id].settled[-1]: t.objective(objective) for t in done if night.trials[t.id].settled}
+    points, spent, best = [], 0.0, math.nan
+    for seq, charge in night.settled:
+        spent += charge.device_s
+        value = value_at.get(seq)
+        if value is not None and (math.isnan(best) or objective.better(value, best)):
+            best = value
+            points.append((spent, value))
+    if points:
+        points.append((spent, best))
+    return tuple(points)
+
+
+def _curves(trials: list[Trial], done: list[Trial], objective: Objective, read: Reader) -> tuple[tuple[Curve, ...], int]:
+    with_points = [t for t in trials if objective.metric in t.metrics]
+    leader = done[0].id if done else ""
+    shown = [t for t in with_points if t.id == leader] + [t for t in with_points if t.id != leader]
+    curves = []
+    for trial in shown[:MOST_CURVES]:
+        steps, values = read(trial.id, objective.metric)
+        if len(steps):
+            curves.append(Curve(trial=trial.id, steps=list(steps), values=list(values), best=trial.id == leader))
+    return tuple(reversed(curves)), len(with_points)  # the best is drawn last, on top
+
+
+def _bars(night: Trace, state: State) -> list[Bar]:
+    ended = {e.payload.attempt: e for e in night.of("attempt.ended") if isinstance(e.payload, AttemptEnded)}
+    ordered = [(e.at, e.payload) for e in night.of("attempt.ordered") if isinstance(e.payload, AttemptOrdered)]
+    newest = {order.trial: order.attempt for _, order in ordered}
+    bars = []
+    for at, order in ordered:
+        end = ended.get(order.attempt)
+        ending: Ending = "running"
+        if end is not None and isinstance(end.payload, AttemptEnded):
+            ending = _ending(end.payload, state.trials.get(order.trial), newest[order.trial] == order.attempt)
+        to_at = end.at if end else (night.ended_at or night.last_at)
+        bars.append(Bar(trial=trial_of(order.attempt), attempt=order.attempt, from_at=at, to_at=max(at, to_at), ending=ending))
+    return bars
+
+
+def _ending(ended: AttemptEnded, trial: Trial | None, newest: bool) -> Ending:
+    if by_others(ended.exit):
+        return "lost"
+    if not newest or trial is None:
+        return "paused"  # it went on later
+    if trial.status in ("complete", "failed", "stopped"):
+        return trial.status
+    return "paused"

@@ -1,0 +1,141 @@
+"""What a shift found, and what it does not prove."""
+
+import math
+from collections.abc import Iterable
+
+from secondshift.interfaces.brief.trace import Trace
+from secondshift.interfaces.readmodel.objectives import is_baseline, ranked, written
+from secondshift.records.nights import Statement
+from secondshift.records.states import State
+from secondshift.records.studies import Objective
+from secondshift.records.trials import Trial
+
+
+def found(night: Trace, state: State, objective: Objective) -> Iterable[Statement]:
+    """The counts, the best complete trial, and how it stands against the defaults."""
+    trials = current(state)
+    seen = [t for t in trials if t.id in night.trials]
+    done = [t for t in seen if t.status == "complete"]
+    if seen:
+        yield _counts(night, seen)
+    best = ranked(objective, done)
+    if not best:
+        yield Statement(key="found.none_complete", values={"metric": objective.metric}, facts=_all_outcomes(night, done))
+        yield from _ahead(night, seen, objective)
+        return
+    yield _best(night, state, best[0], objective)
+    yield from _seeds(night, best, objective)
+    yield from _against_defaults(night, state, best, objective)
+    rest = [t for t in done if t not in best]
+    if rest:
+        yield Statement(key="found.no_value", values={"n": len(rest), "trials": names(rest), "metric": objective.metric},
+                        facts=_all_outcomes(night, rest))
+
+
+def current(state: State) -> list[Trial]:
+    """The trials of the study's present revision, oldest first."""
+    revision = state.study.revision if state.study else 1
+    return [t for t in state.trials.values() if t.revision == revision]
+
+
+def names(trials: list[Trial], most: int = 8) -> str:
+    """The ids of some trials, the first `most` of them by name."""
+    ids = [t.id for t in trials]
+    return ", ".join(ids[:most]) + (f" +{len(ids) - most}" if len(ids) > most else "")
+
+
+def _all_outcomes(night: Trace, trials: list[Trial]) -> tuple[int, ...]:
+    facts = tuple(sorted(s for t in trials if t.id in night.trials for s in night.trials[t.id].outcome()))
+    return facts or tuple(s for s in (night.started, night.ended) if s)
+
+
+def _counts(night: Trace, seen: list[Trial]) -> Statement:
+    by = {status: sum(t.status == status for t in seen) for status in ("complete", "paused", "stopped", "failed", "running", "queued")}
+    facts = sorted({s for t in seen for s in (night.trials[t.id].queued, *night.trials[t.id].outcome()) if s})
+    return Statement(key="found.counts", values={"n": len(seen), **by}, facts=tuple(facts))
+
+
+def _best(night: Trace, state: State, trial: Trial, objective: Objective) -> Statement:
+    values = {
+        "trial": trial.id, "metric": objective.metric, "value": _value(trial, objective), "seed": str(trial.seed),
+        "params": params_of(state, trial) or "—", "steps": trial.metrics[objective.metric].last_step + 1,
+    }
+    key = "found.best" if objective.at == "final" else "found.best_any_step"
+    return Statement(key=key, values=values, facts=night.trials[trial.id].result(objective.at))
+
+
+def _value(trial: Trial, objective: Objective) -> float:
+    value = trial.objective(objective)
+    return math.nan if value is None else value
+
+
+def params_of(state: State, trial: Trial) -> str:
+    """The trial's parameters in words, as the script resolved them where it said so."""
+    candidate = state.candidates.get(trial.candidate)
+    return written(trial.params or (candidate.params if candidate else {}))
+
+
+def _seeds(night: Trace, best: list[Trial], objective: Objective) -> Iterable[Statement]:
+    same = [t for t in best if t.candidate == best[0].candidate]
+    facts = tuple(s for t in same for s in night.trials[t.id].result(objective.at))
+    seeds = len({t.seed for t in same})
+    if seeds == 1:
+        yield Statement(key="found.one_seed", values={"n": len(best)}, facts=facts)
+        return
+    values = [_value(t, objective) for t in same]
+    yield Statement(key="found.more_seeds", values={"n": seeds, "mean": sum(values) / len(values), "low": min(values),
+                                                    "high": max(values), "of": len(best)}, facts=facts)
+
+
+def _against_defaults(night: Trace, state: State, best: list[Trial], objective: Objective) -> Iterable[Statement]:
+    space = state.study.space if state.study else None
+    plain = [t for t in best if space and (c := state.candidates.get(t.candidate)) and is_baseline(space, c.params)]
+    leader = best[0]
+    if leader in plain:
+        yield Statement(key="found.defaults_lead", values={"trial": leader.id}, facts=night.trials[leader.id].result(objective.at))
+        return
+    if not plain:
+        yield Statement(key="found.no_baseline", facts=night.trials[leader.id].result(objective.at))
+        return
+    gain = objective.loss(_value(plain[0], objective)) - objective.loss(_value(leader, objective))
+    facts = (*night.trials[plain[0].id].result(objective.at), *night.trials[leader.id].result(objective.at))
+    values = {"trial": plain[0].id, "value": _value(plain[0], objective), "metric": objective.metric,
+              "gain": abs(gain), "seeds": len({t.seed for t in plain})}
+    yield Statement(key="found.baseline", values=values, facts=facts)
+    if objective.min_effect and gain < objective.min_effect:
+        values = {"min_effect": objective.min_effect}
+        yield Statement(key="found.too_small", values=values, facts=(night.study, *facts) if night.study else facts)
+
+
+def _ahead(night: Trace, seen: list[Trial], objective: Objective) -> Iterable[Statement]:
+    ahead = ranked(objective, [t for t in seen if t.status in ("paused", "running")])
+    if ahead:
+        trial = ahead[0]
+        summary = trial.metrics[objective.metric]
+        values = {"trial": trial.id, "metric": objective.metric, "value": _value(trial, objective), "steps": summary.last_step + 1}
+        yield Statement(key="found.ahead", values=values, facts=night.trials[trial.id].result(objective.at))
+
+
+def unproven(night: Trace, state: State, objective: Objective) -> Iterable[Statement]:
+    """What a reader might conclude from this shift, and should not."""
+    trials = [t for t in current(state) if t.id in night.trials]
+    done = ranked(objective, [t for t in trials if t.status == "complete"])
+    if done:
+        leader = night.trials[done[0].id].result(objective.at)
+        yield Statement(key="unproven.not_a_verdict", facts=leader)
+        if len(done) > 1:
+            yield Statement(key="unproven.chosen", values={"n": len(done)}, facts=_all_outcomes(night, done))
+        if state.study and not state.study.evaluate:
+            yield Statement(key="unproven.own_metric", values={"metric": objective.metric}, facts=leader)
+        if objective.at == "best":
+            yield Statement(key="unproven.best_step", facts=leader)
+    else:
+        yield Statement(key="unproven.nothing", facts=tuple(s for s in (night.started, night.ended) if s))
+    early = [t for t in trials if t.status in ("paused", "stopped") and 0 <= t.logged_step]
+    if early:
+        yield Statement(key="unproven.stopped_early", values={"n": len(early), "trials": names(early)}, facts=_all_outcomes(night, early))
+        if state.study and state.study.schedule == "tied":
+            yield Statement(key="unproven.tied", facts=_all_outcomes(night, early))
+    helped = [t for t in trials if t.assisted]
+    if helped:
+        yield Statement(key="unproven.assisted", values={"n": len(helped), "trials": names(helped)}, facts=_all_outcomes(night, helped))

@@ -1,0 +1,166 @@
+"""Small plots as SVG text, drawn by hand: no library, no script, readable offline, in the dark and by a screen reader."""
+
+import math
+from collections.abc import Sequence
+from datetime import tzinfo
+from html import escape
+
+from secondshift.interfaces.brief.figures import Bar, Curve, Figures
+from secondshift.interfaces.messages.catalogue import say
+from secondshift.interfaces.messages.formats import duration, moment, number
+
+WIDTH, HEIGHT = 520, 280
+LEFT, RIGHT, TOP, BOTTOM = 64, 14, 14, 42
+ROW, NIGHT_BOTTOM = 18, 26  # of the time line
+
+
+class Frame:
+    """Where data lies in a plot: maps data to the drawing's own units and draws the axes."""
+
+    def __init__(self, x: tuple[float, float], y: tuple[float, float], height: float = HEIGHT) -> None:
+        self.x0, self.x1 = _room(*x, share=0.0)
+        self.y0, self.y1 = _room(*y, share=0.05)
+        self.height = height
+
+    def x(self, value: float) -> float:
+        """Horizontal place of a value."""
+        return LEFT + (value - self.x0) / (self.x1 - self.x0) * (WIDTH - LEFT - RIGHT)
+
+    def y(self, value: float) -> float:
+        """Vertical place of a value, kept within a frame's height of the frame."""
+        share = min(2.0, max(-1.0, (value - self.y0) / (self.y1 - self.y0)))
+        return self.height - BOTTOM - share * (self.height - TOP - BOTTOM)
+
+    def axes(self, x_label: str, y_label: str, x_text: Sequence[tuple[float, str]]) -> str:
+        """Grid, ticks and labels."""
+        parts = []
+        for value in ticks(self.y0, self.y1):
+            y = self.y(value)
+            parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+            parts.append(f'<text class="tick" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{escape(number(value))}</text>')
+        base = self.height - BOTTOM
+        for value, text in x_text:
+            parts.append(f'<text class="tick" x="{self.x(value):.1f}" y="{base + 16}" text-anchor="middle">{escape(text)}</text>')
+        parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{base}" y2="{base}"/>')
+        parts.append(f'<text class="label" x="{WIDTH - RIGHT}" y="{base + 34}" text-anchor="end">{escape(x_label)}</text>')
+        parts.append(f'<text class="label" x="{LEFT - 52}" y="{base + 34}">{escape(y_label)}</text>')
+        return "".join(parts)
+
+
+def _room(low: float, high: float, *, share: float) -> tuple[float, float]:
+    if not high > low:
+        pad = abs(low) * 0.1 or 1.0
+        return low - pad, high + pad
+    return low - share * (high - low), high + share * (high - low)
+
+
+def ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Round numbers between two values, about so many."""
+    raw = (high - low) / max(1, about)
+    if not math.isfinite(raw) or raw <= 0:
+        return [low]
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    found = [round(i * step, 12) + 0.0 for i in range(first, first + about * 3) if i * step <= high + step * 1e-9]
+    return found or [low]
+
+
+def _svg(name: str, title: str, desc: str, body: str, height: float = HEIGHT) -> str:
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-labelledby="{name}-title {name}-desc">'
+        f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(desc)}</desc>{body}</svg>'
+    )
+
+
+def best_so_far(data: Figures, lang: str) -> str:
+    """The best complete value against device time, as a staircase; empty text if there is none."""
+    if not data.best:
+        return ""
+    values = [v for _, v in data.best]
+    frame = Frame((0.0, data.best[-1][0]), (min(values), max(values)))
+    path = [f"M{frame.x(data.best[0][0]):.1f},{frame.y(values[0]):.1f}"]
+    for x, value in data.best[1:]:
+        path.append(f"H{frame.x(x):.1f}V{frame.y(value):.1f}")
+    dots = "".join(f'<circle class="dot" cx="{frame.x(x):.1f}" cy="{frame.y(v):.1f}" r="3"/>' for x, v in data.best[:-1])
+    marks = [(v, duration(v, lang)) for v in ticks(frame.x0, frame.x1, 4)]
+    body = frame.axes(say("plot.best_x", lang), data.metric, marks) + f'<path class="best" d="{"".join(path)}"/>{dots}'
+    desc = say("plot.best_desc", lang, n=len(data.best) - 1, first=values[0], last=values[-1])
+    return _svg("plot-best", say("plot.best_title", lang), desc, body)
+
+
+def curves(data: Figures, lang: str) -> str:
+    """All curves thinly, the best complete one strongly; empty text if there is none."""
+    drawn = [c for c in data.curves if any(math.isfinite(v) for v in c.values)]
+    if not drawn:
+        return ""
+    values = sorted(v for c in drawn for v in c.values if math.isfinite(v))
+    # One diverged run must not flatten all the others: the outermost hundredth lies outside the frame.
+    cut = len(values) // 100
+    last = max(max(c.steps) for c in drawn)
+    frame = Frame((0.0, float(max(1, last))), (values[cut], values[-1 - cut]))
+    clip = f'<clipPath id="curves-frame"><rect x="{LEFT}" y="2" width="{WIDTH - LEFT - RIGHT}" height="{HEIGHT - BOTTOM - 2}"/></clipPath>'
+    lines = "".join(_line(c, frame) for c in drawn)
+    marks = [(v, number(int(v))) for v in ticks(frame.x0, frame.x1, 4) if v == int(v)]
+    body = clip + frame.axes(say("plot.curves_x", lang), data.metric, marks) + f'<g clip-path="url(#curves-frame)">{lines}</g>'
+    leader = next((c.trial for c in drawn if c.best), "")
+    key = "plot.curves_desc" if leader else "plot.curves_desc_none"
+    desc = say(key, lang, metric=data.metric, n=len(drawn), trial=leader)
+    return _svg("plot-curves", say("plot.curves_title", lang), desc, body)
+
+
+def _line(curve: Curve, frame: Frame) -> str:
+    path, pen = [], "M"
+    for step, value in zip(curve.steps, curve.values, strict=True):
+        if not math.isfinite(value):
+            pen = "M"  # a gap where the curve has no finite value
+            continue
+        path.append(f"{pen}{frame.x(step):.1f},{frame.y(value):.1f}")
+        pen = "L"
+    style = "best" if curve.best else "other"
+    only = len(path) == 1
+    shape = path[0] + "h0.1" if only else "".join(path)
+    return f'<path class="{style}{" point" if only else ""}" d="{shape}"><title>{escape(curve.trial)}</title></path>'
+
+
+def night(data: Figures, lang: str, zone: tzinfo | None = None) -> str:
+    """The time line: one row for each trial, one bar for each attempt; empty text if there is none."""
+    if not data.bars:
+        return ""
+    rows: dict[str, int] = {}
+    for bar in data.bars:
+        rows.setdefault(bar.trial, len(rows))
+    low, high = min(b.from_at for b in data.bars), max(b.to_at for b in data.bars)
+    height = TOP + NIGHT_BOTTOM + ROW * len(rows)
+    frame = Frame((low, max(high, low + 1)), (0, 1), height)
+    bars = "".join(_bar(b, rows[b.trial], frame, lang) for b in data.bars)
+    names = "".join(f'<text class="tick" x="{LEFT - 6}" y="{TOP + ROW * row + 13}" text-anchor="end">{escape(t)}</text>' for t, row in rows.items())
+    base = height - NIGHT_BOTTOM
+    axis = f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{base}" y2="{base}"/>'
+    ends = (f'<text class="tick" x="{LEFT}" y="{base + 16}">{moment(low, lang, zone)}</text>'
+            f'<text class="tick" x="{WIDTH - RIGHT}" y="{base + 16}" text-anchor="end">{moment(high, lang, zone)}</text>')
+    marks = "".join(f'<line class="takeover" x1="{frame.x(at):.1f}" x2="{frame.x(at):.1f}" y1="{TOP - 8}" y2="{base}"/>'
+                    for at in data.takeovers if low <= at <= high)
+    desc = say("plot.night_desc", lang, n=len(data.bars), trials=len(rows), from_at=low, to_at=high, zone=zone)
+    return _svg("plot-night", say("plot.night_title", lang), desc, axis + ends + names + bars + marks, height)
+
+
+def _bar(bar: Bar, row: int, frame: Frame, lang: str) -> str:
+    x, width = frame.x(bar.from_at), max(2.0, frame.x(bar.to_at) - frame.x(bar.from_at))
+    label = f"{bar.attempt}: {say(f'plot.legend_{bar.ending}', lang)}, {duration(bar.to_at - bar.from_at, lang)}"
+    return (f'<rect class="bar {bar.ending}" x="{x:.1f}" y="{TOP + ROW * row + 3}" width="{width:.1f}" height="12" rx="2">'
+            f"<title>{escape(label)}</title></rect>")
+
+
+def sparkline(values: Sequence[float], width: int = 60) -> str:
+    """A curve in one line of block characters, for terminals; a gap where a value is not finite."""
+    if not len(values):
+        return ""
+    picked = [values[i * len(values) // min(width, len(values))] for i in range(min(width, len(values)))]
+    finite = [v for v in picked if math.isfinite(v)]
+    if not finite:
+        return "·" * len(picked)
+    low, high = min(finite), max(finite)
+    blocks = "▁▂▃▄▅▆▇█"
+    scale = (len(blocks) - 1) / (high - low) if high > low else 0.0
+    return "".join(blocks[round((v - low) * scale)] if math.isfinite(v) else "·" for v in picked)

@@ -1,0 +1,133 @@
+"""A brief as one self-contained HTML file: no script, nothing fetched; every statement links to its facts below."""
+
+import re
+from collections.abc import Mapping
+from datetime import tzinfo
+from html import escape
+from pathlib import Path
+
+from secondshift.interfaces.brief import plots
+from secondshift.interfaces.brief.citations import cited, excerpt, ranges
+from secondshift.interfaces.brief.figures import MOST_BARS, MOST_CURVES, Figures
+from secondshift.interfaces.messages.catalogue import say
+from secondshift.interfaces.messages.formats import moment, zone_name
+from secondshift.records.events import Event
+from secondshift.records.nights import Brief, Section, Statement
+
+MOST_LINKS = 5  # beside a statement; more are folded away
+CALM = "needs.nothing"
+LONG = 32  # characters; a longer value is somebody's sentence, not a figure to pick out
+_CODE = re.compile(r"`([^`]+)`")  # in our own sentences; those in values are escaped
+
+
+def render_html(
+    brief: Brief, figures: Figures, facts: Mapping[int, Event], lang: str = "en", zone: tzinfo | None = None
+) -> str:
+    """Write the page. `facts` are the events it carries; what is cited beyond them is counted and can be read by SQL."""
+    title = say("page.title", lang, quote=escape, study=brief.study, shift=brief.shift)
+    written = say("page.written", lang, zone=zone, written_at=brief.written_at, zone_name=zone_name(brief.written_at, zone))
+    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    sections = []
+    for section in brief.sections:
+        sections.append(_section(section, facts, lang, zone))
+        if section.key == "section.found":
+            sections.append(_plots(figures, lang, zone))
+    return (
+        f'<!doctype html>\n<html lang="{lang}">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        # Nothing in this file may load or run anything, whatever a training script printed into it.
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+        f"<title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
+        f'<h1>{title}</h1>\n<p class="written">{escape(written)}</p>\n{"".join(sections)}'
+        f"{_facts(brief, facts, lang, zone)}</main>\n</body>\n</html>\n"
+    )
+
+
+def _section(section: Section, facts: Mapping[int, Event], lang: str, zone: tzinfo | None) -> str:
+    if not section.statements:
+        return ""
+    name = section.key.rpartition(".")[2]
+    calm = " calm" if any(s.key == CALM for s in section.statements) else ""
+    style = f' class="needs{calm}"' if name == "needs_you" else ""
+    items = "".join(f"<li>{_statement(s, facts, lang, zone)}</li>\n" for s in section.statements)
+    return f'<section{style} aria-labelledby="{name}">\n<h2 id="{name}">{escape(say(section.key, lang))}</h2>\n<ul>\n{items}</ul>\n</section>\n'
+
+
+def _statement(statement: Statement, facts: Mapping[int, Event], lang: str, zone: tzinfo | None) -> str:
+    text = _CODE.sub(r"<code>\1</code>", say(statement.key, lang, quote=_value, zone=zone, **statement.values))
+    runs = ranges(statement.facts)
+    if not runs:
+        return text
+    links = " ".join(_link(a, b, facts) for a, b in runs)
+    if len(runs) <= MOST_LINKS:
+        return f'{text} <span class="refs">{links}</span>'
+    count = escape(say("page.cites", lang, n=len(set(statement.facts))))
+    return f'{text} <details class="refs"><summary>{count}</summary>{links}</details>'
+
+
+def _value(text: str) -> str:
+    safe = escape(text).replace("`", "&#96;")
+    return f"<b>{safe}</b>" if len(text) <= LONG else f'<span class="said">{safe}</span>'
+
+
+def _link(first: int, last: int, facts: Mapping[int, Event]) -> str:
+    label = f"e{first}" if first == last else f"e{first}–e{last}"
+    target = next((seq for seq in range(first, last + 1) if seq in facts), None)
+    return f'<a href="#e{target}">[{label}]</a>' if target is not None else f"[{label}]"
+
+
+def _plots(figures: Figures, lang: str, zone: tzinfo | None) -> str:
+    drawn = (
+        _figure("plot.best_title", plots.best_so_far(figures, lang), "", lang),
+        _figure("plot.curves_title", plots.curves(figures, lang), _curves_note(figures, lang), lang),
+        _figure("plot.night_title", plots.night(figures, lang, zone), _night_note(figures, lang), lang, wide=True),
+    )
+    return f'<div class="plots">\n{"".join(drawn)}</div>\n' if any(drawn) else ""
+
+
+def _figure(title: str, svg: str, note: str, lang: str, *, wide: bool = False) -> str:
+    if not svg:
+        return ""
+    style = ' class="wide"' if wide else ""
+    return f"<figure{style}><figcaption>{escape(say(title, lang))}</figcaption>{svg}{note}</figure>\n"
+
+
+def _legend(entries: list[tuple[str, str]], more: str = "") -> str:
+    items = "".join(f'<span><i style="background:var(--{colour})"></i>{escape(text)}</span>' for colour, text in entries)
+    return f'<div class="legend">{items}{f"<span>{escape(more)}</span>" if more else ""}</div>'
+
+
+def _curves_note(figures: Figures, lang: str) -> str:
+    entries = [("other", say("plot.legend_others", lang))]
+    if any(c.best for c in figures.curves):
+        entries.insert(0, ("accent", say("plot.legend_best", lang)))
+    more = say("plot.too_many", lang, n=MOST_CURVES) if figures.curves_of > MOST_CURVES else ""
+    return _legend(entries, more)
+
+
+def _night_note(figures: Figures, lang: str) -> str:
+    seen = {bar.ending for bar in figures.bars}
+    order = ("complete", "paused", "lost", "failed", "stopped", "running")
+    more = say("plot.too_many", lang, n=MOST_BARS) if figures.bars_of > MOST_BARS else ""
+    return _legend([(e, say(f"plot.legend_{e}", lang)) for e in order if e in seen], more)
+
+
+def _facts(brief: Brief, facts: Mapping[int, Event], lang: str, zone: tzinfo | None) -> str:
+    named = cited(brief)
+    shown = [facts[seq] for seq in named if seq in facts]
+    rows = "".join(
+        f'<tr id="e{e.seq}"><td class="n">e{e.seq}</td><td class="n">{escape(moment(e.at, lang, zone))}</td>'
+        f'<td class="n">{escape(e.kind)}</td><td><code>{escape(excerpt(e))}</code></td></tr>\n'
+        for e in shown
+    )
+    heads = "".join(f'<th scope="col">{escape(say(f"page.fact_{k}", lang))}</th>' for k in ("number", "time", "kind", "says"))
+    more = ""
+    if len(named) > len(shown):
+        command = 'secondshift sql "select * from events where seq = 123"'
+        text = say("page.facts_more", lang, quote=escape, n=len(named) - len(shown), command=command)
+        more = f'<p class="note">{text}</p>'
+    return (
+        f'<details class="facts" open><summary>{escape(say("page.facts", lang))}</summary>\n'
+        f'<p class="note">{escape(say("page.facts_help", lang))} {escape(say("page.machine_words", lang))}</p>{more}\n'
+        f"<table><thead><tr>{heads}</tr></thead><tbody>\n{rows}</tbody></table></details>\n"
+    )

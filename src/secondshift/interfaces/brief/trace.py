@@ -1,0 +1,141 @@
+"""Which recorded facts stand behind a shift and behind each trial: one pass over the events."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from secondshift.records.events import (
+    AttemptEnded, AttemptOrdered, CandidateProposed, ChargeReserved, ChargeSettled, DecisionMade, Event, MetricsLogged,
+    ShiftEnded, ShiftStarted, StudyAmended, StudyOpened, TrialClosed, TrialQueued,
+)
+from secondshift.records.nights import Shift
+from secondshift.records.studies import Objective
+
+# Kinds that a brief speaks of one by one; the others are counted or belong to a trial.
+_TOLD = frozenset({
+    "attempt.ended", "incident.opened", "incident.closed", "lease.taken", "shift.anchored", "points.dropped",
+    "checkpoint.rejected", "checkpoint.saved", "charge.settled", "charge.reserved", "attempt.ordered", "trial.closed",
+    "trial.queued", "request.received", "study.amended", "study.opened", "decision.dropped", "shift.started", "shift.ended",
+    "shift.ending",
+})
+
+
+@dataclass(kw_only=True, slots=True)
+class TrialTrace:
+    """Sequence numbers of the facts behind one trial."""
+
+    proposed: int = 0
+    queued: int = 0
+    ended: list[int] = field(default_factory=list)  # attempts
+    closed: int = 0
+    final: int = 0  # the last points of the objective's metric
+    best: int = 0  # where its best value was logged
+    best_value: float | None = None
+    settled: list[int] = field(default_factory=list)
+    last_exit: AttemptEnded | None = None
+    halted: int = 0  # the decision to stop it or give it up
+    halted_why: str = ""
+
+    def outcome(self) -> tuple[int, ...]:
+        """The facts that say how the trial ended."""
+        return tuple(s for s in (self.halted, *self.ended[-1:], self.closed) if s)
+
+    def result(self, at: str) -> tuple[int, ...]:
+        """The facts behind its candidate and its value of the objective."""
+        found = (self.proposed, self.queued, self.best if at == "best" else self.final, *self.ended[-1:])
+        return tuple(s for s in found if s)
+
+
+@dataclass(kw_only=True, slots=True)
+class Trace:
+    """The facts of one shift, and of every trial of the study up to its end."""
+
+    shift: Shift | None = None
+    started: int = 0  # sequence number of shift.started
+    ended: int = 0  # of shift.ended; 0 while the shift goes on
+    reason: str = ""
+    ended_at: float = 0.0
+    last_at: float = 0.0
+    last: int = 0
+    study: int = 0  # the newest study.opened or study.amended: where caps and the objective stand
+    told: dict[str, list[Event]] = field(default_factory=dict)  # of this shift, by kind
+    trials: dict[str, TrialTrace] = field(default_factory=dict)
+    reserved: dict[str, float] = field(default_factory=dict)  # device-seconds set aside, by charge
+    settled: list[tuple[int, ChargeSettled]] = field(default_factory=list)  # of the whole study
+
+    def of(self, kind: str) -> list[Event]:
+        """The shift's facts of one kind, in order."""
+        return self.told.get(kind, [])
+
+    def seqs(self, *kinds: str) -> tuple[int, ...]:
+        """Sequence numbers of the shift's facts of these kinds, in order."""
+        return tuple(sorted(e.seq for kind in kinds for e in self.of(kind)))
+
+
+def trial_of(attempt: str) -> str:
+    """The trial an attempt belongs to, by its id."""
+    return attempt.rsplit(".a", 1)[0]
+
+
+def trace(events: Iterable[Event], shift: str, objective: Objective) -> Trace:
+    """Gather what stands behind a shift; events after its end are not looked at."""
+    found, proposals = Trace(), {}
+    for event in events:
+        _shift(found, event, shift)
+        _trial(found, event, objective, proposals)
+        if found.started and event.kind in _TOLD:
+            found.told.setdefault(event.kind, []).append(event)
+        found.last, found.last_at = event.seq, event.at
+        if found.ended:
+            break
+    return found
+
+
+def _shift(found: Trace, event: Event, shift: str) -> None:
+    match event.payload:
+        case ShiftStarted(shift=s) if s.id == shift:
+            found.shift, found.started = s, event.seq
+        case ShiftEnded(shift=s, reason=reason) if s == shift:
+            found.ended, found.reason, found.ended_at = event.seq, reason, event.at
+        case StudyOpened() | StudyAmended():
+            found.study = event.seq
+        case _:
+            pass
+
+
+def _trial(found: Trace, event: Event, objective: Objective, proposals: dict[str, int]) -> None:
+    def of(trial: str) -> TrialTrace:
+        return found.trials.setdefault(trial, TrialTrace())
+
+    match event.payload:
+        case CandidateProposed(candidate=c):
+            proposals[c.id] = event.seq
+        case TrialQueued(trial=t):
+            of(t.id).queued, of(t.id).proposed = event.seq, proposals.get(t.candidate, 0)
+        case TrialClosed(trial=t):
+            of(t).closed = event.seq
+        case AttemptEnded(attempt=a) as ended:
+            of(trial_of(a)).ended.append(event.seq)
+            of(trial_of(a)).last_exit = ended
+        case DecisionMade(decision=d) if d.verb in ("stop", "fail") and d.subject in found.trials:
+            of(d.subject).halted, of(d.subject).halted_why = event.seq, d.reason
+        case AttemptOrdered(trial=t):
+            of(t)
+        case ChargeReserved(charge=c, device_s=s):
+            found.reserved[c] = found.reserved.get(c, 0.0) + s
+        case ChargeSettled(trial=t) as charge:
+            of(t).settled.append(event.seq)
+            found.settled.append((event.seq, charge))
+        case MetricsLogged() as logged:
+            _points(of(logged.trial), event.seq, logged, objective)
+        case _:
+            pass
+
+
+def _points(of: TrialTrace, seq: int, logged: MetricsLogged, objective: Objective) -> None:
+    summary = logged.metrics.get(objective.metric)
+    if summary is None or summary.points == 0:
+        return
+    of.final = seq
+    value = summary.low if objective.goal == "min" else summary.high
+    if of.best_value is None or objective.better(value, of.best_value):
+        of.best, of.best_value = seq, value

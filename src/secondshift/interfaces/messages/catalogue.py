@@ -1,0 +1,50 @@
+"""The one catalogue of sentences: `say(key, lang, **values)`."""
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from datetime import tzinfo
+from functools import cache
+from pathlib import Path
+
+from secondshift.interfaces.messages.formats import LANGUAGES, value
+
+# {name} is a value; {name|trial|trials} is a word that follows the value's number.
+PLACE = re.compile(r"\{(\w+)(?:\|([^|{}]*)\|([^|{}]*))?\}")
+
+
+@cache
+def sentences(lang: str) -> Mapping[str, str]:
+    """All sentences of one language by their dotted keys. Raises KeyError for a language that is not spoken here."""
+    if lang not in LANGUAGES:
+        raise KeyError(f"There is no catalogue for the language {lang!r}; there is one for each of {', '.join(LANGUAGES)}.")
+    tree = tomllib.loads(Path(__file__).with_name(f"{lang}.toml").read_text(encoding="utf-8"))
+    return {f"{table}.{key}": text for table, lines in tree.items() for key, text in lines.items()}
+
+
+def say(
+    key: str,
+    lang: str = "en",
+    *,
+    quote: Callable[[str], str] | None = None,
+    zone: tzinfo | None = None,
+    **values: str | int | float,
+) -> str:
+    """Say a sentence of the catalogue in a language.
+
+    `quote` escapes what was filled in (never the sentence itself); `zone` is the reader's, None for this machine's.
+    Raises KeyError if there is no such sentence, or if a value it needs was not given.
+    """
+
+    def fill(place: re.Match[str]) -> str:
+        name, one, many = place.groups()
+        if name not in values:
+            raise KeyError(f"The sentence {key!r} ({lang}) needs a value named {name!r}; given: {sorted(values)}.")
+        if one is not None:
+            return one if values[name] == 1 else many
+        text = value(name, values[name], lang, zone)
+        if place.string[place.end() : place.end() + 1] == ".":
+            text = text.rstrip(".")  # a recorded reason may end its own sentence
+        return quote(text) if quote else text
+
+    return PLACE.sub(fill, sentences(lang)[key])

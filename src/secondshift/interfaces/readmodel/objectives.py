@@ -1,0 +1,35 @@
+"""What a trial is worth so far, as the study's objective sees it."""
+
+import math
+from collections.abc import Mapping
+
+from secondshift.records.studies import Objective, Parameter, Space, Value
+from secondshift.records.trials import Summary, Trial
+
+
+def best_yet(objective: Objective, metrics: Mapping[str, Summary]) -> float | None:
+    """The best finite value of the objective's metric at any step; None if there is none."""
+    summary = metrics.get(objective.metric)
+    if summary is None:
+        return None
+    best = summary.low if objective.goal == "min" else summary.high
+    return best if math.isfinite(best) else None
+
+
+def ranked(objective: Objective, trials: list[Trial]) -> list[Trial]:
+    """Trials with a finite objective, the best first; equal ones in the order in which they were queued."""
+    known = [(t.objective(objective), t) for t in trials]
+    finite = [(v, t) for v, t in known if v is not None and math.isfinite(v)]
+    return [t for _, t in sorted(finite, key=lambda pair: objective.loss(pair[0]))]
+
+
+def is_baseline(space: Space, params: Mapping[str, Value]) -> bool:
+    """Say whether these parameters are the defaults: every parameter that is set has its default value."""
+    defaults: dict[str, Parameter] = {p.name: p for p in space.parameters}
+    return all(name in defaults and defaults[name].default == value for name, value in params.items())
+
+
+def written(params: Mapping[str, Value]) -> str:
+    """Parameters as people write them: lr=0.003, width=64."""
+    parts = (f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in sorted(params.items()))
+    return ", ".join(parts)
