@@ -1,0 +1,104 @@
+"""Parts by name: searchers, schedulers and executors, ours and those of other packages. The only import-by-name."""
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from secondshift.errors import SecondshiftError
+from secondshift.records.decisions import Decision
+from secondshift.records.states import State
+from secondshift.records.studies import Study
+
+Decider = Callable[[State], list[Decision]]
+
+SEARCHERS: Mapping[str, str] = {
+    "random": "secondshift.policies.searchers.uniform:decide",
+    "sobol": "secondshift.policies.searchers.sobol:decide",
+    "grid": "secondshift.policies.searchers.grid:decide",
+}
+SCHEDULERS: Mapping[str, str] = {
+    "halving": "secondshift.policies.schedulers.halving:decide",
+    "fifo": "secondshift.policies.schedulers.fifo:decide",
+}
+EXECUTORS: Mapping[str, str] = {
+    "local": "secondshift.runtime.executors.local:LocalExecutor",
+    "inline": "secondshift.runtime.executors.inline:InlineExecutor",
+    "simulated": "secondshift.runtime.executors.simulated:SimulatedExecutor",
+}
+# On duty in every study, whatever searcher and scheduler it names.
+WATCH: Mapping[str, str] = {
+    "interruptions": "secondshift.policies.captain.interruptions:decide",
+    "failure_rate": "secondshift.policies.captain.failure_rate:decide",
+    "silence": "secondshift.policies.captain.silence:decide",
+    "non_finite": "secondshift.policies.captain.non_finite:decide",
+    "budgets": "secondshift.policies.schedulers.budgets:decide",
+}
+GROUPS: Mapping[str, Mapping[str, str]] = {
+    "secondshift.searchers": SEARCHERS,
+    "secondshift.schedulers": SCHEDULERS,
+    "secondshift.executors": EXECUTORS,
+}
+
+
+class PluginUnknown(SecondshiftError):
+    """No part of that name is installed. Choose one of the names listed, or install the package that brings it."""
+
+
+class PluginBroken(SecondshiftError):
+    """An installed part could not be imported. Repair or remove the package that brings it."""
+
+
+def deciders(study: Study) -> list[tuple[str, Decider]]:
+    """Give the deciders on duty, in a fixed order: captain, budgets, scheduler, searcher.
+
+    Raises PluginUnknown for a searcher or scheduler that is not installed, PluginBroken for one that does not import.
+    """
+    found = [(name, _load(name, path)) for name, path in WATCH.items()]
+    found.append((study.policy.scheduler, load("secondshift.schedulers", study.policy.scheduler)))
+    found.append((study.policy.searcher, load("secondshift.searchers", study.policy.searcher)))
+    return found
+
+
+def observers(study: Study) -> list[tuple[str, Decider]]:
+    """Give the deciders of the first stage, whose results are recorded before anything else is decided; none yet."""
+    return []
+
+
+def executor(name: str) -> Callable[..., Any]:  # Any: the executor protocol lives in runtime
+    """Give the class of an executor. Raises PluginUnknown, PluginBroken."""
+    return load("secondshift.executors", name)
+
+
+def load(group: str, name: str) -> Any:  # Any: what a name stands for depends on the group
+    """Import a part of a group by its name; ours come before those of other packages."""
+    known = GROUPS[group]
+    if name in known:
+        return _load(name, known[name])
+    for entry in entry_points(group=group, name=name):
+        return _load(name, entry.value)
+    raise PluginUnknown(unknown(group, name))
+
+
+def names(group: str) -> tuple[str, ...]:
+    """List the names of a group, ours first."""
+    others = sorted({entry.name for entry in entry_points(group=group)} - GROUPS[group].keys())
+    return (*GROUPS[group], *others)
+
+
+def unknown(group: str, name: str) -> str:
+    """Say that a group has no part of this name, which ones it has, and which may be meant."""
+    kind = group.rpartition(".")[2].removesuffix("s")
+    known = names(group)
+    near = get_close_matches(name, known, n=1)
+    meant = f" Is {near[0]!r} meant?" if near else ""
+    return f"There is no {kind} named {name!r}. Expected one of {', '.join(known)}.{meant}"
+
+
+def _load(name: str, path: str) -> Any:  # Any: see `load`
+    module, _, attribute = path.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise PluginBroken(f"{name!r} stands for {path}, which could not be imported: {error}.") from error

@@ -1,0 +1,26 @@
+"""A running trial whose objective became NaN or infinite is stopped, if the study grants that."""
+
+import math
+
+from secondshift.records.decisions import Decision, stop
+from secondshift.records.states import State
+
+NAME = "non_finite"
+GRANT = "stop_non_finite"
+
+
+def decide(state: State) -> list[Decision]:
+    """Stop running trials whose newest objective value is not a finite number."""
+    study = state.study
+    if study is None or state.shift is None or state.ending or GRANT not in study.may:
+        return []
+    metric = study.objective.metric
+    decisions = []
+    for attempt in state.attempts.values():
+        summary = state.trials[attempt.trial].metrics.get(metric)
+        # Before this attempt has logged anything, the newest value is that of an earlier one.
+        if summary is None or attempt.asked or attempt.last_log_at <= 0 or math.isfinite(summary.last) or not summary.points:
+            continue
+        reason = f"{attempt.trial} is stopped: {metric} was {summary.last} at step {summary.last_step}, and will not recover."
+        decisions.append(stop(attempt.trial, reason=reason, by=NAME, source="captain"))
+    return decisions

@@ -1,0 +1,168 @@
+"""What every searcher shares: how many candidates are wanted, the baseline first, no point twice, and an end that is said."""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+
+import numpy as np
+
+from secondshift.policies.models.enumerations import Enumeration
+from secondshift.policies.models.permutations import ROUNDS, permutation
+from secondshift.policies.models.spaces import Region
+from secondshift.records.decisions import Decision, end, propose, remember
+from secondshift.records.states import State
+from secondshift.records.studies import Value
+from secondshift.records.trials import Candidate
+
+SEARCH = "search"  # the memo under which a searcher says that it has no more candidates
+TRIES = 1000  # draws in a row that may break a constraint before the searcher gives up
+RECENT = 64  # own candidates that an endless space is kept from repeating
+
+
+class Infeasible(Exception):
+    """Too many points in a row broke a constraint."""
+
+
+def trials_left(state: State) -> int | None:
+    """Count the trials the budget still allows, those of earlier revisions included; None if not capped."""
+    cap = state.study.budget.trials if state.study else None
+    return None if cap is None else max(0, cap - len(state.trials))
+
+
+def wanted(state: State) -> int:
+    """Count the candidates that would fill the free slots beyond what is queued, within the budget's trials."""
+    if state.study is None or state.shift is None or state.ending or exhausted(state):
+        return 0
+    room = state.free_slots() - state.statuses.get("queued", 0)
+    left = trials_left(state)
+    return max(0, room if left is None else min(room, left))
+
+
+def exhausted(state: State) -> str:
+    """Give the reason why no more candidates will come in this revision; empty while some may."""
+    memo = state.memos.get(SEARCH, "")
+    prefix = _prefix(state)
+    return memo.removeprefix(prefix) if prefix and memo.startswith(prefix) else ""
+
+
+def own(state: State, by: str) -> Iterator[Candidate]:
+    """Go through this searcher's candidates of the current revision, newest first."""
+    revision = state.study.revision if state.study else 0
+    for name in reversed(list(state.candidates)):
+        candidate = state.candidates[name]
+        if candidate.revision != revision:
+            return
+        if candidate.by == by:
+            yield candidate
+
+
+def fill(
+    state: State,
+    *,
+    by: str,
+    ground: Region,
+    points: Callable[[Mapping[str, Value] | None], Iterator[Mapping[str, Value]]],
+    word: str,
+) -> list[Decision]:
+    """Propose as many candidates as are wanted: the baseline first, then those of `points`.
+
+    `points` is given the parameters of this searcher's newest candidate, or None, and goes on from there without end or until there
+    are no more; it raises Infeasible if it finds none. `word` says in the reason how they were chosen.
+    """
+    count = wanted(state)
+    if not count:
+        return []
+    newest = next(own(state, by), None)
+    baseline = ground.baseline()
+    decisions: list[Decision] = []
+    if newest is None and baseline is not None and not _tried(state, baseline):
+        reason = "The baseline comes first: the study's own defaults, against which everything else is judged."
+        decisions.append(propose(params=baseline, reason=reason, by=by))
+    after = newest.params if newest and newest.params != baseline else None
+    try:
+        others = (p for p in points(after) if p != baseline)
+        for params in islice(others, count - len(decisions)):
+            decisions.append(propose(params=params, reason=_reason(state, word, len(decisions)), by=by))
+    except Infeasible as error:
+        return decisions or _give_up(state, by, str(error))
+    return decisions or _give_up(state, by, "every distinct point of the search space has been proposed")
+
+
+def numbered(
+    ground: Region, points: Enumeration, order: Callable[[int], int], first: int, tries: int = TRIES
+) -> Iterator[Mapping[str, Value]]:
+    """Walk through the points of a finite space in an order, from its position `first`, leaving out broken constraints."""
+    failures: list[str] = []
+    for position in range(first, points.size):
+        params = points.at(order(position))
+        broken = ground.broken(params)
+        if not broken:
+            failures.clear()
+            yield params
+            continue
+        failures.append(broken)
+        if len(failures) >= tries:
+            raise Infeasible(_failed(failures))
+    if failures and not first and len(failures) == points.size:
+        raise Infeasible(_failed(failures))
+
+
+def shuffled(
+    state: State, ground: Region, points: Enumeration, newest: Mapping[str, Value] | None
+) -> Iterator[Mapping[str, Value]]:
+    """Walk through the points of a finite space in an order shuffled by the study's seed, going on after `newest`."""
+    seed = [state.study.seed, state.study.revision] if state.study else [0]
+    keys = np.random.default_rng(seed).integers(0, 2**62, ROUNDS)
+    order = permutation(points.size, tuple(int(key) for key in keys))
+    at = points.position(newest) if newest is not None else None
+    return numbered(ground, points, order.forward, 0 if at is None else order.backward(at) + 1)
+
+
+def drawn(
+    ground: Region, draw: Callable[[], Mapping[str, Value]], known: list[Mapping[str, Value]]
+) -> Iterator[Mapping[str, Value]]:
+    """Draw points of an endless space, leaving out broken constraints and, while others are found, those `known`."""
+    failures: list[str] = []
+    again = 0
+    while True:
+        params = draw()
+        broken = ground.broken(params)
+        if broken:
+            failures.append(broken)
+            if len(failures) >= TRIES:
+                raise Infeasible(_failed(failures))
+        elif params in known and again < RECENT:
+            again += 1
+        else:
+            failures.clear()
+            again = 0
+            known.append(params)
+            yield params
+
+
+def _failed(failures: list[str]) -> str:
+    worst = max(dict.fromkeys(failures), key=failures.count)
+    return (
+        f"none of the last {len(failures)} points tried satisfies the constraints; "
+        f"`{worst}` was broken by {failures.count(worst)} of them. Loosen it, or narrow the parameters it names"
+    )
+
+
+def _reason(state: State, word: str, number: int) -> str:
+    queued = state.statuses.get("queued", 0)
+    return f"{word}; {state.free_slots() - queued - number} of {state.free_slots()} free slots have nothing to run."
+
+
+def _give_up(state: State, by: str, why: str) -> list[Decision]:
+    """Say that no more will come: at once by ending the shift if nothing was ever started, else as a fact for the scheduler."""
+    if not sum(state.statuses.values()):
+        return [end(reason=f"There is nothing to run: {why}.", by=by, source="searcher")]
+    return [remember(SEARCH, memo=_prefix(state) + why, reason=f"No more candidates will come from {by}: {why}.")]
+
+
+def _prefix(state: State) -> str:
+    return f"{state.study.revision}/{state.study.policy.searcher}: " if state.study else ""
+
+
+def _tried(state: State, params: Mapping[str, Value]) -> bool:
+    revision = state.study.revision if state.study else 0
+    return any(c.params == params for c in state.candidates.values() if c.revision == revision)

@@ -1,0 +1,1 @@
+"""What runs, pauses, resumes, stops, and when the shift is over."""

@@ -1,0 +1,46 @@
+"""When the shift is over: the deadline, the device time, the wall time, or the number of trials has been used up."""
+
+from secondshift.records.decisions import Decision, end
+from secondshift.records.states import MIN_GRANT_S, State
+
+NAME = "budgets"
+
+
+def decide(state: State) -> list[Decision]:
+    """End the shift when one of its limits is reached."""
+    if state.study is None or state.shift is None or state.ending:
+        return []
+    reason = _deadline(state) or _wall(state) or _device_time(state) or _trials(state)
+    return [end(reason=reason, by=NAME)] if reason else []
+
+
+def _deadline(state: State) -> str:
+    deadline = state.shift.deadline_at if state.shift else None
+    if deadline is None or state.now_s < deadline:
+        return ""
+    return f"The deadline of the shift has come ({state.now_s - deadline:.0f} s ago)."
+
+
+def _wall(state: State) -> str:
+    cap = state.study.budget.wall_s if state.study else None
+    if cap is None or state.wall_s() < cap:
+        return ""
+    return f"The wall time of the study is used up: {state.wall_s():.0f} of {cap:.0f} s on shift."
+
+
+def _device_time(state: State) -> str:
+    left = state.device_s_left()
+    if left is None or left >= MIN_GRANT_S or state.attempts or state.study is None:
+        return ""
+    used, budget = state.spend.settled_device_s, state.study.budget
+    rate = budget.usd_per_device_s
+    if budget.money_usd is not None and rate and (budget.device_s is None or budget.money_usd / rate <= budget.device_s):
+        return f"The money is used up: {used * rate:.2f} of {budget.money_usd:.2f} USD for {used:.0f} device-seconds."
+    return f"The device time is used up: {used:.0f} of {budget.device_s or 0.0:.0f} device-seconds."
+
+
+def _trials(state: State) -> str:
+    cap = state.study.budget.trials if state.study else None
+    if cap is None or len(state.trials) < cap or state.open or state.attempts:
+        return ""
+    return f"All {cap} trials of the budget have been run to their end."
