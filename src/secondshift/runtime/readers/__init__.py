@@ -1,0 +1,1 @@
+"""Readers: turn what a training process wrote into points and notes."""

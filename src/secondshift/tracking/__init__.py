@@ -1,0 +1,1 @@
+"""Inside the training process: init, params, log, checkpoint, restore. Standard library only."""

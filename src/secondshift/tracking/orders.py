@@ -1,0 +1,73 @@
+"""What this process was ordered to do: the attempt's order.json, or the defaults of a script that runs on its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+FOLDER_VARIABLE = "SECONDSHIFT_ATTEMPT"
+
+
+class OrderUnreadable(RuntimeError):
+    """The attempt's order could not be read. Training with other parameters than ordered would be worse than not training."""
+
+
+class Order:
+    """The part of an order that concerns the script; the fields mean what `secondshift.records.orders.Order` says."""
+
+    __slots__ = (
+        "attempt", "checkpoint_every_s", "checkpoints", "eval_every_steps", "folder", "horizon_steps",
+        "keep_checkpoints", "params", "private", "seed", "trial", "until_step",
+    )  # fmt: skip
+
+    def __init__(self, values: dict, folder: str) -> None:
+        self.folder = folder  # of the attempt; empty outside a study
+        self.attempt = str(values.get("attempt", ""))
+        self.trial = str(values.get("trial", ""))
+        self.seed = int(values.get("seed", 0))
+        self.params = dict(values.get("params", {}))
+        self.horizon_steps = int(values.get("horizon_steps", 0))
+        self.until_step = int(values.get("until_step", 0)) or self.horizon_steps
+        self.eval_every_steps = max(1, int(values.get("eval_every_steps", 1)))
+        self.checkpoint_every_s = float(values.get("checkpoint_every_s", 60.0))
+        self.keep_checkpoints = max(1, int(values.get("keep_checkpoints", 2)))
+        self.checkpoints = str(values.get("checkpoints", "")) or (os.path.join(folder, "checkpoints") if folder else "")
+        self.private = os.path.dirname(os.path.dirname(folder)) if folder else ""  # the study's private folder
+
+
+def read_order() -> Order:
+    """Read the order of the attempt that this process is part of; defaults outside a study. Raises OrderUnreadable."""
+    folder = os.environ.get(FOLDER_VARIABLE, "")
+    if not folder:
+        return Order({}, "")
+    path = os.path.join(folder, "order.json")
+    try:
+        with open(path, "rb") as file:
+            return Order(json.load(file), os.path.abspath(folder))
+    except (OSError, ValueError, TypeError, AttributeError) as problem:
+        raise OrderUnreadable(
+            f"{FOLDER_VARIABLE} is set, but {path} could not be used ({type(problem).__name__}: {problem}). Expected the "
+            f"order that secondshift wrote there. Unset {FOLDER_VARIABLE} to run this script on its own."
+        ) from problem
+
+
+def newer_until_step(order: Order) -> int:
+    """Return the step until which the attempt may run by now: a grant may have been extended since it began."""
+    until = order.until_step
+    for name in ("order.json", "control.json"):
+        try:
+            with open(os.path.join(order.folder, name), "rb") as file:
+                until = max(until, int(json.load(file).get("until_step", 0)))
+        except (OSError, ValueError, TypeError, AttributeError):
+            continue  # there may be no control.json
+    return until
+
+
+def is_worker() -> bool:
+    """Say whether multiprocessing started this process: its parent ends it by SIGTERM and speaks for the attempt."""
+    process = sys.modules.get("multiprocessing.process")
+    try:
+        return process is not None and process.parent_process() is not None
+    except Exception:
+        return False

@@ -1,0 +1,453 @@
+"""The run: what a training script talks to. `init()` gives it; outside a study all of it is harmless."""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import os
+import sys
+import time
+from pathlib import Path
+
+from secondshift.tracking import checkpoints
+from secondshift.tracking.fragments import Fragment
+from secondshift.tracking.orders import Order, is_worker, newer_until_step, read_order
+from secondshift.tracking.stops import Stops
+
+DISK_FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS))
+LOW_DISK_BYTES = 1 << 20  # with less than this left, a save that failed is blamed on the disk
+MAX_WARNINGS = 20  # sentences on stderr of one run
+
+_current: Run | None = None
+_hooked = False
+
+
+def init(horizon: int | None = None) -> Run:
+    """Begin (or, in a process that secondshift started, join) a run and return it.
+
+    `horizon` is the number of steps of a full training; inside a study the study's own number is used instead.
+    A second call closes the run of the first. Raises OrderUnreadable if this process was started by secondshift and
+    its order cannot be read; nothing else.
+    """
+    global _current, _hooked
+    if _current is not None:
+        _current._end(clean=False)
+    _current = Run(read_order(), horizon)
+    if not _hooked:
+        _hooked = True
+        atexit.register(_at_exit)
+        os.register_at_fork(after_in_child=_after_fork)
+    return _current
+
+
+def _at_exit() -> None:
+    if _current is not None:
+        _current._end(clean=False)
+
+
+def _after_fork() -> None:
+    if _current is not None:
+        _current._after_fork()
+
+
+class Params(dict):
+    """Parameters by attribute (`p.lr`), by key (`p["lr"]`) and as keywords (`**p`).
+
+    A parameter called like a method of dict (`items`, `get`, ...) is reached by key only.
+    """
+
+    def __getattr__(self, name: str) -> object:
+        try:
+            return self[name]
+        except KeyError:
+            known = ", ".join(self) or "none"
+            raise AttributeError(
+                f"There is no parameter {name!r}; there are: {known}. Give its default: run.params({name}=...)."
+            ) from None
+
+    def __setattr__(self, name: str, value: object) -> None:
+        self[name] = value
+
+
+class Restored:
+    """A verified checkpoint to go on from."""
+
+    __slots__ = ("path", "step")
+
+    def __init__(self, path: Path, step: int) -> None:
+        self.path = path  # the folder that was filled in `with run.checkpoint(step) as folder`
+        self.step = step  # number of steps done; the next step to train has this number
+
+    def __repr__(self) -> str:
+        return f"Restored(path={str(self.path)!r}, step={self.step})"
+
+
+class Run:
+    """One execution of a training script, made by `init()`.
+
+    Only `horizon` and what the script itself raises inside `with run.checkpoint(...)` can raise; anything else that goes
+    wrong is counted in `dropped`, told to the study, and said once on stderr.
+    """
+
+    def __init__(self, order: Order, horizon: int | None) -> None:
+        self._order = order
+        self._horizon = order.horizon_steps or horizon
+        self._until = order.until_step
+        self._forked = False
+        self._closed = False
+        self._steps_done = 0
+        self._params: dict[str, object] = {}
+        self._warned: set[str] = set()
+        self._bad_steps: set[int] = set()
+        self._saved_at = time.monotonic()
+        worker = is_worker()
+        self._silent_at_exit = worker  # a worker's end says nothing about the attempt, unless it calls close() itself
+        self._fragment = None
+        if order.folder:
+            self._fragment = Fragment(order.folder, base=_process_began(), warn=self._warn)
+            self._greet(worker=worker)
+            self._fragment.sync()  # opens the file: an attempt that never logs still says hello
+        self._stops = Stops(order.folder, handle_signals=bool(order.folder) and not worker)
+
+    # What the script asks
+
+    @property
+    def seed(self) -> int:
+        """The seed of the trial; 0 outside a study."""
+        return self._order.seed
+
+    @property
+    def horizon(self) -> int:
+        """The number of steps of a full training. Raises RuntimeError outside a study if `init` was not told."""
+        if self._horizon is None:
+            raise RuntimeError(
+                "The number of steps is not known outside a study. Say it for runs on your own: init(horizon=1000)."
+            )
+        return self._horizon
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the script shall leave its loop: asked to pause or stop, or done with the steps it may do for now."""
+        try:
+            return self._stops.requested() or self._reached_until(self._steps_done)
+        except Exception as problem:
+            self._swallow("stopping", problem)
+            return False
+
+    @property
+    def dropped(self) -> int:
+        """How many points of this process could not be recorded so far."""
+        return self._fragment.dropped if self._fragment else 0
+
+    def params(self, **defaults: object) -> Params:
+        """Return the parameters to train with: the given defaults, replaced by what the study chose for this trial.
+
+        A whole number chosen for a parameter whose default is a float arrives as a float.
+        """
+        chosen = {name: _like(defaults.get(name), value) for name, value in self._order.params.items()}
+        result = Params({**defaults, **chosen})
+        resolved = {name: _plain(value) for name, value in result.items()}
+        if self._fragment and not resolved.items() <= self._params.items():
+            self._params.update(resolved)
+            self._fragment.note("params", dict(self._params))
+        return result
+
+    def restore(self) -> Restored | None:
+        """Return the newest checkpoint that is whole, or None. A damaged one is skipped, and the study is told."""
+        try:
+            if not self._order.checkpoints:
+                return None
+            root = Path(self._order.checkpoints)
+            checkpoints.sweep(root, self._order.attempt)
+            newest = checkpoints.newest_verified(root, rejected=self._reject, seed=self._order.seed)
+            if newest is None:
+                return None
+            folder, manifest = newest
+            self._steps_done = max(self._steps_done, manifest["step"])
+            self._tell("restored", step=manifest["step"])
+            return Restored(folder, manifest["step"])
+        except Exception as problem:
+            self._swallow("restore", problem)
+            return None
+
+    def eval_due(self, step: int) -> bool:
+        """Say whether to evaluate after `step`: at the study's interval, at the last step, and where this run is to pause."""
+        try:
+            done = int(step) + 1
+            return done % self._order.eval_every_steps == 0 or done == self._horizon or self._reached_until(done)
+        except Exception as problem:
+            self._swallow("eval_due", problem)
+            return False
+
+    def checkpoint_due(self, step: int) -> bool:
+        """Say whether to save after `step`: interval passed, asked to stop, done for now, or done altogether."""
+        try:
+            done = int(step) + 1
+            self._steps_done = max(self._steps_done, self._clamp(done))
+            return (
+                time.monotonic() - self._saved_at >= self._order.checkpoint_every_s
+                or done == self._horizon
+                or self._stops.requested()
+                or self._reached_until(done)
+            )
+        except Exception as problem:
+            self._swallow("checkpoint_due", problem)
+            return False
+
+    # What the script says
+
+    def log(self, step: object = None, /, *others: object, **metrics: object) -> None:
+        """Record the value of each metric at `step` (counted from 0). Values are anything that float() takes.
+
+        Late and repeated steps are kept, and so are NaN and infinities. Takes about 5 microseconds and never raises.
+        """
+        try:
+            if self._fragment is None:
+                self._steps_done = max(self._steps_done, self._clamp(int(step) + 1))  # type: ignore[arg-type]  # a wrong type is swallowed below
+                return
+            if step is None and "step" in metrics:
+                step = metrics.pop("step")
+            if others or self._closed or not metrics:
+                self._refuse(others, len(metrics))
+                return
+            done = self._fragment.points(step, metrics) + 1
+            if done > self._steps_done:
+                self._steps_done = self._clamp(done)
+        except Exception as problem:
+            self._swallow("log", problem)
+
+    def checkpoint(self, step: int) -> Saving:
+        """Return a context manager that gives an empty folder to save into; `step` is the number of steps done.
+
+        When the block ends, the files are synced, checksummed and put in place in one move, and older checkpoints are
+        removed. If the block raises, nothing is kept and the exception goes on its way; if the disk is full, the
+        checkpoint is given up, the study is told, and training goes on.
+        """
+        return Saving(self, step)
+
+    def close(self) -> None:
+        """Say that the script came to its end in good order. Later calls do nothing."""
+        self._end(clean=True)
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, kind: object, problem: BaseException | None, trace: object) -> None:
+        self._end(clean=problem is None or (isinstance(problem, SystemExit) and problem.code in (None, 0)))
+
+    # Inside
+
+    def _reached_until(self, done: int) -> bool:
+        if not 0 < self._until <= done or self._until >= (self._horizon or 0):
+            return False
+        self._until = newer_until_step(self._order)
+        return self._until <= done and self._until < (self._horizon or 0)
+
+    def _clamp(self, done: int) -> int:
+        return min(done, self._horizon) if self._horizon else done
+
+    def _end(self, *, clean: bool) -> None:
+        try:
+            if self._closed:
+                return
+            stopping = self.stopping and not (self._horizon and self._steps_done >= self._horizon)
+            self._closed = True
+            self._stops.release()
+            if self._fragment is None:
+                return
+            if not self._forked and (clean or not self._silent_at_exit):
+                self._fragment.note("closed", {"clean": clean, "stopping": stopping, "steps_done": self._steps_done})
+            self._fragment.close()
+            if self._fragment.dropped:
+                self._print(f"{self._fragment.dropped} points of this run were not recorded")
+        except Exception as problem:
+            self._swallow("close", problem)
+
+    def _after_fork(self) -> None:
+        """Run in a forked child: it has its own file, leaves signals alone, and does not speak for its parent's end."""
+        try:
+            self._forked = True
+            self._stops.release()
+            if self._fragment is not None:
+                self._fragment.after_fork()
+                self._greet(worker=True)
+        except Exception as problem:
+            self._swallow("fork", problem)
+
+    def _greet(self, *, worker: bool) -> None:
+        if self._fragment is not None:
+            python = ".".join(map(str, sys.version_info[:3]))
+            self._fragment.hello({"pid": os.getpid(), "parent": os.getppid(), "worker": worker, "python": python})
+
+    def _tell(self, kind: str, **values: object) -> None:
+        if self._fragment is not None:
+            self._fragment.note(kind, values)
+
+    def _reject(self, step: int, reason: str) -> None:
+        self._bad_steps.add(step)
+        self._tell("rejected", step=step, reason=reason)
+        self._warn(f"the checkpoint of step {step} is damaged ({reason}); the one before it is used")
+
+    def _refuse(self, others: tuple[object, ...], points: int) -> None:
+        if self._fragment is None or (not others and not points):
+            return
+        if others:
+            given = ", ".join(type(other).__name__ for other in others)
+            points += sum(len(other) if isinstance(other, dict) else 1 for other in others)
+            self._fragment.drop(f"log was given {given} beside the step; write log(step, name=value) or log(step, **values)", points)
+        else:
+            self._fragment.drop("log was called after close", points)
+
+    def _swallow(self, where: str, problem: Exception) -> None:
+        """Nothing of ours may end a training: say it and go on."""
+        try:
+            reason = f"{where} failed: {type(problem).__name__}: {problem}"
+            if self._fragment is not None and where != "close":
+                self._fragment.drop(reason[:300], 0)
+            elif self._order.folder:
+                self._warn(reason)
+        except Exception:
+            pass
+
+    def _warn(self, reason: str) -> None:
+        if reason not in self._warned and len(self._warned) < MAX_WARNINGS:
+            self._warned.add(reason)
+            self._print(reason)
+
+    def _print(self, text: str) -> None:
+        try:
+            print(f"secondshift: {text}", file=sys.stderr, flush=True)
+        except Exception:
+            pass  # a notebook or a daemon may have no stderr
+
+
+class Saving:
+    """The time between asking for a checkpoint's folder and having it safely in place."""
+
+    def __init__(self, run: Run, step: int) -> None:
+        self._run = run
+        self._step = step
+        self._root = Path()
+        self._folder = Path()
+        self._unplaced = ""  # why there is no folder of its own to save into
+
+    def __enter__(self) -> Path:
+        run = self._run
+        try:
+            self._step = int(self._step)
+            if self._step < 0:
+                raise ValueError(f"step was {self._step}, expected the number of steps done, 0 or more")
+            if not run._order.checkpoints:
+                run._order.checkpoints = str(_scratch("checkpoints"))
+                run._print(f"outside a study, checkpoints go to {run._order.checkpoints}")
+            self._root = Path(run._order.checkpoints)
+            checkpoints.sweep(self._root, run._order.attempt)
+            self._folder = checkpoints.begin(self._root, self._step, run._order.attempt)
+        except Exception as problem:
+            self._unplaced = f"{type(problem).__name__}: {problem}"
+            self._folder = _scratch("unplaced")
+        return self._folder
+
+    def __exit__(self, kind: object, problem: BaseException | None, trace: object) -> bool:
+        run = self._run
+        run._saved_at = time.monotonic()
+        if problem is not None:
+            blame_disk = isinstance(problem, Exception) and self._disk_failed(problem)
+            checkpoints.remove(self._folder)
+            if blame_disk:
+                self._give_up(f"{type(problem).__name__}: {problem}")
+            return blame_disk
+        try:
+            if self._unplaced:
+                self._give_up(self._unplaced)
+            else:
+                self._keep()
+        except Exception as failure:
+            self._give_up(f"{type(failure).__name__}: {failure}")
+        run._saved_at = time.monotonic()
+        return False
+
+    def _keep(self) -> None:
+        run, order = self._run, self._run._order
+        digest, size = checkpoints.seal(
+            self._folder, step=self._step, attempt=order.attempt, trial=order.trial, seed=order.seed
+        )
+        if run._fragment is not None:
+            run._fragment.sync()  # the points before a checkpoint must not be less durable than it
+        place = checkpoints.install(self._folder, self._root, self._step)
+        run._bad_steps.discard(self._step)
+        run._tell("saved", step=self._step, bytes=size, digest=digest, folder=_within(order.private, place))
+        for step in checkpoints.prune(self._root, order.keep_checkpoints, self._step, run._bad_steps):
+            run._tell("pruned", step=step)
+
+    def _give_up(self, reason: str) -> None:
+        checkpoints.remove(self._folder)
+        text = f"the checkpoint of step {self._step} could not be saved: {reason}"
+        if self._run._fragment is not None:
+            self._run._fragment.drop(text, 0)
+        else:
+            self._run._warn(text)
+
+    def _disk_failed(self, problem: BaseException) -> bool:
+        """Say whether the script's own save failed for want of disk, in whatever exception its library wrapped that."""
+        if self._unplaced and isinstance(problem, OSError):
+            return True
+        seen: BaseException | None = problem
+        for _ in range(10):
+            if isinstance(seen, OSError) and seen.errno in DISK_FULL:
+                return True
+            seen = seen and (seen.__cause__ or seen.__context__)
+        try:
+            room = os.statvfs(self._root)
+            return room.f_bavail * room.f_frsize < LOW_DISK_BYTES
+        except OSError:
+            return False
+
+
+def _scratch(purpose: str) -> Path:
+    """Return a folder of this process in the place for temporary files; it may be impossible to make."""
+    name = f"secondshift-{purpose}-{os.getpid()}-{time.monotonic_ns():x}"
+    path = Path(os.environ.get("TMPDIR") or "/tmp", name)
+    try:
+        path.mkdir(mode=0o700)
+    except OSError:
+        pass
+    return path
+
+
+def _within(private: str, place: Path) -> str:
+    """Return a checkpoint's folder as the ledger names it: relative to the study's private folder, where it lies in it."""
+    relative = os.path.relpath(place, private) if private else str(place)
+    return str(place) if relative.startswith("..") else relative
+
+
+def _process_began() -> float:
+    """Return the monotonic time at which this process was started, so that imports count as part of the attempt."""
+    now = time.monotonic()
+    try:
+        with open("/proc/self/stat", "rb") as file:
+            ticks = int(file.read().rpartition(b")")[2].split()[19])
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+        return now - max(0.0, age)
+    except (OSError, ValueError, IndexError, AttributeError):
+        return now
+
+
+def _like(default: object, value: object) -> object:
+    if isinstance(default, float) and type(value) is int:
+        return float(value)
+    if type(default) is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _plain(value: object) -> object:
+    """Return a parameter as the ledger can hold it: a bool, a number of 64 bits, or text."""
+    if isinstance(value, (bool, str)) or type(value) is float:
+        return value if not isinstance(value, str) else value[:2000]
+    if type(value) is int and -(1 << 63) <= value < 1 << 63:
+        return value
+    try:
+        return str(value)[:2000]
+    except Exception:
+        return f"<{type(value).__name__}>"
