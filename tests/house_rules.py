@@ -18,6 +18,7 @@ FORBIDDEN_WORDS = {"util", "utils", "helper", "helpers", "common", "core", "mana
 ROOMS = {
     "__init__", "__main__", "engine", "arbitrate", "config", "plugins", "errors",
     "records", "ledger", "tracking", "integrations", "policies", "runtime", "interfaces", "testing",
+    "shifts", "replay",  # around the engine: one shift from beginning to brief, and a recorded night decided again
 }
 # room -> the rooms it may import beside itself; a room that is not named here is held by NEVER alone
 ONLY = {
@@ -26,14 +27,16 @@ ONLY = {
     "tracking": set(),
     "integrations": {"tracking"},
     "policies": {"records"},
-    "interfaces": {"records", "ledger", "engine", "config", "plugins", "errors", "arbitrate", "runtime"},
+    "interfaces": {"records", "ledger", "engine", "config", "plugins", "errors", "arbitrate", "runtime", "shifts", "replay"},
     "testing": ROOMS,
 }
 # room -> the rooms it may not import
 NEVER = {
     "ledger": {"policies", "interfaces", "engine", "testing", "integrations"},
     "runtime": {"policies", "interfaces", "engine", "testing", "integrations"},
-    "engine": {"interfaces", "testing", "integrations", "tracking"},
+    "shifts": {"interfaces", "testing", "integrations", "tracking", "policies"},
+    "replay": {"interfaces", "testing", "integrations", "tracking", "runtime"},
+    "engine": {"interfaces", "testing", "integrations", "tracking", "shifts", "replay"},
     "arbitrate": {"interfaces", "testing", "integrations", "tracking", "engine", "runtime", "ledger"},
     "config": {"interfaces", "testing", "integrations", "tracking", "engine"},
     "plugins": {"interfaces", "testing", "tracking", "engine"},
@@ -41,8 +44,8 @@ NEVER = {
 NUMERIC = {"numpy", "scipy", "sklearn"}
 PURE_STANDARD = {
     "__future__", "abc", "array", "ast", "base64", "bisect", "collections", "contextlib", "copy", "dataclasses",
-    "datetime", "decimal", "enum", "fractions", "functools", "graphlib", "hashlib", "heapq", "itertools", "json", "math",
-    "numbers", "operator", "re", "statistics", "string", "struct", "textwrap", "types", "typing", "zlib",
+    "datetime", "decimal", "enum", "fractions", "functools", "graphlib", "hashlib", "heapq", "itertools", "json",
+    "math", "numbers", "operator", "re", "statistics", "string", "struct", "textwrap", "types", "typing", "zlib",
 }
 SEEDED_NUMPY = {"default_rng", "Generator", "SeedSequence", "PCG64", "BitGenerator"}
 QUASI_RANDOM = {"Sobol", "Halton", "LatinHypercube", "PoissonDisk"}
