@@ -14,7 +14,6 @@ import numpy as np
 from secondshift import plugins
 from secondshift.arbitrate import arbitrate, closing, outdated, requested
 from secondshift.errors import LedgerFull, SecondshiftError
-from secondshift.ledger import codec
 from secondshift.ledger.fold import fold
 from secondshift.ledger.stores import Ledger
 from secondshift.records import events as facts
@@ -23,7 +22,7 @@ from secondshift.records.nights import Incident, Shift
 from secondshift.records.orders import Batch
 from secondshift.records.states import State
 from secondshift.records.studies import Study
-from secondshift.runtime import acting, ingest, spool
+from secondshift.runtime import acting, ingest, pruning, spool
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.shiftclock import ShiftClock
 
@@ -66,14 +65,13 @@ class Engine:
     """One engine on one study, for as long as it holds the lease."""
 
     def __init__(
-        self, *, ledger: Ledger, state: State, executor: Executor, clock: ShiftClock, hands: acting.Hands, digest: str = ""
+        self, *, ledger: Ledger, state: State, executor: Executor, clock: ShiftClock, hands: acting.Hands
     ) -> None:
         self.ledger = ledger
         self.state = state
         self.executor = executor
         self.clock = clock
         self.hands = hands
-        self.digest = digest  # chained over every fact so far
         self.beaten_at = -1e9
         self.reload: Callable[[State], facts.Payload | None] = lambda state: None
         self.wanted: list[str] = []  # what a signal handler asks for: "stop", "now"
@@ -118,7 +116,7 @@ class Engine:
         made = decide(replace(self.state, now_s=now, free_devices=free), deciders)
         if made:
             tick = facts.TickDecided(
-                tick=self.state.ticks + 1, now_s=now, stage=stage, policy=POLICY, digest=self.digest,
+                tick=self.state.ticks + 1, now_s=now, stage=stage, policy=POLICY, digest=self.ledger.digest(),
                 free_devices=free, decisions=len(made),
             )  # fmt: skip
             self.record([tick, *made])
@@ -128,6 +126,9 @@ class Engine:
         """Do what is recorded and not yet done, and record how it went."""
         self.hands = acting.forget(self.state, self.hands)
         self.record(acting.act(self.state, self.executor, self.hands))
+        pruned = pruning.overflow(self.state)
+        self.record(pruned)
+        pruning.delete(self.hands.folder, pruned)
 
     def end_if_over(self) -> None:
         """Close the shift once it was decided to end and nothing runs any more."""
@@ -140,7 +141,6 @@ class Engine:
             return
         at = self.clock.now(self.state)
         events = self.ledger.append(payloads, at=at, token=self.state.token, batches=batches)
-        self.digest = codec.chain(self.digest, events)
         self.state = fold(self.state, events)
 
     def study(self) -> Study:

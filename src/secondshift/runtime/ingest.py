@@ -96,16 +96,16 @@ def _chunk_facts(attempt: Attempt, chunk: Chunk) -> list[facts.Payload]:
         start=chunk.start,
         end=chunk.end,
         points=sum(len(batch.steps) for batch in chunk.batches),
-        crc=_crc(chunk.batches),
+        crc=checksum(chunk.batches),
         metrics={b.metric: summarise(b.steps, b.values) for b in chunk.batches if not b.metric.startswith("_")},
     )
     return [*before, logged, *after]
 
 
-def _crc(batches: Sequence[Batch]) -> int:
+def checksum(batches: Sequence[Batch]) -> int:
+    """CRC-32 over the steps and values of batches, in their order: ties stored points to the fact that brought them."""
     crc = 0
     for batch in batches:
-        crc = zlib.crc32(batch.metric.encode(), crc)
         crc = zlib.crc32(batch.values.tobytes(), zlib.crc32(batch.steps.tobytes(), crc))
     return crc
 
@@ -132,6 +132,8 @@ def _note_facts(attempt: Attempt, note: Note) -> Iterable[facts.Payload]:
         case "restored" if step < attempt.from_step:
             reason = f"not there any more; the script restored step {step}"
             yield facts.CheckpointRejected(trial=attempt.trial, step=attempt.from_step, reason=reason)
+        case "pruned":
+            yield facts.CheckpointPruned(trial=attempt.trial, step=step, reason="newer ones are kept")
         case "dropped":
             reason = str(values.get("reason", "could not be written"))
             points = int(values.get("count", values.get("points", 0)))

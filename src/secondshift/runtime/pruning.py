@@ -1,0 +1,42 @@
+"""Keeping checkpoints within the study's disk cap: closed trials give up theirs first, an open one never its newest."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from secondshift.records.events import CheckpointPruned
+from secondshift.records.states import State
+from secondshift.records.trials import Checkpoint
+
+_ORDER = ("failed", "stopped", "complete", "paused", "queued", "running")
+
+
+def overflow(state: State) -> list[CheckpointPruned]:
+    """Name the checkpoints that must go so that the rest fits `launch.disk_cap_mb`. Pure."""
+    if state.study is None:
+        return []
+    cap = state.study.launch.disk_cap_mb * 1e6
+    total = sum(c.bytes for kept in state.checkpoints.values() for c in kept)
+    gone: list[CheckpointPruned] = []
+    for checkpoint in _expendable(state) if total > cap else ():
+        if total <= cap:
+            break
+        total -= checkpoint.bytes
+        status = state.trials[checkpoint.trial].status
+        reason = f"checkpoints passed the cap of {cap / 1e6:g} MB; its trial is {status}"
+        gone.append(CheckpointPruned(trial=checkpoint.trial, step=checkpoint.step, reason=reason))
+    return gone
+
+
+def _expendable(state: State) -> Iterator[Checkpoint]:
+    """Checkpoints that nobody will resume from, least useful first."""
+    by_use = sorted(state.checkpoints, key=lambda name: _ORDER.index(state.trials[name].status))
+    for name in by_use:
+        kept = state.checkpoints[name]
+        yield from kept[:-1] if state.trials[name].open() else kept
+
+
+def delete(folder: Path, pruned: Sequence[CheckpointPruned]) -> None:
+    """Delete pruned checkpoints; those that are gone already are passed over."""
+    for fact in pruned:
+        shutil.rmtree(folder / "trials" / fact.trial / "checkpoints" / f"step-{fact.step}", ignore_errors=True)
