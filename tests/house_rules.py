@@ -27,7 +27,9 @@ ONLY = {
     "tracking": set(),
     "integrations": {"tracking"},
     "policies": {"records"},
-    "interfaces": {"records", "ledger", "engine", "config", "plugins", "errors", "arbitrate", "runtime", "shifts", "replay"},
+    "interfaces": {
+        "records", "ledger", "engine", "config", "plugins", "errors", "arbitrate", "runtime", "shifts", "replay",
+    },
     "testing": ROOMS,
 }
 # room -> the rooms it may not import
@@ -35,7 +37,7 @@ NEVER = {
     "ledger": {"policies", "interfaces", "engine", "testing", "integrations"},
     "runtime": {"policies", "interfaces", "engine", "testing", "integrations"},
     "shifts": {"interfaces", "testing", "integrations", "tracking", "policies"},
-    "replay": {"interfaces", "testing", "integrations", "tracking", "runtime"},
+    "replay": {"interfaces", "testing", "integrations", "tracking"},
     "engine": {"interfaces", "testing", "integrations", "tracking", "shifts", "replay"},
     "arbitrate": {"interfaces", "testing", "integrations", "tracking", "engine", "runtime", "ledger"},
     "config": {"interfaces", "testing", "integrations", "tracking", "engine"},

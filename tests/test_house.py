@@ -56,9 +56,6 @@ def test_the_main_flow_stays_under_250_lines() -> None:
     assert len(engine.lines) < 250, f"{engine.path} has {len(engine.lines)} lines; a stranger reads it in one sitting"
 
 
-# ---- importing is cheap -------------------------------------------------------------------------------------------
-
-
 def modules_loaded_by(statement: str) -> set[str]:
     """The modules that a bare interpreter loads for `statement`, beside those it starts with."""
     program = (
@@ -82,9 +79,6 @@ def test_a_training_script_pays_for_the_standard_library_only(statement: str) ->
     foreign = {name for name in loaded if name.split(".")[0] not in {*sys.stdlib_module_names, "secondshift"}}
     assert not foreign, f"`{statement}` loads {sorted(foreign)}; expected the standard library only"
     assert "dataclasses" not in loaded, f"`{statement}` loads dataclasses, which cost 25 ms; use plain classes"
-
-
-# ---- everything a user can name is documented ---------------------------------------------------------------------
 
 
 def module_or_skip(name: str) -> ModuleType:
@@ -175,8 +169,6 @@ def test_every_public_name_is_documented() -> None:
     missing = undocumented(sorted(package.__all__), reference_page("python.md"))
     assert not missing, f"docs/reference/python.md does not name: {missing}. Write each as `name` or `name(...)`."
 
-
-# ---- the rules themselves catch what they are for -----------------------------------------------------------------
 
 DECISIONS = "class Decision: ...\ndef stop(trial, *, reason, by): return Decision(reason=reason)\n"
 PLANTED: list[tuple[str, str, dict[str, str], str]] = [
