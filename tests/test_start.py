@@ -24,6 +24,7 @@ echo "$*" >> "$FAKE_LOG"
 case "$*" in
   --version) echo "uv ${FAKE_VERSION:-0.9.1}"; exit 0;;
 esac
+[ -f pyproject.toml ] || { echo "asked in $PWD, not in the checkout" >&2; exit 9; }
 [ "$1 $2" = "pip $FAKE_FAIL" ] && { echo "no route to index" >&2; exit 2; }
 for last; do :; done
 [ "$1" = venv ] && { sleep "${FAKE_SLEEP:-0}"; mkdir -p "$last/bin"; : > "$last/bin/python"; }
@@ -88,9 +89,12 @@ def test_any_verb_goes_to_secondshift_in_the_callers_folder(checkout: Checkout, 
 def test_the_second_start_installs_nothing_and_is_fast(checkout: Checkout) -> None:
     checkout.run("demo")
     checkout.asked()
-    began = time.monotonic()
-    done = checkout.run("demo")
-    assert time.monotonic() - began < 0.5
+    took_s = []
+    for _ in range(3):  # the fastest of three: the machine may be busy with other tests
+        began = time.monotonic()
+        done = checkout.run("demo")
+        took_s.append(time.monotonic() - began)
+    assert min(took_s) < 0.5
     assert (done.stdout.startswith("secondshift demo"), done.stderr, checkout.asked()) == (True, "", [])
 
 
@@ -174,6 +178,10 @@ def test_pip_settings_are_translated_for_uv(listing: str, expected: dict[str, st
     env = start.uv_environment(listing, {})
     names = {*start.UV_NAMES.values()}
     assert {name: value for name, value in env.items() if name in names} == expected
+
+
+def test_downloads_stay_in_the_checkout() -> None:
+    assert Path(start.uv_environment("", {})["UV_CACHE_DIR"]).is_relative_to(ROOT / ".start")
 
 
 def test_what_is_already_set_for_uv_wins_over_pip() -> None:
