@@ -41,7 +41,8 @@ def decide(state: State) -> list[Decision]:
 def _spread(study: Study, ground: Region, first: int, known: list[Mapping[str, Value]]) -> Iterator[Mapping[str, Value]]:
     """Give the points of the sequence from number `first` on; where one breaks a constraint, the same one shifted anew."""
     sequence = qmc.Sobol(len(ground.parameters), scramble=False)
-    sequence.fast_forward(first)
+    if first:
+        sequence.fast_forward(first)
     while True:
         point = sequence.random(1)[0]
         shifted = _shifted(study, ground, point)

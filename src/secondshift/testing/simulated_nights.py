@@ -1,0 +1,142 @@
+"""A night without processes: policies decide, the real arbitration and fold apply it, and curves are a function."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from secondshift.arbitrate import arbitrate, closing
+from secondshift.ledger.fold import fold, summarise
+from secondshift.records import events as facts
+from secondshift.records.decisions import Decision
+from secondshift.records.nights import Shift
+from secondshift.records.states import State
+from secondshift.records.studies import Study, Value
+from secondshift.records.trials import Attempt, Checkpoint, Exit, Trial
+
+Decider = Callable[[State], list[Decision]]
+Curve = Callable[[Mapping[str, Value], int], float]  # parameters and step -> the objective's metric
+Mishap = Callable[[Trial, int], Literal["", "crash", "kill"]]  # trial and step -> what happens to it there
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Night:
+    """What was seen, decided and recorded in a simulated night."""
+
+    state: State  # at the end
+    seen: tuple[State, ...]  # at each tick, as the deciders saw it
+    decided: tuple[tuple[Decision, ...], ...]  # at each tick
+    reason: str  # why the shift ended; empty if it did not within the ticks
+    steps: int  # trained in all
+
+
+@dataclass(kw_only=True)
+class _Play:
+    study: Study
+    curve: Curve
+    mishap: Mishap
+    stride: int
+    tick_s: float
+    state: State = field(default_factory=State)
+    now_s: float = 1000.0
+    steps: int = 0
+
+    def record(self, payloads: Iterable[facts.Payload]) -> None:
+        events = [
+            facts.Event(seq=self.state.last_seq + n, at=self.now_s, token=1, kind=facts.KIND_OF[type(p)], payload=p)
+            for n, p in enumerate(payloads, 1)
+        ]
+        self.state = fold(self.state, events)
+
+    def work(self, attempt: Attempt) -> None:
+        """Let one attempt train for a tick, and leave as its tier would."""
+        trial = self.state.trials[attempt.trial]
+        if attempt.status == "ordered":
+            self.record([facts.AttemptStarted(attempt=attempt.id, supervisor=1, pid=1)])
+        cooperative = self.study.tier == "cooperative"
+        if attempt.asked:
+            self.leave(attempt, Exit(code=0 if cooperative else None, cause="pause" if attempt.asked == "pause" else "stop"))
+            return
+        done = max(trial.logged_step + 1, attempt.from_step)
+        last = min(done + self.stride, self.study.horizon_steps, *([attempt.until_step] if cooperative else []))
+        for step in range(done, last):
+            mishap = self.mishap(trial, step)
+            if mishap:
+                self.log(attempt, done, step)
+                self.leave(attempt, Exit(code=1) if mishap == "crash" else Exit(signal=9), saved=False)
+                return
+        self.log(attempt, done, last)
+        if last >= self.study.horizon_steps:
+            self.leave(attempt, Exit(code=0), stopping=False)
+        elif cooperative and last >= attempt.until_step:
+            self.leave(attempt, Exit(code=0))
+
+    def log(self, attempt: Attempt, first: int, last: int) -> None:
+        if last <= first:
+            return
+        candidate = self.state.candidates[self.state.trials[attempt.trial].candidate]
+        steps = range(first, last)
+        self.steps += len(steps)
+        summary = summarise(steps, [self.curve(candidate.params, step) for step in steps])
+        self.record([
+            facts.MetricsLogged(
+                attempt=attempt.id, trial=attempt.trial, fragment="f", start=first, end=last, points=len(steps), crc=0,
+                metrics={self.study.objective.metric: summary},
+            )
+        ])  # fmt: skip
+
+    def leave(self, attempt: Attempt, exit: Exit, *, saved: bool = True, stopping: bool = True) -> None:
+        trial = self.state.trials[attempt.trial]
+        payloads: list[facts.Payload] = []
+        if saved and self.study.tier == "cooperative":
+            point = Checkpoint(trial=trial.id, step=trial.logged_step + 1, folder="")
+            payloads.append(facts.CheckpointSaved(checkpoint=point))
+            payloads.append(facts.AttemptClosed(attempt=attempt.id, clean=True, stopping=stopping))
+        payloads.append(facts.AttemptEnded(attempt=attempt.id, exit=exit))
+        used = min(self.now_s - attempt.ordered_at, attempt.grant_s)
+        payloads.append(facts.ChargeSettled(charge=attempt.id, trial=trial.id, device_s=used))
+        self.record(payloads)
+
+
+def play(
+    study: Study,
+    deciders: Sequence[Decider],
+    *,
+    curve: Curve,
+    slots: int = 2,
+    ticks: int = 2000,
+    stride: int = 10,
+    tick_s: float = 10.0,
+    deadline_s: float | None = None,
+    mishap: Mishap = lambda trial, step: "",
+    before: State | None = None,
+) -> Night:
+    """Play a shift of a study, each running trial doing `stride` steps in a tick of `tick_s` seconds.
+
+    `deadline_s` counts from the start; `before` is the state an earlier shift left.
+    """
+    night = _Play(study=study, curve=curve, mishap=mishap, stride=stride, tick_s=tick_s)
+    if before is not None:
+        night.state, night.now_s = before, before.last_at + tick_s
+    else:
+        night.record([facts.StudyOpened(study=study)])
+    deadline = None if deadline_s is None else night.now_s + deadline_s
+    shift = Shift(id=f"s{night.state.shifts + 1}", started_at=night.now_s, deadline_at=deadline, slots=slots)
+    night.record([facts.LeaseTaken(token=1, holder="here:1", how="first"), facts.ShiftStarted(shift=shift)])
+    seen, decided = [], []
+    for _ in range(ticks):
+        busy = {device for attempt in night.state.attempts.values() for device in attempt.devices}
+        free = tuple(f"cpu-{n}" for n in range(slots) if f"cpu-{n}" not in busy)
+        night.state = replace(night.state, now_s=night.now_s, free_devices=free)
+        decisions = [decision for decide in deciders for decision in decide(night.state)]
+        seen.append(night.state)
+        decided.append(tuple(decisions))
+        night.record(arbitrate(night.state, [*closing(night.state), *decisions]))
+        night.now_s += tick_s
+        for attempt in list(night.state.attempts.values()):
+            night.work(attempt)
+        if night.state.ending and not night.state.attempts:
+            break
+    reason = night.state.ending
+    if reason:
+        night.record([facts.ShiftEnded(shift=shift.id, reason=reason)])
+    return Night(state=night.state, seen=tuple(seen), decided=tuple(decided), reason=reason, steps=night.steps)
