@@ -1,0 +1,162 @@
+"""A probe that really writes: does locking work in this folder, and does SQLite's write-ahead log?"""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from secondshift.errors import FilesystemUnfit, FolderReadOnly
+from secondshift.ledger.sqlite_dialect import connect
+
+# Between processes of one host these may pass every test, and still lose writes between two hosts.
+NETWORK_FILESYSTEMS = frozenset(
+    "nfs nfs3 nfs4 cifs smb smb2 smb3 smbfs ncpfs afs lustre gpfs beegfs ceph glusterfs orangefs pvfs2 ocfs2 gfs2 coda "
+    "fuse.sshfs fuse.glusterfs fuse.ceph fuse.s3fs fuse.rclone fuse.gcsfuse fuse.goofys fuse.davfs davfs".split()
+)
+_PATIENCE_S = 20.0  # for the second process; a lock daemon that hangs is unfit too
+
+# Runs in a second process: locks taken through one process never collide with themselves.
+_SECOND = """
+import sqlite3, sys
+from urllib.parse import quote
+path, vfs, ask = sys.argv[1:4]
+uri = f"file:{quote(path)}?mode=rw" + (f"&vfs={vfs}" if vfs else "")
+connection = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)
+try:
+    if ask == "lock":
+        connection.execute("begin immediate")
+        connection.execute("insert into probe values (2)")
+        connection.execute("commit")
+        print("got it")
+    else:
+        print(",".join(str(row[0]) for row in connection.execute("select n from probe order by n")))
+except sqlite3.OperationalError as error:
+    print("busy" if error.sqlite_errorcode & 0xFF in (5, 6) else f"error: {error}")
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Site:
+    """Where the probe works."""
+
+    folder: Path  # of the study, to be named in messages
+    file: Path  # a database of the probe's own
+    vfs: str = ""  # SQLite's way to the file system; another than the default only in tests
+
+
+Step = Callable[[Site], None]
+
+
+def probe(folder: Path, *, vfs: str = "", steps: "Sequence[Step] | None" = None) -> None:
+    """Write, lock and log in a folder of the study's filesystem as the ledger will, and clean up.
+
+    Raises FolderReadOnly if nothing can be written there, FilesystemUnfit with the cure if locks or the log do not
+    work. Takes about 0.1 s: three short-lived processes of Python.
+    """
+    try:
+        room = tempfile.TemporaryDirectory(prefix="probe-", dir=folder)
+    except OSError as error:
+        raise _read_only(folder, error) from error
+    with room as name:
+        site = Site(folder=folder, file=Path(name) / "probe.db", vfs=vfs)
+        for step in STEPS if steps is None else steps:
+            try:
+                step(site)
+            except (OSError, sqlite3.Error, subprocess.SubprocessError) as error:
+                raise _unfit(folder, f"{type(error).__name__}: {error}") from error
+
+
+def known_network(site: Site) -> None:
+    """Refuse filesystems that are shared between hosts, by their name."""
+    kind = filesystem_of(site.folder)
+    if kind in NETWORK_FILESYSTEMS:
+        raise _unfit(site.folder, f"it is a network filesystem ({kind}), where two hosts would not see each other's locks")
+
+
+def renames(site: Site) -> None:
+    """Try what requests, fences and orders are written with: create, sync, rename over, read back."""
+    draft, final = site.file.with_suffix(".tmp"), site.file.with_suffix(".txt")
+    for text in ("one", "two"):
+        with draft.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(final)
+    if final.read_text() != "two":
+        raise _unfit(site.folder, "a file renamed over another one did not replace it")
+
+
+def locks(site: Site) -> None:
+    """Hold a write lock and see a second process bounce off it."""
+    with closing(connect(site.file, mode="rwc", busy_s=1.0, vfs=site.vfs)) as connection:
+        connection.execute("create table probe (n integer)")
+        connection.execute("begin immediate")
+        connection.execute("insert into probe values (1)")
+        answer = _second(site, "lock")
+        connection.execute("commit")
+    if answer != "busy":
+        raise _unfit(site.folder, f"a lock held by one process did not stop another one ({answer})")
+
+
+def logs_ahead(site: Site) -> None:
+    """Switch the write-ahead log on, and see that a second process is locked out and reads what was committed."""
+    with closing(connect(site.file, mode="rw", busy_s=1.0, vfs=site.vfs)) as connection:
+        mode = connection.execute("pragma journal_mode = wal").fetchone()[0]
+        if mode != "wal":
+            raise _unfit(site.folder, f"SQLite's write-ahead log could not be switched on (it stays {mode!r})")
+        connection.execute("pragma synchronous = full")
+        connection.execute("begin immediate")
+        connection.execute("insert into probe values (3)")
+        answer = _second(site, "lock")
+        connection.execute("commit")
+        if answer != "busy":
+            raise _unfit(site.folder, f"with a write-ahead log, a lock did not stop another process ({answer})")
+        answer = _second(site, "read")
+    if answer != "1,3":
+        raise _unfit(site.folder, f"another process did not read what was committed to the write-ahead log ({answer})")
+
+
+STEPS: tuple[Step, ...] = (known_network, renames, locks, logs_ahead)
+
+
+def filesystem_of(folder: Path) -> str:
+    """Name the type of the filesystem a folder lies on, as the kernel calls it; empty where that is not told."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    best, kind = "", ""
+    target = str(folder.resolve())
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        point = before.split()[4].encode().decode("unicode_escape")
+        inside = target == point or target.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, after.split()[0]
+    return kind
+
+
+def _second(site: Site, ask: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", _SECOND, str(site.file), site.vfs, ask],
+        capture_output=True, text=True, timeout=_PATIENCE_S, check=False,
+    )
+    return done.stdout.strip() or f"it said: {done.stderr.strip()[-200:]}"
+
+
+def _unfit(folder: Path, finding: str) -> FilesystemUnfit:
+    return FilesystemUnfit(
+        f"A ledger cannot be kept in {folder}: {finding}. Expected locks and a write-ahead log that work. "
+        "Put the study on a local disk, or name a folder on one with --ledger; nothing was changed."
+    )
+
+
+def _read_only(folder: Path, error: OSError) -> FolderReadOnly:
+    return FolderReadOnly(
+        f"Nothing can be written in {folder}: {error.strerror}. Make it writable, or copy the study to a folder that is."
+    )
