@@ -7,8 +7,10 @@ from secondshift.engine import POLICY, decide, stages
 from secondshift.ledger import codec
 from secondshift.ledger.fold import fold
 from secondshift.ledger.stores import Ledger
-from secondshift.records.events import Event, Payload, TickDecided
+from secondshift.records.events import Event, MetricsLogged, Payload, TickDecided
+from secondshift.records.orders import Batch
 from secondshift.records.states import State
+from secondshift.runtime.ingest import checksum
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,8 +37,10 @@ def replay(ledger: Ledger) -> Report:
     difference = ""
     tampering: list[str] = []
     policies: set[str] = set()
-    events = ledger.read()
+    events, points = ledger.read(), ledger.batches()
     for event in events:
+        if isinstance(event.payload, MetricsLogged) and not _stored(event.payload, points):
+            tampering.append(f"the points of event {event.seq} are not those that were logged")
         if isinstance(event.payload, TickDecided):
             tick = event.payload
             recorded = [event, *_next(events, tick.decisions)]
@@ -51,7 +55,6 @@ def replay(ledger: Ledger) -> Report:
             recorded = [event]
         digest = codec.chain(digest, recorded)
         state = fold(state, recorded)
-    tampering.extend(ledger.damaged_batches())
     return Report(
         ticks=ticks,
         decisions=decisions,
@@ -60,6 +63,17 @@ def replay(ledger: Ledger) -> Report:
         tampering=tuple(tampering),
         other_policies=tuple(sorted(policies)),
     )
+
+
+def _stored(logged: MetricsLogged, points: Iterator[Batch]) -> bool:
+    """Take the batches of one fact from the stream of all and compare their checksum."""
+    batches: list[Batch] = []
+    while sum(len(batch.steps) for batch in batches) < logged.points:
+        batch = next(points, None)
+        if batch is None:
+            return False
+        batches.append(batch)
+    return checksum(batches) == logged.crc
 
 
 def _next(events: Iterator[Event], count: int) -> list[Event]:

@@ -49,12 +49,7 @@ def work(
     """
     with opening.open_night(study_file) as night:
         engine = Engine(
-            ledger=night.ledger,
-            state=night.state,
-            executor=night.executor,
-            clock=night.clock,
-            hands=night.hands,
-            digest=night.digest,
+            ledger=night.ledger, state=night.state, executor=night.executor, clock=night.clock, hands=night.hands
         )
         engine.record(night.facts)
         engine.reload = night.reload

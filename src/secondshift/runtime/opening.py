@@ -1,5 +1,6 @@
 """Opening a study for work: its folder, its ledger, the lease, the state so far, and what the study file says now."""
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -10,7 +11,6 @@ from pathlib import Path
 
 from secondshift import config, plugins
 from secondshift.errors import ConfigInvalid, FolderReadOnly, LeaseHeld
-from secondshift.ledger import codec
 from secondshift.ledger.leases import STANDSTILL_S, Holder, Lease, LeaseWatch
 from secondshift.ledger.probe import probe
 from secondshift.ledger.snapshots import load_state, save_state
@@ -38,7 +38,6 @@ class Night:
     executor: Executor
     clock: ShiftClock
     hands: Hands
-    digest: str  # chained over all facts in the ledger
     reload: Callable[[State], facts.Payload | None]
     facts: list[facts.Payload] = field(default_factory=list)  # to be recorded first: the lease, the study
 
@@ -92,12 +91,10 @@ def open_night(study_file: Path) -> Iterator[Night]:
 
 def _assembled(study_file: Path, study: Study, folder: Path, ledger: Ledger, clock: Clock, lease: Lease) -> Night:
     state = load_state(ledger, folder / "cache" / "state.bin")
-    since_tick = ledger.read(state.tick_seq - 1 if state.tick_seq else 0)
-    digest = codec.chain(state.tick_digest, since_tick)
     taken = facts.LeaseTaken(token=lease.token, holder=lease.holder.name, how=lease.how, boot_id=lease.holder.boot_id)
     state = replace(state, token=lease.token)
     edited = study_fact(state, study)
-    executor = plugins.executor(study.launch.executor)(folder=folder, study=study)
+    executor = plugins.executor(study.launch.executor)(folder)
     return Night(
         folder=folder,
         ledger=ledger,
@@ -105,7 +102,6 @@ def _assembled(study_file: Path, study: Study, folder: Path, ledger: Ledger, clo
         executor=executor,
         clock=ShiftClock(clock, hosts.boot_id()),
         hands=Hands(folder=folder, place=study_file.resolve().parent),
-        digest=digest,
         reload=Reload(study_file, hosts.boot_id()),
         facts=[taken, *([edited] if edited else [])],
     )
@@ -116,7 +112,8 @@ def take_lease(ledger: Ledger, clock: Clock, *, standstill_s: float = STANDSTILL
 
     Raises LeaseHeld as soon as the holder is seen to beat. Time is the challenger's own; the wall clock is not asked.
     """
-    me = Holder(host=hosts.hostname(), pid=hosts.own_pid(), start_ticks=hosts.own_start_ticks(), boot_id=hosts.boot_id())
+    pid = os.getpid()
+    me = Holder(host=hosts.host_name(), pid=pid, start_ticks=hosts.start_ticks(pid), boot_id=hosts.boot_id())
     watch = LeaseWatch(standstill_s=standstill_s)
     first: Lease | None = None
     told = False
@@ -138,7 +135,7 @@ def take_lease(ledger: Ledger, clock: Clock, *, standstill_s: float = STANDSTILL
 def provably_dead(lease: Lease) -> bool:
     """Say whether the holder cannot be alive: this very host, and another boot or no such process any more."""
     holder = lease.holder
-    if holder.host != hosts.hostname():
+    if holder.host != hosts.host_name():
         return False
     return not hosts.alive(holder.pid, holder.start_ticks, holder.boot_id)
 
