@@ -1,0 +1,145 @@
+"""Devices of this host, lent to one trial at a time across all studies and users by locks that the kernel frees."""
+
+import fcntl
+import json
+import os
+import re
+import stat
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from secondshift.errors import DeviceBusy, FilesystemUnfit
+
+TRIES, PAUSE_S = 4, 0.002  # another study that lists free devices holds a lock for microseconds
+
+
+class DeviceLease:
+    """Locks on some devices. They are free again when every process that holds a copy of a descriptor is gone."""
+
+    def __init__(self, names: tuple[str, ...], fds: tuple[int, ...]) -> None:
+        self.names, self.fds = names, fds
+
+    def close(self) -> None:
+        """Close our copies. Never unlock: that would free the devices under a trial that was given copies."""
+        fds, self.fds = self.fds, ()
+        for fd in fds:
+            os.close(fd)
+
+    def __enter__(self) -> "DeviceLease":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def host_folder() -> Path:
+    """Return the folder of this host's device locks: $SECONDSHIFT_HOST_DIR, else one in the temporary folder."""
+    named = os.environ.get("SECONDSHIFT_HOST_DIR")
+    return Path(named) if named else Path(tempfile.gettempdir()) / "secondshift-devices"
+
+
+def host_devices(*, at_least: int = 0) -> tuple[str, ...]:
+    """Name one device for each CPU this process may use, or more if a person asks for more."""
+    return tuple(f"cpu-{number}" for number in range(max(at_least, len(os.sched_getaffinity(0)))))
+
+
+class DevicePool:
+    """The devices a study may use on this host.
+
+    names: devices, by default one per CPU; folder: where the locks are, by default the host's.
+    """
+
+    def __init__(self, names: Sequence[str] | None = None, *, folder: Path | None = None) -> None:
+        self.names = tuple(host_devices() if names is None else names)
+        self.folder = folder or host_folder()
+
+    def free(self) -> tuple[str, ...]:
+        """List the devices that nobody holds now, in the pool's order. Holders notice nothing."""
+        return tuple(name for name in self.names if self._is_free(name))
+
+    def acquire(self, names: Sequence[str], *, holder: Mapping[str, str | int]) -> DeviceLease:
+        """Lock these devices, all or none; `holder` is written down for whoever finds them busy.
+
+        Raises DeviceBusy with the holder in it, and FilesystemUnfit if locks cannot be kept in the folder.
+        """
+        fds: list[int] = []
+        try:
+            for name in names:
+                fds.append(self._open(name))
+                self._lock(fds[-1], name)
+            text = json.dumps(dict(holder)).encode()
+            for fd in fds:
+                os.pwrite(fd, text.ljust(os.fstat(fd).st_size), 0)  # blanks over the last holder: faster than a cut
+        except BaseException:
+            DeviceLease((), tuple(fds)).close()
+            raise
+        return DeviceLease(tuple(names), tuple(fds))
+
+    def holder(self, name: str) -> Mapping[str, str | int]:
+        """Say who took a device last; only while it is busy does it hold it still."""
+        try:
+            found = json.loads((self.folder / name).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _is_free(self, name: str) -> bool:
+        fd = self._open(name)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            return False
+        finally:
+            os.close(fd)
+
+    def _lock(self, fd: int, name: str) -> None:
+        for left in reversed(range(TRIES)):
+            try:
+                return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if left:
+                    time.sleep(PAUSE_S)
+        who = self.holder(name)
+        raise DeviceBusy(
+            f"The device {name} is held by {who.get('attempt', 'another trial')} (pid {who.get('pid', 'unknown')}); "
+            "expected it to be free. It is tried again when the device is free."
+        )
+
+    def _open(self, name: str) -> int:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
+            raise ValueError(f"{name!r} is no name of a device; expected letters, digits, '-', '_', such as 'cpu-0'.")
+        self._prepare()
+        path, flags = str(self.folder / name), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            # Not created if it is there: in a shared folder the kernel refuses O_CREAT on another user's file.
+            fd = os.open(path, flags)
+        except FileNotFoundError:
+            fd = os.open(path, flags | os.O_CREAT, 0o666)
+            try:
+                os.fchmod(fd, 0o666)  # the umask must not shut out other users
+            except PermissionError:
+                pass  # another user made it in this instant
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise FilesystemUnfit(
+                f"{path} is not a plain file; expected a lock file. Remove it, or set SECONDSHIFT_HOST_DIR."
+            )
+        return fd
+
+    def _prepare(self) -> None:
+        if self.folder.is_dir():
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.chmod(0o1777)
+        except OSError as problem:
+            raise FilesystemUnfit(
+                f"The folder of device locks {self.folder} cannot be made ({problem}); expected a folder that can be "
+                "written. Name one that all users of this host share in SECONDSHIFT_HOST_DIR."
+            ) from problem

@@ -1,0 +1,1 @@
+"""Executors: submit, poll, cancel, collect; nothing else."""

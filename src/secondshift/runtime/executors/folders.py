@@ -1,0 +1,31 @@
+"""Prepares an attempt's folder before anything starts, and reads back how the attempt ended."""
+
+import os
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from secondshift.records.orders import Order
+from secondshift.records.trials import Exit
+from secondshift.runtime.executors.attempt_files import read_object, to_json, write_atomic
+
+EXIT_FIELDS = frozenset(field.name for field in fields(Exit))
+
+
+def write_order(order: Order) -> None:
+    """Write order.json and params.json, each at once, and make the attempt's folders. Raises OSError."""
+    folder = Path(order.folder)
+    for part in (folder / "tmp", folder / "out"):
+        part.mkdir(parents=True, exist_ok=True)
+    write_atomic(str(folder / "params.json"), to_json(dict(order.params)).encode())
+    write_atomic(str(folder / "order.json"), to_json(asdict(order)).encode())
+
+
+def read_exit(folder: Path) -> Exit | None:
+    """Read how an attempt ended; None while that is not recorded."""
+    found = read_object(os.path.join(folder, "exit.json"))
+    return Exit(**{name: value for name, value in found.items() if name in EXIT_FIELDS}) if found else None
+
+
+def write_exit(folder: Path, exit: Exit) -> None:
+    """Record the end of an attempt whose supervisor could not. Raises OSError."""
+    write_atomic(os.path.join(folder, "exit.json"), to_json(asdict(exit)).encode(), sync=True)

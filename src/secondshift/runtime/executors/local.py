@@ -1,0 +1,229 @@
+"""Runs attempts as processes of this host, each under a supervisor that outlives the loop."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from secondshift.errors import DeviceBusy, LeaseLost
+from secondshift.records.orders import Chunk, Order, Sign
+from secondshift.records.studies import Study
+from secondshift.records.trials import Attempt, Exit
+from secondshift.runtime.clocks import Clock, HostClock
+from secondshift.runtime.devices import DevicePool, host_devices
+from secondshift.runtime.executors.attempt_files import (
+    DEVICE_FDS,
+    claim_once,
+    read_bytes,
+    read_fence,
+    read_object,
+    tail,
+    to_json,
+    write_atomic,
+)
+from secondshift.runtime.executors.folders import read_exit, write_exit, write_order
+from secondshift.runtime.executors.processes import boot_id, boot_s, signal_process
+from secondshift.runtime.executors.protocol import COLLECT_LIMIT, Mode
+from secondshift.runtime.executors.remains import end_remains, supervised
+from secondshift.runtime.readers.fragments import collect_folder
+from secondshift.runtime.snapshots import Snapshots
+
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
+BEAT_S = 1.0  # between two heartbeats of a supervisor
+QUIET_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD, signal.SIGPIPE)
+
+
+class LocalExecutor:
+    """Local processes. Everything it knows is in the attempts' folders, so a new one adopts what an old one started.
+
+    folder: the study's private folder; pool: the devices, by default one per CPU of the host or as many as the study
+    has slots; claim_timeout_s: how long a supervisor may take to claim its attempt before the attempt counts as lost;
+    fingerprint: describes the code and environment of an order (by default it stores a snapshot below `folder`).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        study: Study | None = None,
+        pool: DevicePool | None = None,
+        clock: Clock | None = None,
+        claim_timeout_s: float = 10.0,
+        fingerprint: Callable[[Order], Mapping[str, str]] | None = None,
+    ) -> None:
+        slots = study.launch.slots if study else 0
+        self.folder, self.pool = folder.absolute(), pool or DevicePool(host_devices(at_least=slots))
+        self.clock, self.claim_timeout_s = clock or HostClock(), claim_timeout_s
+        self._fingerprint = fingerprint or Snapshots(self.folder / "code").fingerprint
+        self._launched: dict[str, int] = {}  # attempt -> pid of a supervisor of ours, until reaped
+        self._since: dict[str, float] = {}  # attempt -> when we began to wait for its claim, by the boot clock
+
+    def devices(self) -> tuple[str, ...]:
+        """List the devices that nobody on this host holds."""
+        return self.pool.free()
+
+    def submit(self, order: Order) -> None:
+        """Start a supervisor for the attempt, or extend one that is at work.
+
+        Raises DeviceBusy (nothing was started), LeaseLost (the token is stale), OSError (the folder cannot be written).
+        """
+        folder = Path(order.folder)
+        if read_fence(order.folder) > order.token:
+            raise LeaseLost()
+        ordered = (folder / "order.json").exists()
+        if (folder / "claim.json").exists() or self._starting(order.attempt):
+            return self._control(folder, order.token, grant_s=order.grant_s, until_step=order.until_step)
+        try:
+            lease = self.pool.acquire(order.devices, holder={"attempt": order.folder, "pid": os.getpid()})
+        except DeviceBusy:
+            if ordered and any(self.pool.holder(name).get("attempt") == order.folder for name in order.devices):
+                return  # its own supervisor holds them and is about to claim
+            raise
+        with lease:
+            write_order(order)
+            if ordered:  # an earlier supervisor may have read the earlier order
+                self._control(folder, order.token, grant_s=order.grant_s, until_step=order.until_step)
+            write_atomic(str(folder / "fingerprint.json"), to_json(dict(self._fingerprint(order))).encode())
+            self._launched[order.attempt] = _launch(folder, lease.fds)
+            self._since[order.attempt] = self.clock.boot()
+
+    def poll(self, attempts: Sequence[Attempt]) -> list[Sign]:
+        """Say which attempts have started or ended, as their folders tell; end what lost its supervisor."""
+        return [sign for attempt in attempts for sign in self._look(attempt)]
+
+    def cancel(self, attempt: str, *, mode: Mode, token: int, grace_s: float) -> None:
+        """Put the request into the attempt's folder and wake its supervisor. Raises LeaseLost if the token is stale."""
+        folder = self._folder_of(attempt)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._control(folder, token, ask={"mode": mode, "grace_s": grace_s, "id": f"{mode}:{grace_s:g}"})
+
+    def collect(self, attempt: Attempt, *, limit: int = COLLECT_LIMIT) -> list[Chunk]:
+        """Return what the attempt's fragments hold after `attempt.offsets`."""
+        folder = self._folder_of(attempt.id)
+        return collect_folder(folder, attempt.offsets, trial=attempt.trial, attempt=attempt.id, limit=limit)
+
+    def close(self) -> None:
+        """Reap supervisors that have ended; the others go on by themselves."""
+        for attempt in tuple(self._launched):
+            self._starting(attempt)
+
+    def _forget(self, attempt: str) -> None:
+        if not self._starting(attempt):
+            self._launched.pop(attempt, None)
+        self._since.pop(attempt, None)
+
+    def _control(
+        self, folder: Path, token: int, *, grant_s: float = 0.0, until_step: int = 0, ask: dict | None = None
+    ) -> None:
+        """Merge a request into control.json and wake the supervisor. Raises LeaseLost if the token is stale."""
+        path = str(folder / "control.json")
+        found = read_object(path)
+        if max(read_fence(str(folder)), found.get("token", 0)) > token:
+            raise LeaseLost()
+        wanted = {
+            "token": token,
+            "grant_s": max(grant_s, found.get("grant_s", 0.0)),
+            "until_step": max(until_step, found.get("until_step", 0)),
+            "ask": ask or found.get("ask"),
+        }
+        if wanted != found:
+            write_atomic(path, to_json(wanted).encode())
+        claim = read_object(str(folder / "claim.json"))
+        if claim.get("boot_id") == boot_id():
+            signal_process(claim["pid"], claim["start_ticks"], signal.SIGUSR1)
+
+    def _folder_of(self, attempt: str) -> Path:
+        return self.folder / "attempts" / attempt
+
+    def _starting(self, attempt: str) -> bool:
+        """Say whether a supervisor that we launched for this attempt still lives; reap it if it has left."""
+        if pid := self._launched.get(attempt, 0):
+            try:
+                if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                    return True
+            except ChildProcessError:
+                pass  # somebody else in this process reaped it
+            self._launched[attempt] = 0
+        return False
+
+    def _look(self, attempt: Attempt) -> list[Sign]:
+        folder = self._folder_of(attempt.id)
+        self._starting(attempt.id)  # before the claim is read: one that has left has claimed, or never will
+        claim = read_object(str(folder / "claim.json"))
+        if not claim:
+            return self._unclaimed(attempt, folder)
+        if refused := claim.get("refused"):
+            self._forget(attempt.id)
+            return [Sign(attempt=attempt.id, kind="ended", exit=Exit(cause="lost", message=str(refused)))]
+        dead = not supervised(claim)  # before the exit is read: a supervisor writes it before it leaves
+        signs = []
+        if attempt.status == "ordered" and (child := read_object(str(folder / "child.json"))):
+            found = read_object(str(folder / "fingerprint.json"))
+            signs.append(
+                Sign(attempt=attempt.id, kind="started", supervisor=claim["pid"], pid=child["pid"], fingerprint=found)
+            )
+        if (exit := read_exit(folder)) or (dead and (exit := self._lost(folder, claim))):
+            self._forget(attempt.id)
+            signs.append(Sign(attempt=attempt.id, kind="ended", exit=exit))
+        return signs
+
+    def _unclaimed(self, attempt: Attempt, folder: Path) -> list[Sign]:
+        """Put a tombstone where no supervisor came in time, so that one that comes late cannot start."""
+        waited = self.clock.boot() - self._since.setdefault(attempt.id, self.clock.boot())
+        left = self._launched.get(attempt.id) == 0  # ours came, and went without a claim
+        if not left and waited < self.claim_timeout_s:
+            return []
+        said = tail(str(folder / "supervisor.log")) if left else f"No supervisor claimed the attempt in {waited:.0f} s."
+        folder.mkdir(parents=True, exist_ok=True)
+        if not claim_once(str(folder), {"refused": said or "The supervisor left without a word."}):
+            return []  # it came at the last moment
+        return self._look(attempt)
+
+    def _lost(self, folder: Path, claim: dict) -> Exit | None:
+        """End what a dead supervisor left, and record that; None while something of it still lives."""
+        leftovers, clean = end_remains(folder, claim)
+        if not clean:
+            return None
+        same_boot = claim.get("boot_id") == boot_id()
+        exit = Exit(
+            cause="lost",
+            elapsed_s=_last_known_s(folder, same_boot),
+            leftovers=leftovers,
+            message="The supervisor died." if same_boot else "The machine was restarted.",
+        )
+        try:
+            write_exit(folder, exit)
+        except OSError:
+            pass  # a full disk; the ledger gets the exit all the same
+        return exit
+
+
+def _launch(folder: Path, fds: Sequence[int]) -> int:
+    """Start a supervisor in a session of its own, with copies of the device leases; return its pid."""
+    first = max((DEVICE_FDS, *(fd + 1 for fd in fds)))  # above all sources, so that no copy overwrites one
+    log = (os.POSIX_SPAWN_OPEN, 2, str(folder / "supervisor.log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    return os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-I", "-S", str(SUPERVISOR), str(folder)],
+        os.environ,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+            log,
+            *((os.POSIX_SPAWN_DUP2, fd, first + place) for place, fd in enumerate(fds)),
+        ],
+        setsid=True,
+        setsigmask=(),
+        setsigdef=QUIET_SIGNALS,
+    )
+
+
+def _last_known_s(folder: Path, same_boot: bool) -> float:
+    """Return how long an attempt ran, as far as its last heartbeat tells, plus at most one interval."""
+    beat = read_bytes(str(folder / "heartbeat")).split()
+    last = float(beat[1]) if len(beat) == 3 and beat[0] == beat[2] else 0.0
+    started = read_object(str(folder / "child.json")).get("started_boot_s")
+    if started is None:
+        return 0.0
+    return min(last + BEAT_S, boot_s() - started) if same_boot else last + BEAT_S

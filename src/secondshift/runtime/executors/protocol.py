@@ -1,0 +1,48 @@
+"""What the loop may ask of an executor: devices, submit, poll, cancel, collect; nothing else."""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+from secondshift.records.orders import Chunk, Order, Sign
+from secondshift.records.trials import Attempt
+
+COLLECT_LIMIT = 4 * 1024 * 1024  # bytes of fragments read at a time
+Mode = Literal["pause", "stop", "kill"]
+
+
+class Executor(Protocol):
+    """Starts attempts, says how they go, ends them. It holds no policy, and no state that a crash could lose."""
+
+    def devices(self) -> tuple[str, ...]:
+        """List the devices that are free right now."""
+        ...
+
+    def submit(self, order: Order) -> None:
+        """Start an attempt; for one that was started already, extend its grant_s and until_step.
+
+        Idempotent by `order.attempt`. Raises DeviceBusy (nothing was started) and LeaseLost (the token is stale).
+        """
+        ...
+
+    def poll(self, attempts: Sequence[Attempt]) -> list[Sign]:
+        """Say which of these attempts have started (while their status is `ordered`) and which have ended.
+
+        An attempt that was ordered but never claimed, or whose supervisor died, ends with cause `lost`, after whatever
+        of it still lived was ended.
+        """
+        ...
+
+    def cancel(self, attempt: str, *, mode: Mode, token: int, grace_s: float) -> None:
+        """Ask an attempt to pause or stop within `grace_s` seconds, or kill it. Idempotent; harmless when it has ended.
+
+        Raises LeaseLost if the token is stale.
+        """
+        ...
+
+    def collect(self, attempt: Attempt, *, limit: int = COLLECT_LIMIT) -> list[Chunk]:
+        """Return the points and notes after `attempt.offsets`, reading at most about `limit` bytes. Changes nothing."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what this object holds; attempts go on."""
+        ...

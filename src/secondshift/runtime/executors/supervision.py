@@ -1,0 +1,317 @@
+"""The life of one attempt, from its claim to its recorded exit; all of it happens in the supervisor's process."""
+
+import _signal as signal  # type: ignore[import]  # unknown to typeshed; signal itself imports enum: see 0031
+import errno
+import os
+import select
+import sys
+import time
+
+from secondshift.runtime.executors.attempt_files import (
+    DEVICE_FDS,
+    MESSAGE_BYTES,
+    claim_once,
+    environment,
+    read_fence,
+    read_object,
+    sync_folder,
+    tail,
+    to_json,
+    write_atomic,
+)
+from secondshift.runtime.executors.processes import (
+    PR_SET_CHILD_SUBREAPER,
+    boot_id,
+    boot_s,
+    carriers,
+    children,
+    descendants,
+    prctl,
+    process_stat,
+    signal_process,
+    spawn,
+    start_ticks,
+)
+
+HEARTBEAT_S = 1.0  # between two beats
+CONTROL_S = 0.25  # longest time until a changed control.json is seen without a poke
+LINGER_S = 0.2  # for what leaves by itself after the main process
+GROUP_GRACE_S = 1.0  # for the rest of the group, after the main process had its grace
+SWEEP_S = 10.0  # longest time spent on ending what a script left behind
+FULL_DISK_S = 30.0  # longest time spent on recording an exit on a full disk
+RESERVE_BYTES = 16384  # kept for exit.json, so that an exit is recorded on a full disk
+RANKS = {"self": 0, "grant": 1, "pause": 1, "stop": 2, "kill": 3}
+
+
+class Supervision:
+    """The life of one attempt, from its claim to its recorded exit."""
+
+    def __init__(self, folder: str, order: dict, env_token: str) -> None:
+        self.folder, self.order, self.env_token = folder, order, env_token
+        self.token = int(order["token"])  # highest fencing token seen
+        self.grant_s = float(order.get("grant_s", 600.0))
+        self.cap_bytes = float(order.get("output_cap_mb", 1024.0)) * 1e6
+        self.grace_s = float(order.get("grace_s", 10.0))
+        self.cause, self.message = "self", ""
+        self.phase = 0  # 1: main process asked, 2: group asked, 3: killed
+        self.deadline = 0.0  # of the phase, by boot_s
+        self.control_seen: tuple[int, int] = (0, 0)
+        self.ask_seen = ""
+        self.family_seen: dict[int, int] = {}
+        self.beats, self.beat_at = 0, 0.0
+        self.terminated = False
+        self.pid, self.started, self.output, self.heart, self.wake = 0, boot_s(), -1, -1, -1
+
+    def path(self, name: str) -> str:
+        """Return the path of one of the attempt's files."""
+        return os.path.join(self.folder, name)
+
+    def listen(self) -> None:
+        """Let signals wake the loop: a poke, a child's end, a request to end."""
+        self.wake, write_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGUSR1, signal.SIGCHLD):
+            signal.signal(number, lambda *_: None)
+        signal.signal(signal.SIGTERM, self.on_term)
+
+    def on_term(self, *_: object) -> None:
+        """Note that the supervisor itself was asked to end."""
+        self.terminated = True
+
+    def run(self) -> None:
+        """Start the script, watch it to its end, and record the end."""
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
+        problem = ""
+        try:
+            problem = self.start()
+            while not self.gone():
+                self.watch()
+                self.rest()
+        except Exception as error:  # a fault of ours must not leave a script unwatched
+            problem = f"The supervisor failed: {error!r}. The script was ended; see supervisor.log beside this file."
+            sys.excepthook(type(error), error, error.__traceback__)
+            if self.pid:
+                self.end("kill", 0.0, "")
+        self.finish(problem)
+
+    def start(self) -> str:
+        """Spawn the script and record its identity; return why it could not start, if so."""
+        for name in ("tmp", "out"):
+            os.makedirs(self.path(name), exist_ok=True)
+        fd = os.open(self.path("exit.reserve"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        os.posix_fallocate(fd, 0, RESERVE_BYTES)
+        os.close(fd)
+        self.output = os.open(self.path("output.log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self.heart = os.open(self.path("heartbeat"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self.started = boot_s()
+        self.pid, problem = spawn(
+            list(self.order["command"]),
+            cwd=self.order["cwd"],
+            variables=environment(self.order, self.env_token),
+            output=self.output,
+        )
+        stat = process_stat(self.pid)
+        child = {"pid": self.pid, "start_ticks": stat[2] if stat else 0, "pgid": self.pid, "boot_id": boot_id()}
+        if not problem:
+            write_atomic(
+                self.path("child.json"),
+                to_json({**child, "token": self.env_token, "started_boot_s": self.started}).encode(),
+            )
+        return problem
+
+    def gone(self) -> bool:
+        """Say whether the main process has ended. It is not reaped yet: its zombie keeps the group's number ours."""
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def watch(self) -> None:
+        """One look around: beat, obey, enforce the limits, escalate what was begun."""
+        now = boot_s()
+        if now >= self.beat_at:
+            self.beat(now)
+        self.obey()
+        if self.terminated:
+            self.terminated = False
+            self.end("pause", self.grace_s, "The supervisor was told to end (SIGTERM).")
+        if now - self.started >= self.grant_s:
+            self.end("grant", self.grace_s, f"The grant of {self.grant_s:g} s was used up.")
+        self.measure_output()
+        if self.phase and now >= self.deadline:
+            self.escalate(now)
+        for child in children(os.getpid()):
+            stat = process_stat(child)
+            if child != self.pid and stat and stat[0] == "Z":
+                os.waitpid(child, os.WNOHANG)
+
+    def measure_output(self) -> None:
+        """Stop a script whose output passes the cap; one that goes on flooding gets no grace."""
+        size = os.fstat(self.output).st_size
+        if size > self.cap_bytes:
+            text = f"The output passed the cap of {self.cap_bytes / 1e6:g} MB (output_cap_mb); it was cut there."
+            self.end("stop", self.grace_s, text)
+            if size > 2 * self.cap_bytes and self.phase < 3:
+                self.kill()
+
+    def rest(self) -> None:
+        """Sleep until something is due or a signal comes."""
+        now, size = boot_s(), os.fstat(self.output).st_size
+        due = [CONTROL_S, self.beat_at - now, self.started + self.grant_s - now if self.phase == 0 else CONTROL_S]
+        if self.phase in (1, 2):
+            due.append(self.deadline - now)
+        if size > self.cap_bytes / 2:
+            due.append(0.02)  # a flood writes gigabytes a second
+        if select.select([self.wake], [], [], max(0.001, min(due)))[0]:
+            os.read(self.wake, 4096)
+
+    def beat(self, now: float) -> None:
+        """Write the heartbeat and, if it changed, who belongs to the family.
+
+        Written in place, because a new file may not fit on a full disk; the counter at both ends shows a torn reading.
+        """
+        self.beats, self.beat_at = self.beats + 1, now + HEARTBEAT_S
+        try:
+            os.pwrite(self.heart, f"{self.beats:>12} {now - self.started:>14.3f} {self.beats:>12}\n".encode(), 0)
+            family = descendants(os.getpid())
+            if family != self.family_seen:
+                write_atomic(self.path("family.json"), to_json(list(family.items())).encode())
+                self.family_seen = family
+        except OSError:
+            pass  # a full disk; the next beat tries again
+
+    def obey(self) -> None:
+        """Read control.json if it changed; whoever holds a lower fencing token than the highest seen is ignored."""
+        try:
+            stat = os.stat(self.path("control.json"))
+        except OSError:
+            return
+        if (stat.st_ino, stat.st_mtime_ns) == self.control_seen:
+            return
+        self.control_seen = (stat.st_ino, stat.st_mtime_ns)
+        control = read_object(self.path("control.json"))
+        try:
+            token, grant_s = int(control["token"]), float(control.get("grant_s") or 0.0)
+            until_step, ask = int(control.get("until_step") or 0), control.get("ask") or {}
+            mode, grace_s, name = str(ask.get("mode", "")), float(ask.get("grace_s", 0.0)), str(ask.get("id", ask))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return
+        if token < max(self.token, read_fence(self.folder)):
+            return
+        self.token, self.grant_s = token, max(self.grant_s, grant_s)
+        if until_step:
+            write_atomic(self.path("until"), str(until_step).encode())  # the script's SDK reads it
+        if mode in RANKS and name != self.ask_seen:
+            self.ask_seen = name
+            self.end(mode, grace_s, "")
+
+    def end(self, cause: str, grace_s: float, message: str) -> None:
+        """Begin to end the script, or hasten an end already begun."""
+        now = boot_s()
+        if self.phase == 0:
+            self.phase, self.deadline = 1, now + grace_s
+            try:
+                os.close(os.open(self.path("stopping"), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+            except OSError:
+                pass  # a full disk; SIGTERM says the same
+            if cause != "kill":
+                os.kill(self.pid, signal.SIGTERM)
+        elif self.phase == 1:
+            self.deadline = min(self.deadline, now + grace_s)
+        if self.cause == "self" or RANKS[cause] > RANKS[self.cause]:
+            self.cause, self.message = cause, message or self.message
+        if cause == "kill" and self.phase < 3:
+            self.kill()
+
+    def kill(self) -> None:
+        """Kill the group now."""
+        self.phase = 2
+        self.escalate(boot_s())
+
+    def escalate(self, now: float) -> None:
+        """Take the next, harder step against the group; our unreaped child keeps its number from being reused."""
+        self.phase = min(3, self.phase + 1)
+        self.deadline = now + GROUP_GRACE_S
+        try:
+            os.killpg(self.pid, signal.SIGTERM if self.phase == 2 else signal.SIGKILL)
+        except OSError:
+            pass  # nobody left in it
+
+    def finish(self, problem: str) -> None:
+        """End what the script left behind, reap it, and record the exit."""
+        leftovers = self.end_family() if self.pid else 0
+        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]) if self.pid else None
+        os.closerange(DEVICE_FDS, 4096)  # nobody of the trial lives: who reads the exit finds its devices free
+        said = [text for text in (problem, self.message, "" if problem else tail(self.path("output.log"))) if text]
+        self.record(
+            {
+                "code": code if code is not None and code >= 0 else None,
+                "signal": -code if code is not None and code < 0 else None,
+                "cause": self.cause if self.pid else "refused",
+                "elapsed_s": round(boot_s() - self.started, 4),
+                "leftovers": leftovers,
+                "message": "\n".join(said)[-MESSAGE_BYTES:],
+            }
+        )
+        if self.output >= 0 and os.fstat(self.output).st_size > self.cap_bytes:
+            os.truncate(self.path("output.log"), int(self.cap_bytes))
+
+    def end_family(self) -> int:
+        """End every process the script left behind: wait a moment, ask, wait, kill; return how many there were.
+
+        The first moment is for those who leave by themselves when their parent has gone, as multiprocessing's do.
+        """
+        begun, seen, harsh = boot_s(), set(), self.phase == 3
+        while (waited := boot_s() - begun) < SWEEP_S:
+            family = {**descendants(os.getpid()), **carriers({self.env_token})}
+            family.pop(os.getpid(), None)
+            if not family:
+                break
+            harsh = harsh or waited >= LINGER_S + GROUP_GRACE_S
+            if harsh:
+                self.kill()
+            for pid, ticks in family.items() if harsh or waited >= LINGER_S else ():
+                if harsh or (pid, ticks) not in seen:
+                    signal_process(pid, ticks, signal.SIGKILL if harsh else signal.SIGTERM)
+                seen.add((pid, ticks))
+            time.sleep(0.02)
+        return len(seen)
+
+    def record(self, found: dict) -> None:
+        """Write exit.json into space reserved before the start: a full disk cannot lose it. Retries for a while."""
+        data, until = to_json(found).encode(), boot_s() + FULL_DISK_S
+        while True:
+            try:
+                fd = os.open(self.path("exit.reserve"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                try:
+                    os.pwrite(fd, data, 0)
+                    os.ftruncate(fd, len(data))
+                    os.fsync(fd)
+                finally:
+                    os.close(fd)
+                os.rename(self.path("exit.reserve"), self.path("exit.json"))
+                return sync_folder(self.folder)
+            except OSError as problem:
+                if boot_s() > until or problem.errno == errno.ENOENT:
+                    raise
+                time.sleep(0.5)
+
+
+def main(folder: str) -> int:
+    """Supervise the attempt in this folder; 0: done or somebody else does it, 2: no order, 3: stale token."""
+    folder = os.path.abspath(folder)
+    order = read_object(os.path.join(folder, "order.json"))
+    if not order.get("command") or "token" not in order:
+        print(f"{folder} holds no readable order.json; nothing was started.", file=sys.stderr)
+        return 2
+    fence = read_fence(folder)
+    if int(order["token"]) < fence:
+        print(f"Token {order['token']} is stale, the fence is at {fence}; nothing was started.", file=sys.stderr)
+        return 3
+    env_token = os.urandom(16).hex()
+    supervision = Supervision(folder, {**order, "folder": folder}, env_token)
+    supervision.listen()  # before the claim: after it, others may signal this process
+    claim = {"pid": os.getpid(), "start_ticks": start_ticks(os.getpid()), "boot_id": boot_id()}
+    if not claim_once(folder, {**claim, "token": int(order["token"]), "env_token": env_token}):
+        return 0
+    supervision.run()
+    return 0
