@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 from secondshift.engine import POLICY, decide, stages
 from secondshift.ledger import codec
+from secondshift.ledger.batches import crc
 from secondshift.ledger.fold import fold
 from secondshift.ledger.stores import Ledger
 from secondshift.records.events import Event, MetricsLogged, Payload, TickDecided
 from secondshift.records.orders import Batch
 from secondshift.records.states import State
-from secondshift.runtime.ingest import checksum
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +73,7 @@ def _stored(logged: MetricsLogged, points: Iterator[Batch]) -> bool:
         if batch is None:
             return False
         batches.append(batch)
-    return checksum(batches) == logged.crc
+    return crc(batches) == logged.crc
 
 
 def _next(events: Iterator[Event], count: int) -> list[Event]:

@@ -1,10 +1,10 @@
 """What came in since the last tick: requests, points, starts and ends, turned into facts."""
 
-import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from secondshift.ledger.batches import crc
 from secondshift.ledger.fold import summarise
 from secondshift.records import events as facts
 from secondshift.records.orders import Batch, Chunk, Note, Sign
@@ -96,18 +96,10 @@ def _chunk_facts(attempt: Attempt, chunk: Chunk) -> list[facts.Payload]:
         start=chunk.start,
         end=chunk.end,
         points=sum(len(batch.steps) for batch in chunk.batches),
-        crc=checksum(chunk.batches),
+        crc=crc(chunk.batches),
         metrics={b.metric: summarise(b.steps, b.values) for b in chunk.batches if not b.metric.startswith("_")},
     )
     return [*before, logged, *after]
-
-
-def checksum(batches: Sequence[Batch]) -> int:
-    """CRC-32 over the steps and values of batches, in their order: ties stored points to the fact that brought them."""
-    crc = 0
-    for batch in batches:
-        crc = zlib.crc32(batch.values.tobytes(), zlib.crc32(batch.steps.tobytes(), crc))
-    return crc
 
 
 _EARLY = ("hello", "params", "rejected", "restored")

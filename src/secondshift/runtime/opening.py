@@ -12,9 +12,10 @@ from pathlib import Path
 from secondshift import config, plugins
 from secondshift.errors import ConfigInvalid, FolderReadOnly, LeaseHeld
 from secondshift.ledger.leases import STANDSTILL_S, Holder, Lease, LeaseWatch
+from secondshift.ledger.opening import open_ledger
 from secondshift.ledger.probe import probe
 from secondshift.ledger.snapshots import load_state, save_state
-from secondshift.ledger.stores import Ledger, open_ledger
+from secondshift.ledger.stores import Ledger
 from secondshift.records import events as facts
 from secondshift.records.nights import Incident
 from secondshift.records.states import State
@@ -43,7 +44,7 @@ class Night:
 
     def keep(self, state: State) -> None:
         """Save the fold, so that reopening is fast. Only a cache: losing it costs time, never facts."""
-        save_state(state, self.folder / "cache" / "state.bin")
+        save_state(state, self.folder / "cache" / "state.bin", ledger=self.ledger)
 
     def overdue(self, state: State) -> bool:
         """Say whether the open shift's deadline passed while no engine ran."""

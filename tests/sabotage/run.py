@@ -1,0 +1,105 @@
+"""Sabotage ourselves, one line at a time, and see the named test turn red.
+
+    python tests/sabotage/run.py [--only WORD] [--json]
+
+Each entry of sabotages.toml names a file, a text that stands in it once, what to put in its place, and the test that must
+notice. The sabotage happens in a copy of the tree; nothing in the working tree is changed.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMIT_S = 150  # for one test run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sabotage:
+    """One line of harm, and who must notice it."""
+
+    name: str
+    file: str
+    find: str
+    replace: str
+    test: str
+
+
+def load() -> list[Sabotage]:
+    """Read the list. Raises KeyError or TypeError for an entry that is not whole."""
+    entries = tomllib.loads((ROOT / "tests/sabotage/sabotages.toml").read_text())["sabotage"]
+    return [Sabotage(**entry) for entry in entries]
+
+
+def copy_tree(into: Path) -> None:
+    """Copy what tests need: sources, tests, settings, and the documents that tests read."""
+    for name in ("src", "tests", "docs", "examples"):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, into / name, ignore=shutil.ignore_patterns("__pycache__", ".secondshift"))
+    for name in ("pyproject.toml", "README.md", "start.py", "CHANGELOG.md"):
+        if (ROOT / name).is_file():
+            shutil.copy(ROOT / name, into / name)
+
+
+def run_test(tree: Path, tests: list[str]) -> tuple[bool, str]:
+    """Run tests in a tree against that tree's own sources; True if they passed, and the end of what they printed."""
+    environment = {**os.environ, "PYTHONPATH": str(tree / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]
+    try:
+        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=LIMIT_S)
+    except subprocess.TimeoutExpired:
+        return False, f"not done within {LIMIT_S} s"
+    if done.returncode not in (0, 1):
+        return False, f"pytest could not run it (exit {done.returncode}): {done.stdout[-600:]}{done.stderr[-600:]}"
+    return done.returncode == 0, done.stdout[-600:]
+
+
+def commit(sabotage: Sabotage) -> tuple[str, str]:
+    """Sabotage a copy. Returns "red" (noticed), "green" (nobody noticed) or "stale", with the end of the output."""
+    with tempfile.TemporaryDirectory(prefix="sabotage-") as folder:
+        tree = Path(folder)
+        copy_tree(tree)
+        target = tree / sabotage.file
+        text = target.read_text() if target.is_file() else ""
+        if text.count(sabotage.find) != 1:
+            return "stale", f"{sabotage.file} holds the text {text.count(sabotage.find)} times; expected once. Mend the entry."
+        target.write_text(text.replace(sabotage.find, sabotage.replace))
+        passed, output = run_test(tree, [sabotage.test])
+        if "pytest could not run it" in output:
+            return "stale", output
+        return ("green" if passed else "red"), output
+
+
+def main() -> int:
+    """Run all sabotages; exit 1 unless every named test passes untouched and turns red when sabotaged."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--only", default="", help="only sabotages whose name contains this")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    chosen = [s for s in load() if options.only in s.name]
+    passed, output = run_test(ROOT, sorted({s.test for s in chosen}))
+    if not passed:
+        print(f"The named tests do not pass untouched, so nothing can be said:\n{output}")
+        return 1
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        results = list(pool.map(commit, chosen))
+    for sabotage, (verdict, output) in zip(chosen, results, strict=True):
+        noticed = f"noticed by {sabotage.test}" if verdict == "red" else f"NOT NOTICED by {sabotage.test}"
+        print(f"{verdict:5}  {sabotage.name}: {noticed}" if verdict != "stale" else f"stale  {sabotage.name}: {output}")
+    missed = [s.name for s, (verdict, _) in zip(chosen, results, strict=True) if verdict != "red"]
+    print(f"{len(chosen) - len(missed)} of {len(chosen)} sabotages noticed")
+    if options.json:
+        print(json.dumps({s.name: verdict for s, (verdict, _) in zip(chosen, results, strict=True)}))
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
