@@ -1,4 +1,4 @@
-"""secondshift: a second shift for model training. The names here are loaded when first used, so importing costs little."""
+"""A second shift for model training. The names here are loaded when first used, so importing costs little."""
 
 from importlib import import_module
 

@@ -35,7 +35,7 @@ def begin(root: Path, step: int, attempt: str) -> Path:
 
 
 def seal(folder: Path, *, step: int, attempt: str, trial: str, seed: int) -> tuple[str, int]:
-    """Write the manifest of a filled folder and sync all of it; return the manifest's sha256 and the bytes of the files.
+    """Write the manifest of a filled folder and sync all of it; return the manifest's sha256 and the files' bytes.
 
     Symbolic links and special files are left as they are and not checked later. Raises OSError and ManifestTaken.
     """

@@ -70,7 +70,7 @@ class Fragment:
         self._begin()
 
     def points(self, step: object, metrics: dict[str, object]) -> int:
-        """Write one point per metric; values are anything that float() takes. Return the step, or -1 if it was unusable."""
+        """Write one point per metric, of anything that float() takes; return the step, or -1 if it was unusable."""
         layout = self._layouts.get(tuple(metrics))
         now = time.monotonic()
         if layout is None or step.__class__ is not int or step < 0:  # type: ignore[operator]  # the class was checked
@@ -85,7 +85,7 @@ class Fragment:
                 self._append(data, layout.count, now)
             else:
                 self._write(data, layout.count, now)
-        return step
+        return step  # type: ignore[return-value]  # its class was checked above
 
     def note(self, kind: str, values: dict[str, object]) -> None:
         """Write a note; values must be plain JSON."""
@@ -138,7 +138,7 @@ class Fragment:
 
     def _append(self, data: bytes, points: int, now: float) -> bool:
         """Write or hold a frame; False if it was dropped."""
-        if self._flushing:  # a signal handler logs in the middle of a flush: it will be written by that flush's next round
+        if self._flushing:  # a signal handler logs in the middle of a flush, whose next round will write it
             return self._hold(data, points)
         if self._path and now >= self._check_at:
             self._check(now)

@@ -7,10 +7,11 @@ import os
 import sys
 
 FOLDER_VARIABLE = "SECONDSHIFT_ATTEMPT"
+UNTIL = "until"  # a file of one number, written by the supervisor when the engine lets the attempt go on
 
 
 class OrderUnreadable(RuntimeError):
-    """The attempt's order could not be read. Training with other parameters than ordered would be worse than not training."""
+    """The attempt's order could not be read. Training with other parameters would be worse than not training."""
 
 
 class Order:
@@ -47,21 +48,18 @@ def read_order() -> Order:
             return Order(json.load(file), os.path.abspath(folder))
     except (OSError, ValueError, TypeError, AttributeError) as problem:
         raise OrderUnreadable(
-            f"{FOLDER_VARIABLE} is set, but {path} could not be used ({type(problem).__name__}: {problem}). Expected the "
-            f"order that secondshift wrote there. Unset {FOLDER_VARIABLE} to run this script on its own."
+            f"{FOLDER_VARIABLE} is set, but {path} could not be used ({type(problem).__name__}: {problem}). Expected "
+            f"the order that secondshift wrote there. Unset {FOLDER_VARIABLE} to run this script on its own."
         ) from problem
 
 
 def newer_until_step(order: Order) -> int:
     """Return the step until which the attempt may run by now: a grant may have been extended since it began."""
-    until = order.until_step
-    for name in ("order.json", "control.json"):
-        try:
-            with open(os.path.join(order.folder, name), "rb") as file:
-                until = max(until, int(json.load(file).get("until_step", 0)))
-        except (OSError, ValueError, TypeError, AttributeError):
-            continue  # there may be no control.json
-    return until
+    try:
+        with open(os.path.join(order.folder, UNTIL), "rb") as file:
+            return max(order.until_step, int(file.read(40)))
+    except (OSError, ValueError):
+        return order.until_step  # nobody extended it
 
 
 def is_worker() -> bool:

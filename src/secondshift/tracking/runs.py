@@ -85,8 +85,8 @@ class Restored:
 class Run:
     """One execution of a training script, made by `init()`.
 
-    Only `horizon` and what the script itself raises inside `with run.checkpoint(...)` can raise; anything else that goes
-    wrong is counted in `dropped`, told to the study, and said once on stderr.
+    Only `horizon` and what the script itself raises inside `with run.checkpoint(...)` can raise; anything else that
+    goes wrong is counted in `dropped`, told to the study, and said once on stderr.
     """
 
     def __init__(self, order: Order, horizon: int | None) -> None:
@@ -171,7 +171,7 @@ class Run:
             return None
 
     def eval_due(self, step: int) -> bool:
-        """Say whether to evaluate after `step`: at the study's interval, at the last step, and where this run is to pause."""
+        """Say whether to evaluate after `step`: at the study's interval, at the last step, and where it is to pause."""
         try:
             done = int(step) + 1
             return done % self._order.eval_every_steps == 0 or done == self._horizon or self._reached_until(done)
@@ -294,7 +294,7 @@ class Run:
         if others:
             given = ", ".join(type(other).__name__ for other in others)
             points += sum(len(other) if isinstance(other, dict) else 1 for other in others)
-            self._fragment.drop(f"log was given {given} beside the step; write log(step, name=value) or log(step, **values)", points)
+            self._fragment.drop(f"log was given {given} beside the step; write log(step, name=value)", points)
         else:
             self._fragment.drop("log was called after close", points)
 
@@ -416,7 +416,7 @@ def _scratch(purpose: str) -> Path:
 
 
 def _within(private: str, place: Path) -> str:
-    """Return a checkpoint's folder as the ledger names it: relative to the study's private folder, where it lies in it."""
+    """Return a checkpoint's folder as the ledger names it: relative to the study's private folder if it lies there."""
     relative = os.path.relpath(place, private) if private else str(place)
     return str(place) if relative.startswith("..") else relative
 

@@ -41,14 +41,22 @@ _remembered: OrderedDict[str, _Names] = OrderedDict()
 
 
 def collect_folder(
-    folder: str, offsets: Mapping[str, int], *, trial: str, attempt: str, limit: int = LIMIT, ended: bool = False
+    folder: str | os.PathLike[str],
+    offsets: Mapping[str, int],
+    *,
+    trial: str,
+    attempt: str,
+    limit: int = LIMIT,
+    ended: bool | None = None,
 ) -> list[Chunk]:
     """Return what is new in all fragments of an attempt's folder, at most about `limit` bytes of it.
 
-    `offsets` maps fragment names to the `end` of the last committed chunk. Pass `ended` once no process of the attempt
-    lives any more: then torn tails are reported as damage, and counts of points that could not be written are read.
-    Call again until the list is empty. Never raises for what is in the folder, nor if there is none.
+    `offsets` maps fragment names to the `end` of the last committed chunk. Once no process of the attempt lives any
+    more (`ended`; None: when its exit.json is there), torn tails are reported as damage, and counts of points that
+    could not be written are read. Call again until the list is empty. Never raises, whatever is in the folder.
     """
+    if ended is None:
+        ended = os.path.exists(os.path.join(folder, "exit.json"))
     chunks = []
     for name in _entries(folder):
         if limit <= 0:
@@ -70,9 +78,9 @@ def collect_folder(
 
 
 def read_fragment(
-    path: str, offset: int, *, trial: str, attempt: str, limit: int = LIMIT, ended: bool = False
+    path: str | os.PathLike[str], offset: int, *, trial: str, attempt: str, limit: int = LIMIT, ended: bool = False
 ) -> Chunk:
-    """Return the points and notes of whole frames from `offset` on, at most about `limit` bytes (at least one frame).
+    """Return the points and notes of whole frames from `offset` on, at most about `limit` bytes (half a MiB is the least).
 
     `offset` is 0 or the `end` of an earlier chunk. An unfinished frame at the end is waited for, or, with `ended`,
     reported as damage. A file that is missing, shorter than `offset` or not a plain file gives an empty chunk.
@@ -87,8 +95,9 @@ def read_fragment(
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode) or status.st_size <= offset:
             return empty
-        known = _names_before(path, fd, status, offset)
-        data = os.pread(fd, max(limit, WINDOW), offset)
+        known = _names_before(os.fspath(path), fd, status, offset)
+        # At least two windows: a long stretch of damage is left one window at a time.
+        data = os.pread(fd, max(limit, 2 * WINDOW), offset)
     except OSError:
         return empty
     finally:
@@ -148,7 +157,7 @@ class _Scan:
         return True  # torn or damaged: treated like a damaged frame
 
     def _step_over(self) -> bool:
-        """Move to the next whole frame behind damage; False if there is none, or the frame here is not all there yet."""
+        """Move to the next whole frame behind damage; False if none follows, or the frame here may still be growing."""
         data, start = self.data, self.position
         if self.more and len(data) - start < WINDOW:
             return False  # it may only be cut by the limit: the next read begins here
@@ -328,7 +337,7 @@ def _names_before(path: str, fd: int, status: os.stat_result, offset: int) -> _N
     return known
 
 
-def _entries(folder: str) -> list[str]:
+def _entries(folder: str | os.PathLike[str]) -> list[str]:
     try:
         return sorted(os.listdir(folder))
     except OSError:
