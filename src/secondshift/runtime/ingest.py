@@ -7,6 +7,7 @@ from pathlib import Path
 from secondshift.ledger.batches import crc
 from secondshift.ledger.fold import summarise
 from secondshift.records import events as facts
+from secondshift.records.events import Payload
 from secondshift.records.orders import Batch, Chunk, Note, Sign
 from secondshift.records.states import State
 from secondshift.records.trials import Attempt, Checkpoint
@@ -18,12 +19,12 @@ from secondshift.runtime.executors.protocol import Executor
 class Intake:
     """Facts and points that belong into one transaction."""
 
-    facts: list[facts.Payload] = field(default_factory=list)
+    out: list[facts.Payload] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)  # ids to discard from the spool once recorded
 
     def __bool__(self) -> bool:
-        return bool(self.facts or self.requests)
+        return bool(self.out or self.requests)
 
 
 def requests(state: State, folder: Path) -> Intake:
@@ -32,7 +33,7 @@ def requests(state: State, folder: Path) -> Intake:
     for request in spool.pending(folder):
         intake.requests.append(request.id)
         if request.id not in state.answered:
-            intake.facts.append(request)
+            intake.out.append(request)
     return intake
 
 
@@ -47,7 +48,7 @@ def observations(state: State, executor: Executor, *, chunk_bytes: int = 4 << 20
     for sign in signs:
         attempt = state.attempts.get(sign.attempt)
         if sign.kind == "started" and attempt is not None and attempt.status == "ordered":
-            intake.facts.append(
+            intake.out.append(
                 facts.AttemptStarted(
                     attempt=sign.attempt, supervisor=sign.supervisor, pid=sign.pid, fingerprint=sign.fingerprint
                 )
@@ -56,7 +57,7 @@ def observations(state: State, executor: Executor, *, chunk_bytes: int = 4 << 20
         _collect(intake, executor, attempt, to_the_end=attempt.id in ended, limit=chunk_bytes)
     for attempt_id, sign in ended.items():
         if attempt_id in state.attempts:
-            intake.facts.extend(end_facts(state.attempts[attempt_id], sign))
+            intake.out.extend(end_facts(state.attempts[attempt_id], sign))
     return intake
 
 
@@ -64,7 +65,7 @@ def _collect(intake: Intake, executor: Executor, attempt: Attempt, *, to_the_end
     while True:
         chunks = executor.collect(attempt, limit=limit)
         for chunk in chunks:
-            intake.facts.extend(_chunk_facts(attempt, chunk))
+            intake.out.extend(_chunk_facts(attempt, chunk))
             intake.batches.extend(chunk.batches)
         if not to_the_end or not any(chunk.end > chunk.start for chunk in chunks):
             return

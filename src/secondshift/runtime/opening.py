@@ -17,6 +17,7 @@ from secondshift.ledger.probe import probe
 from secondshift.ledger.snapshots import load_state, save_state
 from secondshift.ledger.stores import Ledger
 from secondshift.records import events as facts
+from secondshift.records.events import Payload
 from secondshift.records.nights import Incident
 from secondshift.records.states import State
 from secondshift.records.studies import Study
@@ -40,7 +41,7 @@ class Night:
     clock: ShiftClock
     hands: Hands
     reload: Callable[[State], facts.Payload | None]
-    facts: list[facts.Payload] = field(default_factory=list)  # to be recorded first: the lease, the study
+    opening: list[facts.Payload] = field(default_factory=list)  # to be recorded first: the lease, the study
 
     def keep(self, state: State) -> None:
         """Save the fold, so that reopening is fast. Only a cache: losing it costs time, never facts."""
@@ -104,7 +105,7 @@ def _assembled(study_file: Path, study: Study, folder: Path, ledger: Ledger, clo
         clock=ShiftClock(clock, hosts.boot_id()),
         hands=Hands(folder=folder, place=study_file.resolve().parent),
         reload=Reload(study_file, hosts.boot_id()),
-        facts=[taken, *([edited] if edited else [])],
+        opening=[taken, *([edited] if edited else [])],
     )
 
 
