@@ -101,11 +101,11 @@ class Engine:
         while self.wanted:
             spool.put_request(self.hands.folder, "stop", {"now": True} if self.wanted.pop(0) == "now" else {}, "terminal")
         asked = ingest.requests(self.state, self.hands.folder)
-        self.record(asked.facts)
+        self.record(asked.out)
         for request in asked.requests:
             spool.discard(self.hands.folder, request)
         seen = ingest.observations(self.state, self.executor)
-        self.record(seen.facts, seen.batches)
+        self.record(seen.out, seen.batches)
 
     def settle(self, stage: str, deciders: Sequence[tuple[str, Decider]]) -> bool:
         """Decide on a frozen snapshot and append the decisions; nothing is acted on before this returns."""

@@ -51,7 +51,7 @@ def work(
         engine = Engine(
             ledger=night.ledger, state=night.state, executor=night.executor, clock=night.clock, hands=night.hands
         )
-        engine.record(night.facts)
+        engine.record(night.opening)
         engine.reload = night.reload
         with politely(engine), awake.kept_awake("secondshift is on shift"):
             try:

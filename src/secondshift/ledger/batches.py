@@ -81,6 +81,13 @@ def unpack(rows: Sequence[StoredBatch]) -> Series:
     return Series(steps=steps, values=values, attempts=np.repeat(attempts, counts))
 
 
+def opened(row: PackedBatch) -> Batch:
+    """Turn a row back into the batch that was recorded. Raises LedgerDamaged."""
+    points = unpack([row])
+    steps, values = array("q", points.steps.tobytes()), array("d", points.values.tobytes())
+    return Batch(trial=row.trial, attempt=row.attempt, metric=row.metric, steps=steps, values=values)
+
+
 def _unpack_row(body: bytes, n: int, steps: np.ndarray, values: np.ndarray) -> None:
     """Fill in values[n], and steps[n] if they are not regular."""
     flags, words = body[0], body[1:]
@@ -100,10 +107,22 @@ def _column(words: bytes, flags: int, n: int, form: str) -> np.ndarray:
     return np.frombuffer(words, form)
 
 
+def unpacked(row: PackedBatch) -> Batch:
+    """Turn a row back into the batch it was made from. Raises LedgerDamaged."""
+    series = unpack((row,))
+    steps, values = array("q", series.steps.tobytes()), array("d", series.values.tobytes())
+    return Batch(trial=row.trial, attempt=row.attempt, metric=row.metric, steps=steps, values=values)
+
+
 def crc(batches: Iterable[Batch]) -> int:
-    """Checksum points, for MetricsLogged.crc: CRC-32 over each batch's names, steps and values in their order."""
+    """Checksum points, for MetricsLogged.crc: CRC-32 over each batch's names, steps and values in their order.
+
+    Empty batches count for nothing, as they leave no row.
+    """
     total = 0
     for batch in batches:
+        if not len(batch.steps):
+            continue
         total = zlib.crc32(f"{batch.trial}\n{batch.attempt}\n{clean(batch.metric)}\n".encode(), total)
         total = zlib.crc32(_words(batch.steps, "<i8"), total)
         total = zlib.crc32(_words(batch.values, "<f8"), total)

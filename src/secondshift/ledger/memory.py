@@ -21,6 +21,8 @@ class MemoryLedger:
         self._events: list[Event] = []
         self._subjects: list[str] = []
         self._rows: dict[tuple[str, str], list[packing.PackedBatch]] = {}
+        self._written: list[packing.PackedBatch] = []
+        self._order: list[packing.PackedBatch] = []  # as they were written
         self._curves: dict[tuple[str, str], Curve] = {}  # last_row counts the rows that are in it
         self._lease: Lease | None = None
         self._chained = (0, "")
@@ -50,8 +52,10 @@ class MemoryLedger:
             ]
             self._events += events
             self._subjects += [subject_of(payload) for payload in decoded]
+            self._written += rows
             for row in rows:
                 self._rows.setdefault((row.trial, row.metric), []).append(row)
+            self._order += rows
         return events
 
     def read(
@@ -79,6 +83,14 @@ class MemoryLedger:
         if raw:
             return curve.raw
         return curve.merged if points is None else decimated(curve.merged, points)
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield all points ever recorded; see Ledger.batches."""
+        return map(packing.unpacked, tuple(self._written))
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield all points in the order of writing; see Ledger.batches."""
+        return (packing.opened(row) for row in self._order)
 
     def metrics(self, trial: str) -> list[str]:
         """Name a trial's metrics; see Ledger.metrics."""

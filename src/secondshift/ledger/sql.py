@@ -18,6 +18,7 @@ from secondshift.ledger.subjects import subject_of
 from secondshift.records.events import KINDS, VERSION, Event, Payload
 from secondshift.records.orders import Batch
 
+_FIELDS = ("trial", "attempt", "metric", "n", "first_step", "last_step", "body")
 _PAGE = 2000  # facts fetched at a time; between pages no lock or cursor is held
 
 
@@ -140,6 +141,16 @@ class SqlLedger:
         if raw:
             return curve.raw
         return curve.merged if points is None else decimated(curve.merged, points)
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield all points ever recorded; see Ledger.batches."""
+        after, page = 0, _PAGE
+        while page == _PAGE:
+            with self._looking() as connection:
+                rows = connection.execute(statements.BATCHES_SINCE, {"after": after, "page": _PAGE}).all()
+            for after, *fields in rows:
+                yield packing.unpacked(packing.PackedBatch(**dict(zip(_FIELDS, fields, strict=True))))
+            page = len(rows)
 
     def metrics(self, trial: str) -> list[str]:
         """Name a trial's metrics; see Ledger.metrics."""

@@ -50,6 +50,13 @@ class Ledger(Protocol):
         """Name the metrics a trial has points of, sorted."""
         ...
 
+    def batches(self) -> Iterator[Batch]:
+        """Yield all points ever recorded, batch by batch in the order of writing: what MetricsLogged.crc was made of.
+
+        Empty batches were not kept. Raises LedgerDamaged.
+        """
+        ...
+
     def last_seq(self) -> int:
         """Return the number of the newest fact; 0 if there is none."""
         ...

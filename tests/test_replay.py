@@ -1,0 +1,82 @@
+"""Replay: the same facts give the same decisions, and a changed fact is seen."""
+
+from dataclasses import replace
+
+import pytest
+from simulated_nights import Night, study
+
+from secondshift.ledger.memory import MemoryLedger
+from secondshift.records import events as facts
+from secondshift.records.events import Event
+from secondshift.replay import replay
+
+
+@pytest.fixture
+def night(tmp_path):
+    (tmp_path / "spool/tmp").mkdir(parents=True)
+    night = Night(tmp_path, study())
+    night.run()
+    return night
+
+
+def copy(night, change=lambda event: event) -> MemoryLedger:
+    """A copy of the night's ledger, event by event."""
+    twin = MemoryLedger()
+    twin._events = [change(event) for event in night.ledger.read()]
+    twin._subjects = list(night.ledger._subjects)
+    twin._rows = {key: list(rows) for key, rows in night.ledger._rows.items()}
+    twin._order = list(getattr(night.ledger, "_order", []))
+    return twin
+
+
+def test_a_recorded_night_replays_to_identical_decisions(night):
+    report = replay(night.ledger)
+    assert report.holds, report
+    assert report.ticks > 10 and report.decisions > 40
+
+
+def changed(kind, **changes):
+    done = []
+
+    def change(event: Event) -> Event:
+        if isinstance(event.payload, kind) and not done:
+            done.append(event.seq)
+            return replace(event, payload=replace(event.payload, **changes))
+        return event
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        changed(facts.ChargeSettled, device_s=0.001),
+        changed(facts.ParamsResolved, params={"lr": 0.5}),
+        changed(facts.LeaseTaken, holder="somebody else"),
+        changed(facts.MetricsLogged, points=1),
+    ],
+)
+def test_any_changed_fact_is_flagged(night, change):
+    assert replay(copy(night)).holds
+    assert not replay(copy(night, change)).holds
+
+
+def test_a_changed_result_changes_the_decisions(night):
+    def flatter(event: Event) -> Event:
+        if isinstance(event.payload, facts.MetricsLogged):
+            worse = {k: replace(v, last=9.0, low=9.0, high=9.0) for k, v in event.payload.metrics.items()}
+            return replace(event, payload=replace(event.payload, metrics=worse))
+        return event
+
+    report = replay(copy(night, flatter))
+    assert not report.identical and report.tampering
+
+
+def test_changed_points_are_flagged_though_no_fact_was_touched(night):
+    twin = copy(night)
+    key, rows = next((k, r) for k, r in twin._rows.items() if k[1] == "loss")
+    other = next(r for k, r in twin._rows.items() if k[1] == "acc")
+    place = twin._order.index(rows[0])
+    twin._order[place] = replace(other[0], metric="loss")
+    report = replay(twin)
+    assert report.identical and report.tampering
