@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from secondshift.errors import LeaseHeld, LeaseLost
+from secondshift.ledger.batches import crc
 from secondshift.ledger.leases import Holder, Lease
 from secondshift.ledger.stores import Ledger
 from secondshift.records.decisions import stop
@@ -269,6 +270,17 @@ class LedgerConformance:
             ledger.series("t1", "loss", points=3)
         with pytest.raises(ValueError, match="raw"):
             ledger.series("t1", "loss", points=10, raw=True)
+
+    def test_all_points_can_be_checked_against_the_facts_they_came_with(self, ledger: Ledger, token: int) -> None:
+        chunks = [
+            [batch("t1", [3, 1, 2], [1.0, math.inf, -2.0]), batch("t2", [], []), batch("t2", [0], [math.nan])],
+            [batch("t1", range(100), [i / 7 for i in range(100)], metric="torn \udcff", attempt=2)],
+        ]
+        for number, chunk in enumerate(chunks):
+            ledger.append([logged("t1", 4)], at=float(number), token=token, batches=chunk)
+        found = list(ledger.batches())
+        assert [(b.trial, b.attempt, len(b.steps)) for b in found] == [("t1", "t1.a1", 3), ("t2", "t2.a1", 1), ("t1", "t1.a2", 100)]
+        assert [crc(found[:2]), crc(found[2:])] == [crc(chunk) for chunk in chunks]
 
     # -- the lease
 
