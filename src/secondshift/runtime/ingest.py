@@ -7,7 +7,6 @@ from pathlib import Path
 from secondshift.ledger.batches import crc
 from secondshift.ledger.fold import summarise
 from secondshift.records import events as facts
-from secondshift.records.events import Payload
 from secondshift.records.orders import Batch, Chunk, Note, Sign
 from secondshift.records.states import State
 from secondshift.records.trials import Attempt, Checkpoint
