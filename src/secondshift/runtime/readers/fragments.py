@@ -80,7 +80,7 @@ def collect_folder(
 def read_fragment(
     path: str | os.PathLike[str], offset: int, *, trial: str, attempt: str, limit: int = LIMIT, ended: bool = False
 ) -> Chunk:
-    """Return the points and notes of whole frames from `offset` on, at most about `limit` bytes (half a MiB is the least).
+    """Return the points and notes of whole frames from `offset` on, about `limit` bytes, half a MiB at least.
 
     `offset` is 0 or the `end` of an earlier chunk. An unfinished frame at the end is waited for, or, with `ended`,
     reported as damage. A file that is missing, shorter than `offset` or not a plain file gives an empty chunk.
