@@ -1,10 +1,13 @@
 """Hand-made nights: lists of facts as an engine would have recorded them, for the tests of windows."""
 
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from secondshift.ledger.fold import fold, summarise
-from secondshift.records.decisions import advance, propose, start, stop
+from secondshift.ledger.leases import Holder
+from secondshift.ledger.memory import MemoryLedger
+from secondshift.ledger.stores import Ledger
+from secondshift.records.decisions import Decision, advance, propose, start, stop
 from secondshift.records.events import (
     KIND_OF, AttemptAsked, AttemptClosed, AttemptEnded, AttemptOrdered, AttemptStarted, CandidateProposed, ChargeReserved,
     ChargeSettled, CheckpointSaved, DecisionMade, Event, IncidentClosed, IncidentOpened, LeaseTaken, MetricsLogged,
@@ -47,9 +50,8 @@ class Night:
         for p in payloads:
             self.events.append(Event(seq=len(self.events) + 1, at=self.at, token=self.token, kind=KIND_OF[type(p)], payload=p))
 
-    def decide(self, decision) -> str:  # any Decision without an id
-        from dataclasses import replace
-
+    def decide(self, decision: Decision) -> str:
+        """Record a decision with the next id."""
         self.made += 1
         self.add(DecisionMade(decision=replace(decision, id=f"d{self.made}")))
         return f"d{self.made}"
@@ -107,6 +109,16 @@ class Night:
     def close(self, reason: str = "the deadline is reached") -> "Night":
         self.add(ShiftEnded(shift="s1", reason=reason), after=60.0)
         return self
+
+    def record(self, ledger: Ledger | None = None) -> Ledger:
+        """Write all of it into a ledger, transaction by transaction, as its engines would have."""
+        ledger = ledger if ledger is not None else MemoryLedger()
+        held = 0
+        for at, token, payloads, batches in self.batches:
+            if token != held:
+                held = ledger.take_lease(Holder(host="elsewhere", pid=4000 + token), how_dead=lambda lease: True).token
+            ledger.append(payloads, at=at, token=held, batches=batches)
+        return ledger
 
     @property
     def state(self) -> State:

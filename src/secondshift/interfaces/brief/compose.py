@@ -53,4 +53,4 @@ def _night(night: Trace, state: State) -> Iterable[Statement]:
         yield Statement(key="night.nothing_ran", facts=tuple(s for s in (night.started, night.ended) if s))
     asked = {e.payload.verb: e.seq for e in night.of("request.received") if hasattr(e.payload, "verb")}
     for verb, seq in asked.items():
-        yield Statement(key="night.asked", values={"verb": verb}, facts=(seq,))
+        yield Statement(key="night.asked", values={"verb_word": verb}, facts=(seq,))

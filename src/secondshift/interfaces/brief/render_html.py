@@ -93,12 +93,12 @@ def _figure(title: str, svg: str, note: str, lang: str, *, wide: bool = False) -
 
 
 def _legend(entries: list[tuple[str, str]], more: str = "") -> str:
-    items = "".join(f'<span><i style="background:var(--{colour})"></i>{escape(text)}</span>' for colour, text in entries)
+    items = "".join(f'<span><i class="{colour}"></i>{escape(text)}</span>' for colour, text in entries)
     return f'<div class="legend">{items}{f"<span>{escape(more)}</span>" if more else ""}</div>'
 
 
 def _curves_note(figures: Figures, lang: str) -> str:
-    entries = [("other", say("plot.legend_others", lang))]
+    entries = [("others", say("plot.legend_others", lang))]
     if any(c.best for c in figures.curves):
         entries.insert(0, ("accent", say("plot.legend_best", lang)))
     more = say("plot.too_many", lang, n=MOST_CURVES) if figures.curves_of > MOST_CURVES else ""
@@ -109,7 +109,10 @@ def _night_note(figures: Figures, lang: str) -> str:
     seen = {bar.ending for bar in figures.bars}
     order = ("complete", "paused", "lost", "failed", "stopped", "running")
     more = say("plot.too_many", lang, n=MOST_BARS) if figures.bars_of > MOST_BARS else ""
-    return _legend([(e, say(f"plot.legend_{e}", lang)) for e in order if e in seen], more)
+    entries = [(e, say(f"plot.legend_{e}", lang)) for e in order if e in seen]
+    if figures.takeovers:
+        entries.append(("takeover", say("plot.legend_takeover", lang)))
+    return _legend(entries, more)
 
 
 def _facts(brief: Brief, facts: Mapping[int, Event], lang: str, zone: tzinfo | None) -> str:

@@ -43,6 +43,8 @@ def say(
         if one is not None:
             return one if values[name] == 1 else many
         text = value(name, values[name], lang, zone)
+        if name.endswith("_word"):
+            text = sentences(lang).get(f"word.{text}", text)
         if place.string[place.end() : place.end() + 1] == ".":
             text = text.rstrip(".")  # a recorded reason may end its own sentence
         return quote(text) if quote else text

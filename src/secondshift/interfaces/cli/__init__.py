@@ -1,0 +1,1 @@
+"""The `secondshift` command: one small module for each family of verbs."""

@@ -1,0 +1,95 @@
+"""What every verb needs at hand: the study file, its private folder, its ledger for reading, the state so far."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from secondshift.config import find_study
+from secondshift.errors import SecondshiftError
+from secondshift.interfaces.messages.formats import LANGUAGES
+from secondshift.interfaces.readmodel.overview import Holder
+from secondshift.ledger.leases import Lease
+from secondshift.ledger.opening import open_ledger
+from secondshift.ledger.snapshots import load_state
+from secondshift.ledger.stores import Ledger
+from secondshift.records.events import LeaseTaken
+from secondshift.records.states import State
+from secondshift.records.trials import Trial
+from secondshift.runtime import hosts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Desk:
+    """An open study, for reading only."""
+
+    file: Path  # secondshift.toml
+    folder: Path  # .secondshift beside it
+    ledger: Ledger
+
+    def state(self) -> State:
+        """All facts so far, folded."""
+        return load_state(self.ledger, self.folder / "cache" / "state.bin")
+
+    def holder(self) -> Holder:
+        """Who works on the study now, as far as this machine can see."""
+        lease = self.ledger.lease()
+        if lease is None:
+            return Holder(life="never")
+        since = 0.0
+        for event in self.ledger.read(kinds=("lease.taken",)):
+            if isinstance(event.payload, LeaseTaken) and event.payload.token == lease.token:
+                since = event.at
+        return Holder(life=life(lease), name=lease.holder.name, since=since)
+
+
+def life(lease: Lease) -> str:
+    """Say whether the holder of a lease lives: alive, remote (another machine's), dead, or left (given back)."""
+    if lease.released:
+        return "left"
+    if lease.holder.host != hosts.hostname():
+        return "remote"
+    return "alive" if hosts.alive(lease.holder.pid, lease.holder.start_ticks, lease.holder.boot_id) else "dead"
+
+
+def study_file(study: Path | None) -> Path:
+    """The study file a person means: the one named, the one in the folder named, or the next one upwards from here.
+
+    Raises StudyMissing.
+    """
+    return find_study(study if study is not None else Path.cwd())
+
+
+@contextmanager
+def open_desk(study: Path | None) -> Iterator[Desk]:
+    """Open a study for reading. Raises StudyMissing, LedgerDamaged, LedgerNewer, LedgerBusy."""
+    file = study_file(study)
+    folder = file.parent / ".secondshift"
+    ledger = open_ledger(folder, readonly=True)
+    try:
+        yield Desk(file=file, folder=folder, ledger=ledger)
+    finally:
+        ledger.close()
+
+
+def trial_named(state: State, name: str) -> Trial:
+    """The trial a person means: "t7", or "7", or one of its attempts "t7.a2". Raises SecondshiftError."""
+    wanted = name.strip().split(".a")[0]
+    for known in (wanted, f"t{wanted}"):
+        if known in state.trials:
+            return state.trials[known]
+    newest = next(reversed(state.trials), None)
+    have = f"They go from t1 to {newest}" if newest else "None has been queued yet"
+    raise SecondshiftError(f"There is no trial {name!r} in this study. {have}. `secondshift status` lists the open ones.")
+
+
+def language(lang: str | None) -> str:
+    """The language to speak: the one asked for, else SECONDSHIFT_LANG, else that of the terminal. Raises SecondshiftError."""
+    asked = lang or os.environ.get("SECONDSHIFT_LANG", "")
+    if asked:
+        if asked in LANGUAGES:
+            return asked
+        raise SecondshiftError(f"No catalogue speaks {asked!r}. Expected one of {', '.join(LANGUAGES)}; say --lang {LANGUAGES[0]}.")
+    spoken = next((os.environ[n] for n in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(n)), "")
+    return "ko" if spoken.startswith("ko") else "en"

@@ -1,0 +1,74 @@
+"""The `secondshift` command. Verbs are registered by name and loaded when they are called, so that starting is cheap."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError, Group
+
+from secondshift.errors import SecondshiftError
+
+VERBS = "secondshift.interfaces.cli"
+MISTAKE = 2  # exit code: something about the call, the study or its ledger is not as it must be
+
+NIGHT, LOOK, ACT = Group("Run a night", sort_key=1), Group("Look", sort_key=2), Group("Act", sort_key=3)
+REST = Group("More", sort_key=4)
+
+app = App(
+    name="secondshift",
+    help="A second shift for model training: it runs your trials through the night and leaves a brief in the morning.",
+    help_flags=["--help", "-h"],
+    version_flags=["--version"],
+    group_commands=REST,
+)
+app.command(f"{VERBS}.night:demo", name="demo", group=NIGHT, help="See one small real night on this machine, in under three minutes.")
+app.command(f"{VERBS}.night:run", name="run", group=NIGHT, help="Work a shift on a study; the same command goes on with one that broke off.")
+app.command(f"{VERBS}.status:status", name="status", group=LOOK, help="Show what runs, how far it is, what it costs and what comes next.")
+app.command(f"{VERBS}.trials:show", name="show", group=LOOK, help="Show one trial: parameters, attempts, metrics, curve, output.")
+app.command(f"{VERBS}.trials:why", name="why", group=LOOK, help="Tell why a trial is where it is: every decision and its reason.")
+app.command(f"{VERBS}.pages:brief", name="brief", group=LOOK, help="Read the brief of a shift; --html writes it as one file.")
+app.command(f"{VERBS}.pages:replay", name="replay", group=LOOK, help="Decide the recorded night again and compare.")
+app.command(f"{VERBS}.queries:sql", name="sql", group=LOOK, help="Ask the ledger a question in SQL, reading only.")
+app.command(f"{VERBS}.stop:stop", name="stop", group=ACT, help="Stop a trial or the whole shift, and wait until it is so.")
+app.command(f"{VERBS}.services:app", name="service", group=ACT, help="Let a reboot resume the night: install, show, remove.")
+app.command(f"{VERBS}.night:engine", name="engine", show=False, help="The process that a keeper starts; not for people.")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code: 0 done, 2 a mistake that was explained, others as documented."""
+    sys.exit(called(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def called(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code. What goes wrong is one paragraph on standard error, never a traceback."""
+    try:
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as mistake:
+        return _told(f"{_first(str(mistake))} See `secondshift --help`.")
+    except SecondshiftError as problem:
+        if os.environ.get("SECONDSHIFT_DEBUG"):
+            raise
+        return _told(str(problem))
+    except BrokenPipeError:
+        # The reader (head, less) has left; that is no mistake. The pipe must not be flushed again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except Exception as fault:
+        if os.environ.get("SECONDSHIFT_DEBUG"):
+            raise
+        return _told(
+            f"This is a fault of secondshift itself: {type(fault).__name__}: {_first(str(fault))}. What was recorded is safe. "
+            "Run it again with SECONDSHIFT_DEBUG=1 to see where, and report that."
+        )
+    return code if isinstance(code, int) else 0
+
+
+def _first(text: str) -> str:
+    return " ".join(text.split())[:600]
+
+
+def _told(text: str) -> int:
+    print(text, file=sys.stderr, flush=True)
+    return MISTAKE

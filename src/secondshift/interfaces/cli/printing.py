@@ -1,0 +1,51 @@
+"""How a verb speaks: one JSON document on standard output for programs, rich text for people."""
+
+import json
+import math
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from secondshift.interfaces.messages.catalogue import say
+from secondshift.records.nights import Statement
+
+
+def console() -> Console:
+    """The terminal. Nothing printed through it is taken for markup or highlighted by guess."""
+    return Console(markup=False, highlight=False, emoji=False)
+
+
+def document(value: Any) -> None:
+    """Print one JSON document; numbers that JSON cannot hold become "NaN", "Infinity", "-Infinity"."""
+    sys.stdout.write(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value
+
+
+def line(statement: Statement, lang: str, *, cite: bool = True) -> Text:
+    """A statement as text for the terminal, its facts set back."""
+    text = Text(say(statement.key, lang, **statement.values))
+    if cite and statement.facts:
+        text.append(f" [{cited(statement.facts)}]", style="dim")
+    return text
+
+
+def cited(facts: tuple[int, ...]) -> str:
+    """The facts of a statement, a run of many as its first and last: e7, or e7…e31."""
+    return f"e{facts[0]}" if len(facts) == 1 else f"e{facts[0]}…e{facts[-1]}"
+
+
+def spoken(statements: list[Statement], lang: str) -> list[dict[str, Any]]:
+    """Statements for a JSON document."""
+    return [{"key": s.key, "text": say(s.key, lang, **s.values), "values": dict(s.values), "facts": list(s.facts)} for s in statements]

@@ -1,0 +1,125 @@
+"""The verb `stop`: ask for it, and wait until it is recorded what came of it."""
+
+import getpass
+import sys
+import time
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from secondshift import shifts
+from secondshift.errors import LeaseHeld, SecondshiftError
+from secondshift.interfaces.brief.write import write_brief
+from secondshift.interfaces.cli.desk import Desk, open_desk, trial_named
+from secondshift.interfaces.cli.printing import document
+from secondshift.records.events import DecisionDropped, DecisionMade, RequestReceived
+from secondshift.records.states import State
+from secondshift.runtime.spool import put_request
+
+PATIENCE_S = 15.0
+UNHEARD = 1  # exit code: an engine lives, and has not taken the request up in time
+
+
+def stop(
+    trial: Annotated[str | None, Parameter(help="A trial to stop for good, such as t7. Left out: the shift ends, trials pause.")] = None,
+    /,
+    *,
+    now: Annotated[bool, Parameter(negative="", help="Do not wait for checkpoints: end the processes at once.")] = False,
+    study: Annotated[Path | None, Parameter(name="--study", help="The secondshift.toml, or its folder.")] = None,
+    json: Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document instead.")] = False,
+) -> int:
+    """Stop a trial or the whole shift, and say what came of it; where no engine lives, do it here and now."""
+    with open_desk(study) as desk:
+        state = desk.state()
+        target = trial_named(state, trial).id if trial is not None else ""
+        if target and not state.trials[target].open():
+            status = state.trials[target]
+            raise SecondshiftError(f"{target} is already {status.status} ({status.reason}). Nothing was asked for.")
+        if desk.holder().life in ("alive", "remote"):
+            code, doc = _ask(desk, state, target, now)
+        elif state.shift is None and not target:
+            code, doc = 0, {"text": "Nothing is running: no shift is open and no engine works. Nothing was asked for."}
+        elif state.shift is None:
+            request = put_request(desk.folder, "stop", _args(target, now), _who())
+            code, doc = 0, {"request": request, "text": f"No engine is running. {target} will be stopped when the next one begins."}
+        else:
+            code, doc = _by_ourselves(desk, target, now)
+    if json:
+        document({"exit": code, "trial": target or None, "now": now, **doc})
+    else:
+        print(doc["text"])
+    return code
+
+
+def _args(target: str, now: bool) -> dict[str, Any]:
+    return {**({"trial": target} if target else {}), **({"now": True} if now else {})}
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "someone at a terminal"  # a container's user need not have a name
+
+
+def _ask(desk: Desk, state: State, target: str, now: bool) -> tuple[int, dict[str, Any]]:
+    """Leave the request for the engine that lives, and wait for its answer and for what follows."""
+    request = put_request(desk.folder, "stop", _args(target, now), _who())
+    deadline, seen = time.monotonic() + PATIENCE_S, state.last_seq
+    doc: dict[str, Any] = {"request": request, "received": None, "decided": None}
+    while time.monotonic() < deadline:
+        for event in desk.ledger.read(seen):
+            seen = event.seq
+            match event.payload:
+                case RequestReceived(id=i) if i == request:
+                    doc["received"] = event.seq
+                case DecisionMade(decision=d) if request in d.based_on:
+                    doc["decided"] = event.seq
+                case DecisionDropped(decision=d, reason=reason) if request in d.based_on:
+                    text = f"The engine recorded the request (event {doc['received']}) and dropped it (event {event.seq}): {reason}."
+                    return 0, {**doc, "dropped": event.seq, "text": text}
+                case _:
+                    pass
+        done = doc["decided"] and _done(desk.state(), target)
+        if done:
+            return 0, {**doc, "text": f"{done} Requested in event {doc['received']}, decided in event {doc['decided']}."}
+        time.sleep(0.1)
+    return _late(doc, target)
+
+
+def _done(state: State, target: str) -> str:
+    """A sentence if what was asked for has come about, else nothing."""
+    if target:
+        trial = state.trials[target]
+        return "" if trial.open() else f"{target} is {trial.status}."
+    return "The shift has ended; nothing runs." if state.shift is None else ""
+
+
+def _late(doc: dict[str, Any], target: str) -> tuple[int, dict[str, Any]]:
+    what = target or "the shift"
+    if doc["received"] is None:
+        text = (
+            f"The request is in the spool, but no engine has taken it up within {PATIENCE_S:.0f} s. It is not lost: the engine "
+            "takes it up when it can. See `secondshift status`; if the engine hangs, stop it and say `secondshift stop` again."
+        )
+        return UNHEARD, {**doc, "text": text}
+    text = f"The engine has recorded it (event {doc['received']}) and is ending {what}; that takes longer than {PATIENCE_S:.0f} s. See `secondshift status`."
+    return 0, {**doc, "text": text}
+
+
+def _by_ourselves(desk: Desk, target: str, now: bool) -> tuple[int, dict[str, Any]]:
+    """No engine lives: take the lease, end what runs, settle, leave. A trial's own stop is recorded on the way."""
+    request = put_request(desk.folder, "stop", _args(target, now), _who()) if target else ""
+    try:
+        with redirect_stdout(sys.stderr):
+            code = shifts.stop_now(desk.file, now=now, write_brief=write_brief)
+    except LeaseHeld:
+        text = "An engine has just begun to work on this study; say `secondshift stop` again to ask it."
+        return UNHEARD, {"request": request, "text": text}
+    state = desk.state()
+    left = len(state.attempts)
+    fate = f"{target} is {state.trials[target].status}. " if target else ""
+    text = f"No engine was running, so this command did it itself: {fate}the shift has ended, {left or 'no'} attempt{'' if left == 1 else 's'} still run."
+    return code, {"request": request or None, "text": text}

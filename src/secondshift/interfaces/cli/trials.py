@@ -1,0 +1,132 @@
+"""The verbs about one trial: `show` and `why`."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from secondshift.interfaces.brief.plots import sparkline
+from secondshift.interfaces.cli.desk import language, open_desk, trial_named
+from secondshift.interfaces.cli.printing import console, document, line, spoken
+from secondshift.interfaces.messages.formats import duration, number
+from secondshift.interfaces.plain import one_line
+from secondshift.interfaces.readmodel.objectives import written
+from secondshift.interfaces.readmodel.reasons import story, trial_events
+from secondshift.interfaces.readmodel.trials import document as trial_document
+from secondshift.interfaces.readmodel.waiting import outlook
+from secondshift.records.nights import Statement
+
+Name = Annotated[str, Parameter(help="A trial, such as t7; an attempt t7.a2 means its trial.")]
+Study = Annotated[Path | None, Parameter(name="--study", help="The secondshift.toml, or its folder.")]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document instead.")]
+
+
+def show(
+    trial: Name,
+    /,
+    *,
+    lines: Annotated[int, Parameter(help="Last lines of output to show.")] = 10,
+    study: Study = None,
+    json: Json = False,
+) -> int:
+    """Show one trial: parameters, attempts, metrics, curve, output."""
+    with open_desk(study) as desk:
+        state = desk.state()
+        found = trial_named(state, trial)
+        doc = trial_document(desk.ledger, state, desk.folder, found, now=time.time(), lines=max(0, lines))
+    if json:
+        document(doc)
+    else:
+        _print(console(), doc)
+    return 0
+
+
+def _print(screen: Console, doc: dict[str, Any]) -> None:
+    reason = f": {doc['reason']}" if doc["reason"] else ""
+    screen.print(Text.assemble((doc["trial"], "bold"), f"  {doc['status']}{reason}"))
+    facts = [("parameters", written(doc["params"]) or "the script's own defaults"), ("candidate", doc["candidate"]),
+             ("seed", str(doc["seed"])), ("steps", f"{doc['steps']:,} of {doc['horizon_steps']:,}"),
+             ("device time", duration(doc["device_s"])), ("folder", doc["folder"] or "none yet")]
+    if doc["dropped_points"]:
+        facts.append(("points lost", number(doc["dropped_points"])))
+    grid = Table.grid(padding=(0, 2))
+    for name, value in facts:
+        grid.add_row(Text(name, style="dim"), Text(value, overflow="fold"))
+    screen.print(grid)
+    _print_metrics(screen, doc)
+    _print_attempts(screen, doc)
+    if doc["fingerprint"]:
+        screen.print(Text("\nran on", style="dim"))
+        for name, value in sorted(doc["fingerprint"].items()):
+            screen.print(Padding(Text(f"{one_line(name)}: {one_line(str(value))}"), (0, 0, 0, 2)))
+    if doc["output"]:
+        screen.print(Text(f"\nlast lines of {doc['output_file']}", style="dim"))
+        for text in doc["output"]:
+            screen.print(Padding(Text(text), (0, 0, 0, 2)))
+
+
+def _print_metrics(screen: Console, doc: dict[str, Any]) -> None:
+    if not doc["metrics"]:
+        return
+    grid = Table(box=None, pad_edge=False, header_style="dim")
+    for head in ("metric", "last", "at step", "lowest", "at step", "highest", "at step", "points", "not finite"):
+        grid.add_column(head, justify="left" if head == "metric" else "right")
+    for name, m in doc["metrics"].items():
+        grid.add_row(one_line(name), number(m["last"]), number(m["last_step"]), number(m["low"]), number(m["low_step"]),
+                     number(m["high"]), number(m["high_step"]), number(m["points"]), number(m["non_finite"]))
+    screen.print(Text(""), grid)
+    if doc["curve"]["values"]:
+        steps = doc["curve"]["steps"]
+        screen.print(Text(f"\n{one_line(doc['curve']['metric'])}, steps {steps[0]:,} to {steps[-1]:,}", style="dim"))
+        screen.print(Padding(Text(sparkline(doc["curve"]["values"], max(10, min(80, screen.width - 4))), style="cyan"), (0, 0, 0, 2)))
+
+
+def _print_attempts(screen: Console, doc: dict[str, Any]) -> None:
+    for attempt in doc["attempts_list"]:
+        text = f"{attempt['attempt']}: steps {attempt['from_step']:,} to {attempt['until_step']:,} on {', '.join(attempt['devices'])}"
+        exit = attempt["exit"]
+        if exit is None:
+            text += f", process {attempt['pid']}, not ended" if attempt["pid"] else ", not started yet"
+        else:
+            how = f"exit code {exit['code']}" if exit["code"] is not None else f"signal {exit['signal']}" if exit["signal"] else "unseen"
+            text += f"; ended ({exit['cause']}, {how}) after {duration(exit['elapsed_s'])} [e{exit['event']}]"
+        screen.print(Text(("\n" if attempt is doc["attempts_list"][0] else "") + text))
+    kept = [c for c in doc["checkpoints"] if c["fate"] == "kept"]
+    if doc["checkpoints"]:
+        steps = ", ".join(str(c["step"]) for c in kept) or "none"
+        gone = len(doc["checkpoints"]) - len(kept)
+        screen.print(Text(f"checkpoints kept at step: {steps}" + (f"; {gone} deleted or not usable" if gone else "")))
+
+
+def why(
+    trial: Name,
+    /,
+    *,
+    lang: Annotated[str | None, Parameter(help="en or ko.")] = None,
+    study: Study = None,
+    json: Json = False,
+) -> int:
+    """Tell why a trial is where it is: every decision about it and its reason, each with the event that records it."""
+    tongue = language(lang)
+    with open_desk(study) as desk:
+        state = desk.state()
+        found = trial_named(state, trial)
+        told = story(trial_events(desk.ledger, found.id))
+        values = {"status_word": found.status, "reason": found.reason}
+        now = [Statement(key="why.now" if found.reason else "why.now_plain", values=values)]
+        now += outlook(state, found, engine_alive=desk.holder().life in ("alive", "remote"))
+    if json:
+        document({"trial": found.id, "status": found.status, "story": spoken(told, tongue), "now": spoken(now, tongue)})
+        return 0
+    screen = console()
+    screen.print(Text(found.id, style="bold"))
+    for statement in told:
+        screen.print(Padding(line(statement, tongue), (0, 0, 0, 2)))
+    for statement in now:
+        screen.print(Padding(line(statement, tongue), (0, 0, 0, 2)), style="bold")
+    return 0

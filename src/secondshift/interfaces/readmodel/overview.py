@@ -1,0 +1,157 @@
+"""What a study is doing now, as one document: what `status` shows and any other window can."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from secondshift.interfaces.plain import one_line
+from secondshift.interfaces.readmodel.objectives import best_yet
+from secondshift.interfaces.readmodel.waiting import names
+from secondshift.records.nights import Statement
+from secondshift.records.states import State
+from secondshift.records.trials import Attempt, Trial
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Holder:
+    """Who works, or worked last, on the study."""
+
+    life: str  # alive, remote, dead, left, never
+    name: str = ""  # host:pid
+    since: float = 0.0  # UTC seconds
+
+
+def engine_line(state: State, holder: Holder) -> Statement:
+    """One sentence on the engine: working since when, or not running and what to do."""
+    values = {"holder": holder.name, "since_at": holder.since, "n": len(state.attempts)}
+    key = holder.life
+    if key == "dead" and not state.attempts:
+        key = "dead_idle"
+    return Statement(key=f"status.engine_{key}", values=values)
+
+
+def shift_line(state: State) -> Statement:
+    """One sentence on the shift."""
+    if state.shift is None:
+        return Statement(key="status.no_shift")
+    values = {"shift": state.shift.id, "since_at": state.shift.started_at, "until_at": state.shift.deadline_at or 0.0}
+    return Statement(key="status.shift_until" if state.shift.deadline_at else "status.shift_open", values=values)
+
+
+def trial_row(state: State, trial: Trial, now: float) -> dict[str, Any]:
+    """One trial: progress in steps, objective, time to go (seconds, None if unknown), spend (device-seconds)."""
+    study, attempt = state.study, state.attempt_of(trial.id)
+    horizon = study.horizon_steps if study else 0
+    done = max(trial.logged_step + 1, trial.steps_done)
+    candidate = state.candidates.get(trial.candidate)
+    used = sum(now - a.started_at for a in state.attempts.values() if a.trial == trial.id and a.started_at)
+    return {
+        "trial": trial.id,
+        "status": trial.status,
+        "reason": one_line(trial.reason),
+        "candidate": trial.candidate,
+        "seed": trial.seed,
+        "params": dict(trial.params or (candidate.params if candidate else {})),
+        "steps": done,
+        "until_step": trial.until_step,
+        "horizon_steps": horizon,
+        "progress": min(1.0, done / horizon) if horizon else 0.0,
+        "last": study and trial.objective(study.objective),
+        "best": study and best_yet(study.objective, trial.metrics),
+        "eta_s": eta(trial, attempt, horizon, now),
+        "device_s": trial.device_s + max(0.0, used),
+        "attempts": trial.attempts,
+        "attempt": attempt.id if attempt else None,
+        "pid": attempt.pid or None if attempt else None,
+    }
+
+
+def eta(trial: Trial, attempt: Attempt | None, horizon: int, now: float) -> float | None:
+    """Seconds to the end of what the trial may run now, at the pace of its present attempt; None if there is no pace yet."""
+    if attempt is None or not attempt.started_at:
+        return None
+    done, spent = trial.logged_step + 1 - attempt.from_step, now - attempt.started_at
+    left = (trial.until_step or horizon) - (trial.logged_step + 1)
+    if done <= 0 or spent <= 0 or left < 0:
+        return None
+    return left * spent / done
+
+
+def budgets(state: State, now: float) -> list[dict[str, Any]]:
+    """Each budget with its cap (None: not capped), what is spent, set aside, and left."""
+    budget = state.study.budget if state.study else None
+    if budget is None:
+        return []
+    spend = state.spend
+    wall = spend.wall_s + (max(0.0, now - state.shift.started_at) if state.shift else 0.0)
+    rows = [
+        _budget("device_s", budget.device_s, spend.settled_device_s, spend.reserved_device_s),
+        _budget("wall_s", budget.wall_s, wall, 0.0),
+        _budget("trials", budget.trials, len(state.trials), 0),
+    ]
+    if budget.usd_per_device_s is not None:
+        price = budget.usd_per_device_s
+        rows.append(_budget("money_usd", budget.money_usd, spend.settled_device_s * price, spend.reserved_device_s * price))
+    return rows
+
+
+def _budget(name: str, cap: float | None, spent: float, reserved: float) -> dict[str, Any]:
+    left = None if cap is None else cap - spent - reserved
+    return {"budget": name, "cap": cap, "spent": spent, "reserved": reserved, "left": left}
+
+
+def upcoming(state: State, requests: int, now: float) -> list[Statement]:
+    """What happens next: rungs, queue, pauses, requests, the deadline."""
+    lines: list[Statement] = []
+    if state.ending:
+        lines.append(Statement(key="status.next_ending", values={"reason": state.ending}))
+    running = list(state.running())
+    if running:
+        nearest = min(running, key=lambda t: t.until_step - t.logged_step)
+        values = {"n": len(running), "trial": nearest.id, "step": nearest.until_step}
+        lines.append(Statement(key="status.next_running", values=values))
+    queued = [t.id for t in state.waiting("queued")]
+    paused = [t.id for t in state.waiting("paused")]
+    if queued:
+        lines.append(Statement(key="status.next_queued", values={"n": len(queued), "trial": queued[0]}))
+    if paused:
+        lines.append(Statement(key="status.next_paused", values={"n": len(paused), "trials": names(paused)}))
+    if not (running or queued or paused):
+        lines.append(Statement(key="status.next_nothing"))
+    if requests:
+        lines.append(Statement(key="status.next_requests", values={"n": requests}))
+    if state.shift and state.shift.deadline_at and state.shift.deadline_at > now:
+        lines.append(Statement(key="status.next_deadline", values={"left_s": state.shift.deadline_at - now}))
+    return lines
+
+
+def overview(state: State, holder: Holder, *, requests: int, now: float) -> dict[str, Any]:
+    """The whole document. `now` is UTC seconds, `requests` counts those still in the spool."""
+    order = {"running": 0, "paused": 1, "queued": 2}
+    open_trials = sorted((state.trials[i] for i in state.open), key=lambda t: order.get(t.status, 3))
+    shift = state.shift
+    return {
+        "study": state.study.name if state.study else None,
+        "revision": state.study.revision if state.study else None,
+        "objective": state.study.objective.metric if state.study else None,
+        "goal": state.study.objective.goal if state.study else None,
+        "engine": {"life": holder.life, "holder": holder.name, "since": holder.since or None},
+        "shift": shift and {"id": shift.id, "started_at": shift.started_at, "deadline_at": shift.deadline_at, "slots": shift.slots},
+        "ending": state.ending or None,
+        "counts": {status: n for status, n in state.statuses.items() if n},
+        "budgets": budgets(state, now),
+        "trials": [trial_row(state, t, now) for t in open_trials],
+        "incidents": [
+            {"id": i.id, "subject": i.subject, "finding": one_line(i.finding), "action": one_line(i.action), "opened_at": i.opened_at}
+            for i in state.incidents.values()
+        ],
+        "requests": requests,
+        "last_event": state.last_seq,
+        "last_at": state.last_at or None,
+        "now": now,
+    }
+
+
+def finite(value: float | None) -> bool:
+    """Say whether there is a number that can be drawn."""
+    return value is not None and math.isfinite(value)

@@ -1,0 +1,236 @@
+"""The story of a trial: what was decided about it, why, and what came of it, each sentence with its facts."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from secondshift.interfaces.plain import last_line
+from secondshift.interfaces.readmodel.objectives import written
+from secondshift.ledger.stores import Ledger
+from secondshift.records import events as facts
+from secondshift.records.events import Event
+from secondshift.records.nights import Statement
+from secondshift.records.trials import Exit
+
+NEARBY = 500  # facts before the queuing among which its proposal is looked for first
+
+
+def trial_events(ledger: Ledger, trial: str) -> list[Event]:
+    """All facts about a trial, in order: its own, its candidate, the decision that proposed it, how its incidents ended."""
+    own = list(ledger.read(subject=trial))
+    incidents = {e.payload.incident.id for e in own if isinstance(e.payload, facts.IncidentOpened)}
+    more: list[Event] = []
+    if incidents:
+        ends = ledger.read(own[0].seq, kinds=("incident.closed",))
+        more += [e for e in ends if isinstance(e.payload, facts.IncidentClosed) and e.payload.incident in incidents]
+    for event in own:
+        if isinstance(event.payload, facts.TrialQueued):
+            more += _origin(ledger, event.seq, event.payload)
+    return sorted({e.seq: e for e in (*own, *more)}.values(), key=lambda e: e.seq)
+
+
+def _origin(ledger: Ledger, queued: int, fact: facts.TrialQueued) -> list[Event]:
+    for after in (max(0, queued - NEARBY), 0):
+        found = [
+            e for e in ledger.read(after, until=queued, kinds=("decision.made", "candidate.proposed"))
+            if (isinstance(e.payload, facts.DecisionMade) and e.payload.decision.id == fact.decision)
+            or (isinstance(e.payload, facts.CandidateProposed) and e.payload.candidate.id == fact.trial.candidate)
+        ]  # fmt: skip
+        if len(found) > 1 or after == 0:
+            return found
+    return []
+
+
+def story(events: Iterable[Event]) -> list[Statement]:
+    """Tell a trial's facts in order; runs of like ones (points, checkpoints, refusals) become one sentence."""
+    reserved: dict[str, float] = {}
+    told: list[Statement] = []
+    for event in events:
+        if isinstance(event.payload, facts.ChargeReserved):
+            reserved[event.payload.charge] = reserved.get(event.payload.charge, 0.0) + event.payload.device_s
+        teller = _TELLERS.get(type(event.payload))
+        if teller is None:
+            continue
+        for key, values in teller(event.payload, reserved):
+            told.append(Statement(key=key, values=values, facts=(event.seq,)))
+    return list(_condensed(told))
+
+
+Told = Iterator[tuple[str, dict[str, Any]]]
+
+
+def _decision(fact: facts.DecisionMade, _: object) -> Told:
+    d = fact.decision
+    key = {"propose": "proposed"}.get(d.verb, d.verb if d.verb in ("start", "advance", "pause", "stop", "fail") else "other")
+    yield f"why.{key}", {"by": d.by, "reason": d.reason, "until": d.until_step, "step": d.step, "verb_word": d.verb,
+                         "value": d.value if d.value is not None else "?"}
+
+
+def _dropped(fact: facts.DecisionDropped, _: object) -> Told:
+    yield "why.dropped", {"by": fact.decision.by, "verb_word": fact.decision.verb, "reason": fact.reason}
+
+
+def _candidate(fact: facts.CandidateProposed, _: object) -> Told:
+    params = written(fact.candidate.params)
+    yield ("why.candidate" if params else "why.candidate_plain"), {"candidate": fact.candidate.id, "params": params}
+
+
+def _queued(fact: facts.TrialQueued, _: object) -> Told:
+    yield "why.queued", {"trial": fact.trial.id, "seed": str(fact.trial.seed)}
+
+
+def _reserved(fact: facts.ChargeReserved, _: object) -> Told:
+    yield "why.reserved", {"attempt": fact.charge, "device_s": fact.device_s}
+
+
+def _settled(fact: facts.ChargeSettled, reserved: dict[str, float]) -> Told:
+    yield "why.settled", {"attempt": fact.charge, "device_s": fact.device_s, "reserved_s": reserved.get(fact.charge, 0.0)}
+
+
+def _ordered(fact: facts.AttemptOrdered, _: object) -> Told:
+    yield "why.ordered", {"attempt": fact.attempt, "devices": ", ".join(fact.devices), "first": fact.from_step,
+                          "until": fact.until_step}
+
+
+def _started(fact: facts.AttemptStarted, _: object) -> Told:
+    yield "why.started", {"attempt": fact.attempt, "pid": str(fact.pid), "supervisor": str(fact.supervisor)}
+
+
+def _asked(fact: facts.AttemptAsked, _: object) -> Told:
+    yield "why.asked", {"attempt": fact.attempt, "mode_word": fact.mode}
+
+
+def _closed(fact: facts.AttemptClosed, _: object) -> Told:
+    yield ("why.closed_stopping" if fact.stopping else "why.closed"), {"attempt": fact.attempt, "steps": fact.steps_done}
+
+
+def _ended(fact: facts.AttemptEnded, _: object) -> Told:
+    exit = fact.exit
+    values = {"attempt": fact.attempt, "elapsed_s": exit.elapsed_s, "code": str(exit.code), "signal": str(exit.signal),
+              "said": last_line(exit.message) or "—", "cause_word": exit.cause}
+    yield f"why.{_ending(exit)}", values
+
+
+def _ending(exit: Exit) -> str:
+    if exit.cause in ("lost", "grant", "refused"):
+        return f"end_{exit.cause}"
+    if exit.cause != "self":
+        return "end_asked"
+    if exit.signal is not None:
+        return "end_signal"
+    if exit.code == 0:
+        return "end_done"
+    return "end_failed" if exit.message.strip() else "end_failed_mute"
+
+
+def _logged(fact: facts.MetricsLogged, _: object) -> Told:
+    if fact.points:
+        last = max((s.last_step for s in fact.metrics.values()), default=-1)
+        yield "why.logged", {"attempt": fact.attempt, "points": fact.points, "step": last}
+
+
+def _saved(fact: facts.CheckpointSaved, _: object) -> Told:
+    yield "why.saved", {"step": fact.checkpoint.step}
+
+
+def _rejected(fact: facts.CheckpointRejected, _: object) -> Told:
+    yield "why.rejected", {"step": fact.step, "reason": fact.reason}
+
+
+def _pruned(fact: facts.CheckpointPruned, _: object) -> Told:
+    yield "why.pruned", {"n": 1, "reason": fact.reason}
+
+
+def _shut(fact: facts.TrialClosed, _: object) -> Told:
+    yield "why.closed_trial", {"status_word": fact.status, "reason": fact.reason}
+
+
+def _lost(fact: facts.PointsDropped, _: object) -> Told:
+    yield "why.lost_points", {"n": fact.points, "reason": fact.reason}
+
+
+def _incident(fact: facts.IncidentOpened, _: object) -> Told:
+    incident = fact.incident
+    yield "why.incident", {"incident": incident.id, "finding": incident.finding, "action": incident.action or "—"}
+
+
+def _incident_closed(fact: facts.IncidentClosed, _: object) -> Told:
+    yield "why.incident_closed", {"incident": fact.incident, "outcome": fact.outcome}
+
+
+def _request(fact: facts.RequestReceived, _: object) -> Told:
+    yield "why.request", {"who": fact.who, "verb_word": fact.verb}
+
+
+_TELLERS: dict[type, Callable[[Any, dict[str, float]], Told]] = {
+    facts.DecisionMade: _decision,
+    facts.DecisionDropped: _dropped,
+    facts.CandidateProposed: _candidate,
+    facts.TrialQueued: _queued,
+    facts.ChargeReserved: _reserved,
+    facts.ChargeSettled: _settled,
+    facts.AttemptOrdered: _ordered,
+    facts.AttemptStarted: _started,
+    facts.AttemptAsked: _asked,
+    facts.AttemptClosed: _closed,
+    facts.AttemptEnded: _ended,
+    facts.MetricsLogged: _logged,
+    facts.CheckpointSaved: _saved,
+    facts.CheckpointRejected: _rejected,
+    facts.CheckpointPruned: _pruned,
+    facts.TrialClosed: _shut,
+    facts.PointsDropped: _lost,
+    facts.IncidentOpened: _incident,
+    facts.IncidentClosed: _incident_closed,
+    facts.RequestReceived: _request,
+}
+
+
+def _condensed(told: list[Statement]) -> Iterator[Statement]:
+    """Join neighbours that say the same; points and checkpoints are passed over while looking for a neighbour."""
+    out: list[Statement] = []
+    for statement in told:
+        place = _twin(out, statement)
+        if place is None:
+            out.append(statement)
+        else:
+            joined = _join(out[place], statement)
+            out[place : place + 1] = [joined]
+    yield from out
+
+
+def _twin(out: list[Statement], new: Statement) -> int | None:
+    routine = ("why.logged", "why.saved", "why.saved_more", "why.pruned", "why.reserved")
+    for place in range(len(out) - 1, -1, -1):
+        if _alike(out[place], new):
+            return place
+        if new.key not in routine or out[place].key not in routine:
+            return None
+    return None
+
+
+def _alike(old: Statement, new: Statement) -> bool:
+    if new.key == "why.logged":
+        return old.key == new.key and old.values["attempt"] == new.values["attempt"]
+    if new.key == "why.saved":
+        return old.key in ("why.saved", "why.saved_more")
+    if new.key == "why.pruned":
+        return old.key == new.key and old.values["reason"] == new.values["reason"]
+    if new.key == "why.reserved":
+        return old.key == new.key and old.values["attempt"] == new.values["attempt"]
+    if new.key == "why.dropped":
+        return old.key in ("why.dropped", "why.dropped_often") and all(old.values[k] == new.values[k] for k in ("by", "verb_word", "reason"))
+    return False
+
+
+def _join(old: Statement, new: Statement) -> Statement:
+    both = (*old.facts, *new.facts)
+    a, b = dict(old.values), dict(new.values)
+    if new.key == "why.logged":
+        return Statement(key=new.key, values={**b, "points": a["points"] + b["points"], "step": max(a["step"], b["step"])}, facts=both)
+    if new.key == "why.saved":
+        return Statement(key="why.saved_more", values={**b, "n": len(both)}, facts=both)
+    if new.key == "why.reserved":
+        return Statement(key=new.key, values={**b, "device_s": a["device_s"] + b["device_s"]}, facts=both)
+    if new.key == "why.dropped":
+        return Statement(key="why.dropped_often", values={**b, "n": len(both)}, facts=both)
+    return Statement(key=new.key, values={**b, "n": len(both)}, facts=both)

@@ -1,0 +1,98 @@
+"""One trial in full, as one document: what `show` shows."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from secondshift.interfaces.plain import clean, one_line
+from secondshift.interfaces.readmodel.overview import trial_row
+from secondshift.ledger.stores import Ledger
+from secondshift.records import events as facts
+from secondshift.records.events import Event
+from secondshift.records.states import State
+from secondshift.records.trials import Trial
+
+TAIL_BYTES = 64 * 1024  # of an output that are looked at for its last lines
+CURVE_POINTS = 240
+
+
+def document(ledger: Ledger, state: State, folder: Path, trial: Trial, *, now: float, lines: int = 10) -> dict[str, Any]:
+    """Everything there is to show of a trial. `folder` is the study's private folder, `lines` counts those of output."""
+    events = list(ledger.read(subject=trial.id))
+    attempts = attempts_of(events)
+    newest = attempts[-1] if attempts else None
+    output = folder / "attempts" / newest["attempt"] / "output.log" if newest else None
+    metric = state.study.objective.metric if state.study else ""
+    series = ledger.series(trial.id, metric, points=CURVE_POINTS)
+    return {
+        **trial_row(state, trial, now),
+        "milestones": [{"step": m.step, "value": m.value} for m in trial.milestones],
+        "metrics": {name: _metric(summary) for name, summary in sorted(trial.metrics.items())},
+        "curve": {"metric": metric, "steps": [int(s) for s in series.steps], "values": [float(v) for v in series.values]},
+        "attempts_list": attempts,
+        "checkpoints": checkpoints_of(events),
+        "dropped_points": trial.dropped,
+        "fingerprint": dict(newest["fingerprint"]) if newest else {},
+        "folder": str(output.parent) if output else None,
+        "output_file": str(output) if output and output.exists() else None,
+        "output": tail(output, lines) if output else [],
+        "facts": [e.seq for e in events],
+    }
+
+
+def _metric(summary: Any) -> dict[str, Any]:
+    return {"points": summary.points, "non_finite": summary.non_finite, "last": summary.last, "last_step": summary.last_step,
+            "low": summary.low, "low_step": summary.low_step, "high": summary.high, "high_step": summary.high_step}
+
+
+def attempts_of(events: Iterable[Event]) -> list[dict[str, Any]]:
+    """The attempts among a trial's facts, oldest first, with how each ended and what it cost."""
+    found: dict[str, dict[str, Any]] = {}
+    for event in events:
+        match event.payload:
+            case facts.AttemptOrdered() as order:
+                found[order.attempt] = {
+                    "attempt": order.attempt, "number": order.number, "from_step": order.from_step, "until_step": order.until_step,
+                    "devices": list(order.devices), "ordered_at": event.at, "pid": None, "fingerprint": {}, "exit": None,
+                    "device_s": None, "event": event.seq,
+                }  # fmt: skip
+            case facts.AttemptStarted(attempt=a) as started if a in found:
+                found[a] |= {"pid": started.pid, "started_at": event.at, "fingerprint": dict(started.fingerprint)}
+            case facts.AttemptEnded(attempt=a) as ended if a in found:
+                found[a]["exit"] = {
+                    "code": ended.exit.code, "signal": ended.exit.signal, "cause": ended.exit.cause,
+                    "elapsed_s": ended.exit.elapsed_s, "message": one_line(ended.exit.message), "event": event.seq,
+                }  # fmt: skip
+            case facts.ChargeSettled(charge=a) as charge if a in found:
+                found[a]["device_s"] = charge.device_s
+            case _:
+                pass
+    return list(found.values())
+
+
+def checkpoints_of(events: Iterable[Event]) -> list[dict[str, Any]]:
+    """The checkpoints among a trial's facts, oldest first, with what became of each."""
+    found: dict[int, dict[str, Any]] = {}
+    for event in events:
+        match event.payload:
+            case facts.CheckpointSaved(checkpoint=c):
+                found[c.step] = {"step": c.step, "folder": c.folder, "bytes": c.bytes, "attempt": c.attempt, "fate": "kept", "event": event.seq}
+            case facts.CheckpointRejected(step=step) if step in found:
+                found[step]["fate"] = "rejected"
+            case facts.CheckpointPruned(step=step) if step in found:
+                found[step]["fate"] = "deleted"
+            case _:
+                pass
+    return list(found.values())
+
+
+def tail(file: Path, lines: int) -> list[str]:
+    """The last lines of an output, as data: nothing in them can steer a terminal. Empty if there is no such file."""
+    try:
+        with open(file, "rb") as output:
+            size = output.seek(0, 2)
+            output.seek(max(0, size - TAIL_BYTES))
+            text = output.read(TAIL_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return []
+    return [one_line(line, limit=300) for line in clean(text, limit=TAIL_BYTES).splitlines()[-lines:]] if lines else []
