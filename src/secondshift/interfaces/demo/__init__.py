@@ -1,0 +1,1 @@
+"""A whole night in two minutes: real training of a small network, with drills."""
