@@ -38,6 +38,8 @@ def examine(path: Path, *, busy_s: float, thorough: bool) -> bool:
 
 
 def _examine_file(path: Path, crashed: bool) -> None:
+    if not path.is_file():
+        raise damaged(path, "it is a folder or a device, not a file")
     size = path.stat().st_size
     with path.open("rb") as file:
         header = file.read(_HEADER)

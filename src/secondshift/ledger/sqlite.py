@@ -42,11 +42,22 @@ class SqliteLedger(SqlLedger):
         if readonly:
             _look(self.path, busy_s=busy_s)
         else:
-            with self.explained():
-                writing = _prepare(self.path, busy_s=busy_s)
+            writing = self._prepared(busy_s)
             self.ballast.restore()
         reading = sqlite_dialect.reading_engine(self.path, busy_s=busy_s)
         super().__init__(name=str(self.path), reading=reading, writing=writing)
+
+    def _prepared(self, busy_s: float) -> Engine:
+        spent = self.ballast.spent
+        try:
+            with self.explained():
+                return _prepare(self.path, busy_s=busy_s)
+        except LedgerFull:
+            self.ballast.release()
+            if spent:
+                raise
+        with self.explained():
+            return _prepare(self.path, busy_s=busy_s)
 
     def append(
         self, payloads: Sequence[Payload], *, at: float, token: int, batches: Sequence[Batch] = ()

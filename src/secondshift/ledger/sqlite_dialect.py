@@ -15,6 +15,9 @@ MAGIC = b"SQLite format 3\0"
 # What a live writing connection must answer; FULL syncs the log at every commit, so that loss of power loses nothing.
 DURABLE = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 0}
 
+# A quota, a file-size limit, and a full disk on which not even the log's index can be made, have codes of their own.
+_NO_ROOM = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
+
 
 def connect(path: Path, *, mode: str, busy_s: float, vfs: str = "") -> sqlite3.Connection:
     """Open a database file; mode is ro, rw or rwc (may create). busy_s: how long to wait for somebody's lock."""
@@ -74,7 +77,7 @@ def explain(error: Exception, path: Path) -> SecondshiftError | None:
             f"{found} Another program holds the ledger locked. Close what holds it (a database browser?) "
             "and run the command again; nothing was changed."
         )
-    if code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_WRITE:
+    if code & 0xFF == sqlite3.SQLITE_FULL or code in _NO_ROOM:
         return LedgerFull(
             f"{found} The disk (or your quota) is full and the ledger cannot grow. Free some space; "
             "what was recorded is safe, and the shift goes on from there."
