@@ -74,6 +74,7 @@ class Engine:
         self.hands = hands
         self.beaten_at = -1e9
         self.reload: Callable[[State], facts.Payload | None] = lambda state: None
+        self.collected: dict[str, float] = {}  # attempt -> when its points were last read
         self.wanted: list[str] = []  # what a signal handler asks for: "stop", "now"
 
     def tick(self) -> bool:
@@ -104,7 +105,7 @@ class Engine:
         self.record(asked.out)
         for request in asked.requests:
             spool.discard(self.hands.folder, request)
-        seen = ingest.observations(self.state, self.executor)
+        seen = ingest.observations(self.state, self.executor, self.clock.now(self.state), self.collected)
         self.record(seen.out, seen.batches)
 
     def settle(self, stage: str, deciders: Sequence[tuple[str, Decider]]) -> bool:

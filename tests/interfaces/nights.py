@@ -99,10 +99,11 @@ class Night:
         d = self.decide(advance(trial, step=step, value=value, until_step=until, reason="among the best third at this rung", by="halving"))
         self.add(TrialAdvanced(trial=trial, step=step, value=value, until_step=until, decision=d))
 
-    def end(self, attempt: str, exit: Exit, *, cost: float = 30.0, after: float = 5.0) -> None:
+    def end(self, attempt: str, exit: Exit, *, cost: float = 30.0, after: float = 5.0, early: bool = False) -> None:
+        """End an attempt and settle its charge; `early`: the script left because it was to."""
         trial = attempt.rsplit(".a", 1)[0]
         if exit.code == 0:
-            self.add(AttemptClosed(attempt=attempt, clean=True, stopping=exit.stopping), after=after)
+            self.add(AttemptClosed(attempt=attempt, clean=True, stopping=early), after=after)
         self.add(AttemptEnded(attempt=attempt, exit=exit))
         self.add(ChargeSettled(charge=attempt, trial=trial, device_s=cost))
 
@@ -130,7 +131,7 @@ def complete(night: Night, params: dict, values: list[float], *, seed: int = 0, 
     trial = night.queue(params, seed=seed, candidate=candidate)
     attempt = night.start(trial)
     night.log(attempt, values)
-    night.end(attempt, Exit(code=0, closed=True, elapsed_s=30.0))
+    night.end(attempt, Exit(code=0, elapsed_s=30.0))
     return trial
 
 
@@ -148,7 +149,7 @@ def eventful() -> Night:
     paused = night.start(night.queue({"lr": 0.0001, "width": 32}), until=3)
     night.log(paused, [2.4, 2.3, 2.25])
     night.save(paused, 3)
-    night.end(paused, Exit(code=0, stopping=True, closed=True, cause="self", elapsed_s=11.0), cost=11.0)
+    night.end(paused, Exit(code=0, cause="pause", elapsed_s=11.0), cost=11.0, early=True)
     killed = night.start(night.queue({"lr": 0.02, "width": 48}), until=9)
     night.log(killed, [2.2, 1.3, 0.9])
     night.save(killed, 3)
@@ -159,7 +160,7 @@ def eventful() -> Night:
     night.add(LeaseTaken(token=2, holder="wks:5151", how="dead", boot_id="boot-1"))
     again = night.start("t5", 2, from_step=3)
     night.log(again, [0.7, 0.55, 0.45, 0.40, 0.36, 0.33], first=3)
-    night.end(again, Exit(code=0, closed=True, elapsed_s=20.0), cost=20.0)
+    night.end(again, Exit(code=0, elapsed_s=20.0), cost=20.0)
     night.add(IncidentClosed(incident="i1", outcome="the trial went on from step 3 and is complete"))
     night.add(RequestReceived(id="r1", verb="stop", who="kim", args={"trial": "t6"}, asked_at=night.at))
     stopped = night.start(night.queue({"lr": 0.00002, "width": 96}))

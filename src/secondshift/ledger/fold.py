@@ -122,7 +122,7 @@ def ended_status(study: Study | None, trial: Trial, attempt: Attempt, exit: Exit
     done = trial.logged_step + 1 >= horizon
     if exit.cause == "refused":
         return ("paused" if trial.steps_done else "queued"), exit.message or "not started"
-    if exit.code == 0 and (done or (exit.cause == "self" and not exit.stopping)):
+    if exit.code == 0 and (done or (exit.cause == "self" and not attempt.stopping)):
         if study is not None and trial.objective(study.objective) is None:
             return "failed", f"ended without ever logging {study.objective.metric}"
         return "complete", f"ran {trial.logged_step + 1} steps to its end"
@@ -132,7 +132,7 @@ def ended_status(study: Study | None, trial: Trial, attempt: Attempt, exit: Exit
         return "failed", exit.message or "stopped by its supervisor"
     if exit.cause == "grant":
         return "paused", f"the budget reserved for it was used up; {trial.steps_done} steps are saved"
-    if exit.cause == "pause" or attempt.asked == "pause" or (exit.code == 0 and exit.stopping):
+    if exit.cause == "pause" or attempt.asked == "pause" or (exit.code == 0 and attempt.stopping):
         return "paused", f"paused with {trial.steps_done} steps saved"
     if exit.cause == "lost":
         return "paused", "its supervisor or machine died"
@@ -307,7 +307,7 @@ def _attempt_ended(draft: Draft, fact: facts.AttemptEnded, event: facts.Event) -
         return
     draft.write("attempts").pop(fact.attempt)
     trial = draft.trials[attempt.trial]
-    exit = replace(fact.exit, closed=attempt.closed, stopping=attempt.stopping, steps_done=trial.logged_step + 1)
+    exit = fact.exit
     status, reason = ended_status(draft.study, trial, attempt, exit)
     if draft.study is not None and trial.revision != draft.study.revision and status in ("queued", "paused"):
         status, reason = "stopped", _superseded(draft.study)

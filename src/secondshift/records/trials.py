@@ -76,9 +76,6 @@ class Exit:
     signal: int | None = None
     cause: Literal["self", "pause", "stop", "kill", "grant", "lost", "refused"] = "self"  # who ended it; lost: supervisor or host died
     elapsed_s: float = 0.0  # from spawn to the end of the whole group, monotonic
-    closed: bool = False  # the script called run.close() (or left init's block) cleanly
-    stopping: bool = False  # it closed because it was asked to stop or had reached `until_step`
-    steps_done: int = 0  # as the script's own stream says: last logged step + 1
     leftovers: int = 0  # processes found alive after the main one had gone, and ended
     message: str = ""  # last lines of the output, or what could not be done
 

@@ -114,7 +114,7 @@ def take_lease(ledger: Ledger, clock: Clock, *, standstill_s: float = STANDSTILL
     Raises LeaseHeld as soon as the holder is seen to beat. Time is the challenger's own; the wall clock is not asked.
     """
     pid = os.getpid()
-    me = Holder(host=hosts.host_name(), pid=pid, start_ticks=hosts.start_ticks(pid), boot_id=hosts.boot_id())
+    me = Holder(host=hosts.hostname(), pid=pid, start_ticks=hosts.start_ticks(pid), boot_id=hosts.boot_id())
     watch = LeaseWatch(standstill_s=standstill_s)
     first: Lease | None = None
     told = False
@@ -136,7 +136,7 @@ def take_lease(ledger: Ledger, clock: Clock, *, standstill_s: float = STANDSTILL
 def provably_dead(lease: Lease) -> bool:
     """Say whether the holder cannot be alive: this very host, and another boot or no such process any more."""
     holder = lease.holder
-    if holder.host != hosts.host_name():
+    if holder.host != hosts.hostname():
         return False
     return not hosts.alive(holder.pid, holder.start_ticks, holder.boot_id)
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from secondshift.records.orders import Chunk, Order, Sign
 from secondshift.records.studies import Study
 from secondshift.records.trials import Attempt, Exit
 from secondshift.runtime.clocks import Clock, HostClock
-from secondshift.runtime.devices import DevicePool, host_devices
+from secondshift.runtime.devices import DeviceLease, DevicePool, host_devices
 from secondshift.runtime.executors.attempt_files import (
     DEVICE_FDS,
     claim_once,
@@ -30,6 +31,7 @@ from secondshift.runtime.readers.fragments import collect_folder
 from secondshift.runtime.snapshots import Snapshots
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
+SAME_S = 0.1  # a busy device is watched so long: it may be held for this very attempt
 BEAT_S = 1.0  # between two heartbeats of a supervisor
 QUIET_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD, signal.SIGPIPE)
 
@@ -74,12 +76,9 @@ class LocalExecutor:
         ordered = (folder / "order.json").exists()
         if (folder / "claim.json").exists() or self._starting(order.attempt):
             return self._control(folder, order.token, grant_s=order.grant_s, until_step=order.until_step)
-        try:
-            lease = self.pool.acquire(order.devices, holder={"attempt": order.folder, "pid": os.getpid()})
-        except DeviceBusy:
-            if ordered and any(self.pool.holder(name).get("attempt") == order.folder for name in order.devices):
-                return  # its own supervisor holds them and is about to claim
-            raise
+        lease = self._acquire(order)
+        if lease is None:
+            return
         with lease:
             write_order(order)
             if ordered:  # an earlier supervisor may have read the earlier order
@@ -87,6 +86,19 @@ class LocalExecutor:
             write_atomic(str(folder / "fingerprint.json"), to_json(dict(self._fingerprint(order))).encode())
             self._launched[order.attempt] = _launch(folder, lease.fds)
             self._since[order.attempt] = self.clock.boot()
+
+    def _acquire(self, order: Order) -> DeviceLease | None:
+        """Lock the order's devices; None if a supervisor of this very attempt holds them. Raises DeviceBusy."""
+        deadline = time.monotonic() + SAME_S
+        while True:
+            try:
+                return self.pool.acquire(order.devices, holder={"attempt": order.folder, "pid": os.getpid()})
+            except DeviceBusy:
+                if any(self.pool.holder(name).get("attempt") == order.folder for name in order.devices):
+                    return None
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.01)  # whoever has just locked it may not have written yet for which attempt
 
     def poll(self, attempts: Sequence[Attempt]) -> list[Sign]:
         """Say which attempts have started or ended, as their folders tell; end what lost its supervisor."""
@@ -101,7 +113,10 @@ class LocalExecutor:
     def collect(self, attempt: Attempt, *, limit: int = COLLECT_LIMIT) -> list[Chunk]:
         """Return what the attempt's fragments hold after `attempt.offsets`."""
         folder = self._folder_of(attempt.id)
-        return collect_folder(folder, attempt.offsets, trial=attempt.trial, attempt=attempt.id, limit=limit)
+        ended = (folder / "exit.json").exists()
+        return collect_folder(
+            folder, attempt.offsets, trial=attempt.trial, attempt=attempt.id, limit=limit, ended=ended
+        )
 
     def close(self) -> None:
         """Reap supervisors that have ended; the others go on by themselves."""
@@ -186,11 +201,12 @@ class LocalExecutor:
         if not clean:
             return None
         same_boot = claim.get("boot_id") == boot_id()
+        how = "The supervisor died." if same_boot else "The machine was restarted."
         exit = Exit(
             cause="lost",
             elapsed_s=_last_known_s(folder, same_boot),
             leftovers=leftovers,
-            message="The supervisor died." if same_boot else "The machine was restarted.",
+            message="\n".join([how, tail(str(folder / "supervisor.log"))]).strip(),
         )
         try:
             write_exit(folder, exit)
