@@ -133,7 +133,8 @@ class ExecutorConformance:
         executor, order = self.make(folder), self.order(folder)
         executor.submit(order)
         self.wait(executor, order)
-        assert [sign.kind for sign in executor.poll([replace(attempt_of(order), status="running")])] == ["ended"]
+        running = replace(attempt_of(order), status="running")
+        assert [sign.kind for sign in executor.poll([running])] == ["ended"]
 
     def test_submitting_the_same_attempt_again_starts_nothing(self, folder: Path) -> None:
         """Neither while it runs nor after it has ended: the points are those of one run."""

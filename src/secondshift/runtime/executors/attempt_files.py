@@ -140,16 +140,16 @@ def claim_once(folder: str, claim: dict) -> bool:
         os.unlink(draft)
 
 
-def tail(path: str) -> str:
-    """Return the last whole lines of a file, at most about 2 KB, safe to print."""
+def tail(path: str, most: int = MESSAGE_BYTES) -> str:
+    """Return the last whole lines of a file, at most so many bytes, safe to print."""
     try:
         with open(path, "rb") as file:
             size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - MESSAGE_BYTES))
-            data = file.read(MESSAGE_BYTES)
+            file.seek(max(0, size - most))
+            data = file.read(most)
     except OSError:
         return ""
-    if size > MESSAGE_BYTES and b"\n" in data:
+    if size > most and b"\n" in data:
         data = data.partition(b"\n")[2]
     text = data.decode("utf-8", "replace").replace("\r", "\n")
     return "".join(c for c in text if c >= " " or c in "\n\t").strip()

@@ -40,6 +40,7 @@ GROUP_GRACE_S = 1.0  # for the rest of the group, after the main process had its
 SWEEP_S = 10.0  # longest time spent on ending what a script left behind
 FULL_DISK_S = 30.0  # longest time spent on recording an exit on a full disk
 RESERVE_BYTES = 16384  # kept for exit.json, so that an exit is recorded on a full disk
+MODES = ("pause", "stop", "kill")
 RANKS = {"self": 0, "grant": 1, "pause": 1, "stop": 2, "kill": 3}
 
 
@@ -200,7 +201,7 @@ class Supervision:
         self.token, self.grant_s = token, max(self.grant_s, grant_s)
         if until_step:
             write_atomic(self.path("until"), str(until_step).encode())  # the script's SDK reads it
-        if mode in RANKS and name != self.ask_seen:
+        if mode in MODES and name != self.ask_seen:
             self.ask_seen = name
             self.end(mode, grace_s, "")
 
@@ -241,7 +242,8 @@ class Supervision:
         leftovers = self.end_family() if self.pid else 0
         code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]) if self.pid else None
         os.closerange(DEVICE_FDS, 4096)  # nobody of the trial lives: who reads the exit finds its devices free
-        said = [text for text in (problem, self.message, "" if problem else tail(self.path("output.log"))) if text]
+        why = problem or self.message
+        said = tail(self.path("output.log"), MESSAGE_BYTES - len(why))
         self.record(
             {
                 "code": code if code is not None and code >= 0 else None,
@@ -249,7 +251,7 @@ class Supervision:
                 "cause": self.cause if self.pid else "refused",
                 "elapsed_s": round(boot_s() - self.started, 4),
                 "leftovers": leftovers,
-                "message": "\n".join(said)[-MESSAGE_BYTES:],
+                "message": f"{why}\n{said}".strip(),
             }
         )
         if self.output >= 0 and os.fstat(self.output).st_size > self.cap_bytes:
