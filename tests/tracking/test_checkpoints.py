@@ -79,6 +79,21 @@ def test_a_writer_killed_while_replacing_leaves_the_replaced_one_usable(attempt)
     assert names(attempt) == ["step-3"]
 
 
+def test_a_replacement_that_fails_half_way_leaves_the_replaced_one_usable(attempt, monkeypatch):
+    def fail(source: Path, target: Path) -> None:
+        if ".writing-" in str(source):
+            raise OSError(errno.EIO, "Input/output error")
+        os_rename(source, target)
+
+    run, os_rename = secondshift.init(), os.rename
+    save(run, 2, "old")
+    monkeypatch.setattr(checkpoints.os, "rename", fail)
+    save(run, 2, "new")
+    monkeypatch.undo()
+    restored = run.restore()
+    assert restored is not None and (restored.path / "model.bin").read_text() == "old"
+
+
 def corrupt_byte(folder: Path) -> None:
     data = bytearray((folder / "model.bin").read_bytes())
     data[0] ^= 1
@@ -190,6 +205,7 @@ def test_what_killed_writers_left_is_swept_and_living_writers_are_left_alone(att
 
 
 def test_every_file_and_folder_is_synced_before_the_checkpoint_takes_its_place(attempt, monkeypatch):
+    run = secondshift.init()
     done: list[str] = []
     fsync, rename = os.fsync, os.rename
 
@@ -199,7 +215,6 @@ def test_every_file_and_folder_is_synced_before_the_checkpoint_takes_its_place(a
 
     monkeypatch.setattr(checkpoints.os, "fsync", watch)
     monkeypatch.setattr(checkpoints.os, "rename", lambda a, b: (done.append("RENAME"), rename(a, b)))
-    run = secondshift.init()
     save(run, 1)
     before = set(done[: done.index("RENAME")])
     assert {"model.bin", "state", "er", "deep", "manifest.json"} <= before
@@ -232,14 +247,15 @@ def test_killed_at_any_moment_the_newest_acknowledged_checkpoint_is_always_there
         try:
             first = child.stdout.readline().split()
             assert first[0] == "restored" and int(first[1]) >= acknowledged
-            time.sleep(chance.uniform(0.0, 0.03))
+            said = [child.stdout.readline().split() for _ in range(chance.randrange(4))]
+            time.sleep(chance.uniform(0.0, 0.02))
         finally:
             os.kill(child.pid, signal.SIGKILL)
             out, _ = child.communicate(timeout=20)
-        said = [line.split() for line in out.splitlines(keepends=True) if line.endswith("\n")]
+        said += [line.split() for line in out.splitlines(keepends=True) if line.endswith("\n")]
         acknowledged = max([acknowledged, *(int(step) for word, step in said if word == "saved")])
         newest = newest_verified(attempt.checkpoints)
         assert (newest[1]["step"] if newest else 0) >= acknowledged
-    assert acknowledged > 30
+    assert acknowledged >= 30
     assert attempt.notes("rejected") == []
     assert len(names(attempt)) <= 3

@@ -84,13 +84,14 @@ def test_a_script_that_closes_our_descriptor_loses_nothing_and_no_file_of_its_ow
     run = secondshift.init()
     run.log(0, loss=0.0)
     os.close(run._fragment._fd)
-    own = os.open(tmp_path / "own", os.O_CREAT | os.O_WRONLY)
+    own = [os.open(tmp_path / f"own-{i}", os.O_CREAT | os.O_WRONLY) for i in range(40)]
     for step in range(1, 5):
         run.log(step, loss=float(step))
     run.close()
-    os.close(own)
+    for descriptor in own:
+        os.close(descriptor)
     assert attempt.points("loss") == [(s, float(s)) for s in range(5)]
-    assert (tmp_path / "own").read_bytes() == b"" and run.dropped == 0
+    assert not any(path.stat().st_size for path in tmp_path.glob("own-*")) and run.dropped == 0
 
 
 def test_a_deleted_fragment_is_noticed_counted_and_replaced(attempt, monkeypatch):

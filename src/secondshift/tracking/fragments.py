@@ -106,6 +106,11 @@ class Fragment:
             self._write_mark()
         self._warn(reason)
 
+    def open(self) -> None:
+        """Make the file now: a process that never logs still says hello."""
+        with self._lock:
+            self._flush(time.monotonic())
+
     def sync(self) -> None:
         """Write what is held and ask the disk to keep it."""
         with self._lock:

@@ -106,7 +106,7 @@ class Run:
         if order.folder:
             self._fragment = Fragment(order.folder, base=_process_began(), warn=self._warn)
             self._greet(worker=worker)
-            self._fragment.sync()  # opens the file: an attempt that never logs still says hello
+            self._fragment.open()
         self._stops = Stops(order.folder, handle_signals=bool(order.folder) and not worker)
 
     # What the script asks
