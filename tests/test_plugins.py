@@ -32,7 +32,7 @@ def test_a_part_of_another_package_is_found_by_its_entry_point(monkeypatch: pyte
     entry = EntryPoint(name="mine", value="secondshift.policies.searchers.grid:decide", group="secondshift.searchers")
     broken = EntryPoint(name="gone", value="no_such_module:decide", group="secondshift.searchers")
     known = EntryPoints([entry, broken])
-    monkeypatch.setattr(plugins, "entry_points", lambda **wanted: known.select(**wanted))
+    monkeypatch.setattr(plugins, "entry_points", known.select)
     assert plugins.load("secondshift.searchers", "mine")(State()) == []
     assert plugins.names("secondshift.searchers") == ("random", "sobol", "grid", "gone", "mine")
     with pytest.raises(plugins.PluginBroken, match="no_such_module"):

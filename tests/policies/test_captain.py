@@ -1,4 +1,4 @@
-"""The captain's first rules: give up what is interrupted without end, stop what is silent or broken, end a hopeless night."""
+"""The captain's first rules: give up the ever interrupted, stop the silent and the broken, end a hopeless night."""
 
 import math
 from dataclasses import replace
@@ -54,7 +54,9 @@ def test_one_crash_never_ends_the_night_and_crashes_everywhere_do() -> None:
 
 def test_the_failure_rate_counts_from_its_floor_and_above_its_share() -> None:
     def decided(failed: int, complete: int) -> list[str]:
-        state = State(study=ASKED, shift=SHIFT, statuses={"failed": failed, "complete": complete, "queued": 9, "running": 9})
+        state = State(
+            study=ASKED, shift=SHIFT, statuses={"failed": failed, "complete": complete, "queued": 9, "running": 9}
+        )
         return [d.verb for d in failure_rate.decide(state)]
 
     assert decided(5, 0) == []

@@ -26,7 +26,7 @@ def paused_at_first_rung(values: list[float], asked: Study, slots: int) -> State
         f"t{n}": Trial(
             id=f"t{n}", candidate=f"c{n}", seed=0, status="paused", steps_done=10, logged_step=9, until_step=10,
             milestones=(Milestone(step=10, value=value),),
-            metrics={"loss": Summary(points=10, last_step=9, last=value, low=value, low_step=9, high=value, high_step=9)},
+            metrics={"loss": Summary(points=10, last_step=9, last=value)},
         )
         for n, value in enumerate(values, 1)
     }  # fmt: skip
@@ -64,7 +64,11 @@ def test_whole_nights_of_min_and_of_negated_max_take_the_same_course() -> None:
         course = []
         for goal, sign in (("min", 1.0), ("max", -1.0)):
             asked = study(SPACES["continuous"], goal=goal, tier=tier)  # type: ignore[arg-type]  # literals
-            night = play(asked, [halving.decide, uniform.decide, budgets.decide], curve=lambda p, s, sign=sign: sign * curve(p, s))
+            night = play(
+                asked,
+                [halving.decide, uniform.decide, budgets.decide],
+                curve=lambda p, s, sign=sign: sign * curve(p, s),
+            )
             course.append([(d.verb, d.subject, d.until_step) for decisions in night.decided for d in decisions])
         assert course[0] == course[1]
 
@@ -115,7 +119,11 @@ def test_trials_of_an_earlier_revision_are_neither_compared_nor_started() -> Non
 
 
 def test_an_opaque_script_is_stopped_at_a_rung_and_never_paused() -> None:
-    night = play(study(SPACES["continuous"], tier="opaque", trials=20), [halving.decide, uniform.decide, budgets.decide], curve=curve)
+    night = play(
+        study(SPACES["continuous"], tier="opaque", trials=20),
+        [halving.decide, uniform.decide, budgets.decide],
+        curve=curve,
+    )
     verbs = {d.verb for decisions in night.decided for d in decisions}
     assert {"advance", "stop"} <= verbs
     assert "pause" not in verbs
@@ -123,7 +131,9 @@ def test_an_opaque_script_is_stopped_at_a_rung_and_never_paused() -> None:
 
 def test_a_script_that_runs_past_its_rung_is_judged_whatever_its_tier_says() -> None:
     state = paused_at_first_rung([0.1, 0.2, 0.3, 0.4], study(SPACES["continuous"]), slots=4)
-    played = play(study(SPACES["continuous"], trials=4), [halving.decide, uniform.decide], curve=curve, ticks=2, stride=3)
+    played = play(
+        study(SPACES["continuous"], trials=4), [halving.decide, uniform.decide], curve=curve, ticks=2, stride=3
+    )
     attempt = next(iter(played.state.attempts.values()))
     runaway = replace(state.trials["t4"], status="running", logged_step=15, milestones=())
     state = replace(state, attempts={attempt.id: replace(attempt, trial="t4")}, trials={**state.trials, "t4": runaway})
@@ -142,7 +152,13 @@ def test_each_limit_ends_the_shift_with_its_own_reason() -> None:
     poor = replace(state, study=replace(asked, budget=money), spend=Spend(settled_device_s=10.0))
     long = replace(state, study=replace(asked, budget=Budget(wall_s=5.0)), spend=Spend(wall_s=4.5))
     done = replace(state, study=replace(asked, budget=Budget(trials=1)), open={})
-    for case, word in ((late, "deadline"), (spent, "device time"), (poor, "money"), (long, "wall"), (done, "All 1 trials")):
+    for case, word in (
+        (late, "deadline"),
+        (spent, "device time"),
+        (poor, "money"),
+        (long, "wall"),
+        (done, "All 1 trials"),
+    ):
         (decision,) = budgets.decide(case)
         assert decision.verb == "end"
         assert word in decision.reason

@@ -1,4 +1,4 @@
-"""Spaces: points stay inside bounds, steps, conditions and constraints, and come back from the unit cube as they went."""
+"""Spaces: points stay inside bounds, steps, conditions and constraints, and come back from the cube as they went."""
 
 import math
 
@@ -26,7 +26,9 @@ def axes(draw: st.DrawFn, name: str = "x") -> Parameter:
     if kind == "int":
         low = draw(st.integers(1 if log else -1000, 1000))
         high = low + draw(st.integers(0, 5000))
-        return Parameter(name=name, kind="int", low=low, high=high, log=log, step=draw(st.sampled_from([None, 1, 2, 7, 64])))
+        return Parameter(
+            name=name, kind="int", low=low, high=high, log=log, step=draw(st.sampled_from([None, 1, 2, 7, 64]))
+        )
     low = draw(st.floats(1e-6, 1e3) if log else st.floats(-1e3, 1e3))
     high = low + draw(st.floats(1e-3, 1e4))
     step = draw(st.one_of(st.none(), st.floats((high - low) / 500, high - low)))
@@ -72,7 +74,9 @@ _FIELDS = ("name", "kind", "low", "high", "log", "step", "choices", "default")
 
 @settings(derandomize=True, deadline=None, max_examples=200)
 @given(space=spaces(), point=st.tuples(UNIT, UNIT, UNIT))
-def test_a_decoded_point_has_exactly_the_active_parameters_and_no_fault(space: Space, point: tuple[float, float, float]) -> None:
+def test_a_decoded_point_has_exactly_the_active_parameters_and_no_fault(
+    space: Space, point: tuple[float, float, float]
+) -> None:
     ground = region(space)
     params = ground.decode(point)
     assert ground.fault(params) == ""
@@ -126,7 +130,18 @@ def test_a_constraint_is_worked_out_and_does_not_apply_while_a_parameter_is_inac
 
 @pytest.mark.parametrize(
     "text",
-    ["__import__('os').system('true')", "a.b", "a[0]", "[x for x in a]", "a <", "lambda: a", "open(a)", "1 < 2", "a := 3", "a" * 3000],
+    [
+        "__import__('os').system('true')",
+        "a.b",
+        "a[0]",
+        "[x for x in a]",
+        "a <",
+        "lambda: a",
+        "open(a)",
+        "1 < 2",
+        "a := 3",
+        "a" * 3000,
+    ],
 )
 def test_anything_but_a_condition_over_parameters_is_refused_and_never_run(text: str) -> None:
     with pytest.raises(ConstraintInvalid):

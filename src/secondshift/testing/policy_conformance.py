@@ -115,7 +115,9 @@ def _night(asked: Study, deciders: Sequence[Decider], slots: int = 2) -> Night:
 def _check_pure(night: Night, decide: Decider) -> None:
     for state in night.seen[::5]:
         first, second = decide(state), decide(state)
-        assert first == second, f"The same state gave two answers: {first} and {second}. Use no clock and no unseeded chance."
+        assert first == second, (
+            f"The same state gave two answers: {first} and {second}. Use no clock and no unseeded chance."
+        )
 
 
 def _check_reasons(decisions: Sequence[Decision]) -> None:
@@ -128,7 +130,9 @@ def _check_reasons(decisions: Sequence[Decision]) -> None:
 def _check_proposals(state: State, decisions: Sequence[Decision], name: str) -> None:
     _check_reasons(decisions)
     proposals = [d for d in decisions if d.verb == "propose"]
-    assert len(proposals) <= wanted(state), f"{len(proposals)} candidates were proposed where {wanted(state)} were wanted"
+    assert len(proposals) <= wanted(state), (
+        f"{len(proposals)} candidates were proposed where {wanted(state)} were wanted"
+    )
     assert state.study is not None
     ground = region(state.study.space)
     for proposal in proposals:
@@ -147,4 +151,6 @@ def _check_starts(state: State, decisions: Sequence[Decision]) -> None:
         assert trial is not None, f"{decision.subject} is started, but there is no such trial"
         assert trial.status in ("queued", "paused"), f"{trial.id} is started while it is {trial.status}"
         horizon = state.study.horizon_steps if state.study else 0
-        assert trial.steps_done < decision.until_step <= horizon, f"{trial.id} is started until step {decision.until_step}"
+        assert trial.steps_done < decision.until_step <= horizon, (
+            f"{trial.id} is started until step {decision.until_step}"
+        )

@@ -54,7 +54,9 @@ class _Play:
             self.record([facts.AttemptStarted(attempt=attempt.id, supervisor=1, pid=1)])
         cooperative = self.study.tier == "cooperative"
         if attempt.asked:
-            self.leave(attempt, Exit(code=0 if cooperative else None, cause="pause" if attempt.asked == "pause" else "stop"))
+            self.leave(
+                attempt, Exit(code=0 if cooperative else None, cause="pause" if attempt.asked == "pause" else "stop")
+            )
             return
         done = max(trial.logged_step + 1, attempt.from_step)
         last = min(done + self.stride, self.study.horizon_steps, *([attempt.until_step] if cooperative else []))

@@ -17,6 +17,7 @@ def decide(state: State) -> list[Decision]:
         return []
     reason = (
         f"{failed} of {tried} trials failed, more than the allowed share of {study.policy.max_failure_rate:.0%}. "
-        "Look at one with `secondshift show`; after correcting the script, raise [policy] max_failure_rate or failure_floor to go on."
+        "Look at one with `secondshift show`; after correcting the script, raise [policy] max_failure_rate "
+        "or failure_floor to go on."
     )
     return [end(reason=reason, by=NAME, source="captain")]

@@ -15,8 +15,8 @@ def decide(state: State) -> list[Decision]:
     return [
         fail(
             trial.id,
-            reason=f"{trial.id} is given up: interrupted {trial.interruptions} times in a row without getting past step "
-            f"{trial.best_steps} (limit {limit}; the last time: {trial.reason or 'no cause seen'}).",
+            reason=f"{trial.id} is given up: interrupted {trial.interruptions} times in a row without getting past "
+            f"step {trial.best_steps} (limit {limit}; the last time: {trial.reason or 'no cause seen'}).",
             by=NAME,
         )
         for trial in state.waiting("paused")

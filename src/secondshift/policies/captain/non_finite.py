@@ -19,8 +19,14 @@ def decide(state: State) -> list[Decision]:
     for attempt in state.attempts.values():
         summary = state.trials[attempt.trial].metrics.get(metric)
         # Before this attempt has logged anything, the newest value is that of an earlier one.
-        if summary is None or attempt.asked or attempt.last_log_at <= 0 or math.isfinite(summary.last) or not summary.points:
+        if (
+            summary is None
+            or attempt.asked
+            or attempt.last_log_at <= 0
+            or math.isfinite(summary.last)
+            or not summary.points
+        ):
             continue
-        reason = f"{attempt.trial} is stopped: {metric} was {summary.last} at step {summary.last_step}, and will not recover."
+        reason = f"{attempt.trial} is stopped: {metric} was {summary.last} at step {summary.last_step}."
         decisions.append(stop(attempt.trial, reason=reason, by=NAME, source="captain"))
     return decisions

@@ -1,4 +1,4 @@
-"""A running trial that logs nothing for too long is stopped, so that a hung script does not hold its device all night."""
+"""A running trial that logs nothing for too long is stopped, so that a hung script does not hold a device all night."""
 
 from secondshift.records.decisions import Decision, stop
 from secondshift.records.states import State

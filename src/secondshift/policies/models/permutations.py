@@ -9,7 +9,7 @@ ROUNDS = 6
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Permutation:
-    """A Feistel network over the smallest square that holds N, walked until it lands inside (format-preserving shuffle)."""
+    """A Feistel network over a square that holds N, walked until it lands inside (format-preserving shuffle)."""
 
     size: int
     keys: tuple[int, ...]  # one per round
@@ -44,7 +44,9 @@ class Permutation:
 def permutation(size: int, keys: tuple[int, ...]) -> Permutation:
     """Make a shuffled order of 0 to size - 1. Raises ValueError for a size below 1 or a wrong number of keys."""
     if size < 1 or len(keys) != ROUNDS:
-        raise ValueError(f"A permutation of {size} numbers with {len(keys)} keys. Expected at least 1, and {ROUNDS} keys.")
+        raise ValueError(
+            f"A permutation of {size} numbers with {len(keys)} keys. Expected at least 1, and {ROUNDS} keys."
+        )
     return Permutation(size=size, keys=keys)
 
 

@@ -1,4 +1,4 @@
-"""What every searcher shares: how many candidates are wanted, the baseline first, no point twice, and an end that is said."""
+"""What every searcher shares: how many are wanted, the baseline first, no point twice, and an end that is said."""
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
@@ -65,8 +65,8 @@ def fill(
 ) -> list[Decision]:
     """Propose as many candidates as are wanted: the baseline first, then those of `points`.
 
-    `points` is given the parameters of this searcher's newest candidate, or None, and goes on from there without end or until there
-    are no more; it raises Infeasible if it finds none. `word` says in the reason how they were chosen.
+    `points` is given the parameters of this searcher's newest candidate, or None, and goes on from there without end
+    or until there are no more; it raises Infeasible if it finds none. `word` says in the reason how they were chosen.
     """
     count = wanted(state)
     if not count:
@@ -90,7 +90,7 @@ def fill(
 def numbered(
     ground: Region, points: Enumeration, order: Callable[[int], int], first: int, tries: int = TRIES
 ) -> Iterator[Mapping[str, Value]]:
-    """Walk through the points of a finite space in an order, from its position `first`, leaving out broken constraints."""
+    """Walk through the points of a finite space in an order, from position `first`, without broken constraints."""
     failures: list[str] = []
     for position in range(first, points.size):
         params = points.at(order(position))
@@ -153,7 +153,7 @@ def _reason(state: State, word: str, number: int) -> str:
 
 
 def _give_up(state: State, by: str, why: str) -> list[Decision]:
-    """Say that no more will come: at once by ending the shift if nothing was ever started, else as a fact for the scheduler."""
+    """Say that no more will come: by ending the shift if nothing was ever started, else as a fact for the scheduler."""
     if not sum(state.statuses.values()):
         return [end(reason=f"There is nothing to run: {why}.", by=by, source="searcher")]
     return [remember(SEARCH, memo=_prefix(state) + why, reason=f"No more candidates will come from {by}: {why}.")]

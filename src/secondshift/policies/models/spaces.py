@@ -22,7 +22,7 @@ class Region:
     constraints: tuple[Constraint, ...] = ()
 
     def decode(self, point: Sequence[float]) -> dict[str, Value]:
-        """Turn a point of the unit cube (one number per parameter, in order) into parameters; constraints may be broken."""
+        """Turn a point of the unit cube (a number per parameter, in order) into parameters; constraints may break."""
         params: dict[str, Value] = {}
         for parameter, u in zip(self.parameters, point, strict=True):
             if active(parameter, params):
@@ -30,7 +30,7 @@ class Region:
         return params
 
     def encode(self, params: Mapping[str, Value]) -> tuple[float, ...]:
-        """Turn parameters into a point of the unit cube that `decode` turns back. Raises ValueError outside the axes."""
+        """Turn parameters into a point of the unit cube that `decode` turns back; ValueError outside the axes."""
         return tuple(encode(p, params[p.name]) if p.name in params else INACTIVE for p in self.parameters)
 
     def broken(self, params: Mapping[str, Value]) -> str:
@@ -67,7 +67,7 @@ class Region:
 
 
 def region(space: Space) -> Region:
-    """Make a space ready. Raises SpaceInvalid for circles and unknown parents, ConstraintInvalid for its constraints."""
+    """Make a space ready. Raises SpaceInvalid for circles and unknown parents, ConstraintInvalid for constraints."""
     return Region(
         parameters=parents_first(space.parameters),
         constraints=tuple(read_constraint(text) for text in space.constraints),

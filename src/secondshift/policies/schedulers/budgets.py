@@ -34,7 +34,11 @@ def _device_time(state: State) -> str:
         return ""
     used, budget = state.spend.settled_device_s, state.study.budget
     rate = budget.usd_per_device_s
-    if budget.money_usd is not None and rate and (budget.device_s is None or budget.money_usd / rate <= budget.device_s):
+    if (
+        budget.money_usd is not None
+        and rate
+        and (budget.device_s is None or budget.money_usd / rate <= budget.device_s)
+    ):
         return f"The money is used up: {used * rate:.2f} of {budget.money_usd:.2f} USD for {used:.0f} device-seconds."
     return f"The device time is used up: {used:.0f} of {budget.device_s or 0.0:.0f} device-seconds."
 

@@ -141,7 +141,7 @@ def _promotions(board: Board, table: tuple[Rung, ...], slots: int) -> list[Decis
 
 
 def _allowed(board: Board, trial: Trial) -> int:
-    """Give the step to which a trial that was cut short may run: as before, or to the first rung of a changed ladder."""
+    """Give the step to which a trial that was cut short may run: as before, or the first rung of a changed ladder."""
     return trial.until_step if cut_short(board.study, trial) else _next(board, -1)
 
 
@@ -150,7 +150,7 @@ def _next(board: Board, number: int) -> int:
 
 
 def _finish(board: Board, table: tuple[Rung, ...]) -> list[Decision]:
-    """When nothing is left to do: run the best paused trial to the end if none has a full result, else end the shift."""
+    """When nothing is left to do: run the best paused trial to the end if there is no full result, else end it all."""
     state = board.state
     why = exhausted(state) or ("all trials of the budget were used" if trials_left(state) == 0 else "")
     if not why or state.attempts or board.queued or board.cut:

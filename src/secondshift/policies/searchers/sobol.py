@@ -35,11 +35,15 @@ def decide(state: State) -> list[Decision]:
         known = [candidate.params for candidate in islice(own(state, NAME), RECENT)]
         return _spread(study, ground, sum(state.statuses.values()), known)
 
-    return fill(state, by=NAME, ground=ground, points=points, word="The next point of a Sobol sequence over the search space")
+    return fill(
+        state, by=NAME, ground=ground, points=points, word="The next point of a Sobol sequence over the search space"
+    )
 
 
-def _spread(study: Study, ground: Region, first: int, known: list[Mapping[str, Value]]) -> Iterator[Mapping[str, Value]]:
-    """Give the points of the sequence from number `first` on; where one breaks a constraint, the same one shifted anew."""
+def _spread(
+    study: Study, ground: Region, first: int, known: list[Mapping[str, Value]]
+) -> Iterator[Mapping[str, Value]]:
+    """Give the points of the sequence from number `first` on; one that breaks a constraint is shifted anew."""
     sequence = qmc.Sobol(len(ground.parameters), scramble=False)
     if first:
         sequence.fast_forward(first)

@@ -1,4 +1,4 @@
-"""Random search: every candidate is drawn independently; a finite space is walked in a shuffled order, no point twice."""
+"""Random search: candidates are drawn independently; a finite space is walked in a shuffled order, no point twice."""
 
 from collections.abc import Iterator, Mapping
 from itertools import islice

@@ -1,0 +1,275 @@
+"""From a study file, the environment and flags to one Study; every mistake is found before anything starts."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from secondshift import plugins
+from secondshift.config.commands import RESERVED, check_command, check_words
+from secondshift.config.explaining import explain
+from secondshift.config.lines import key_lines
+from secondshift.config.mistakes import Given, Mistake, Notebook, nearest
+from secondshift.config.revisions import evaluator_hash
+from secondshift.config.searches import read_space
+from secondshift.config.tables import TABLES, StudyFile
+from secondshift.errors import ConfigInvalid, StudyMissing
+from secondshift.records.studies import Budget, Launch, Objective, Policy, Space, Study
+
+FILE = "secondshift.toml"
+PREFIX = "SECONDSHIFT_"
+MAX_BYTES = 1 << 20  # a study file is written by hand
+
+
+def find_study(start: Path | str = ".") -> Path:
+    """Find the study file: `start` itself, or `secondshift.toml` in it or in a folder above. Raises StudyMissing."""
+    start = Path(start).expanduser().absolute()
+    if start.is_file():
+        return start
+    for folder in (start, *start.parents):
+        if (folder / FILE).is_file():
+            return folder / FILE
+    raise StudyMissing(
+        f"No {FILE} was found in {start} or above it. Go to the study's folder, or name the file with --study PATH."
+    )
+
+
+def load_study(
+    path: Path | str, *, environment: Mapping[str, str] | None = None, flags: Mapping[str, Any] | None = None
+) -> Study:  # Any: flags come in the types of their keys
+    """Read a study; a flag ("budget.trials": 3) wins over the environment (SECONDSHIFT_BUDGET__TRIALS), then the file.
+
+    `environment` is `os.environ` if not given. Raises ConfigInvalid that names every mistake, StudyMissing.
+    """
+    study, mistakes = check_study(path, environment=environment, flags=flags)
+    if study is None:
+        count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        listed = "\n".join(f"  {mistake}" for mistake in mistakes)
+        raise ConfigInvalid(f"{path} has {count}; nothing was started:\n{listed}")
+    return study
+
+
+def check_study(
+    path: Path | str, *, environment: Mapping[str, str] | None = None, flags: Mapping[str, Any] | None = None
+) -> tuple[Study | None, list[Mistake]]:  # Any: as in load_study
+    """Read a study like `load_study`, but give its mistakes instead of raising them; with any, the study is None."""
+    path = Path(path)
+    notes = Notebook()
+    raw = _read(path, notes)
+    if raw is None:
+        return None, notes.sorted()
+    _override(raw, os.environ if environment is None else environment, flags or {}, notes)
+    file = _validate(raw, notes)
+    space = _check_search(raw, notes)
+    _check_command(raw, notes)
+    if file is None:
+        return None, notes.sorted()
+    _check_whole(file, notes)
+    if notes.found:
+        return None, notes.sorted()
+    return _study(file, space, path.absolute().parent), []
+
+
+def _read(path: Path, notes: Notebook) -> dict[str, Any] | None:  # Any: TOML
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise StudyMissing(
+            f"{path} does not exist. Go to the study's folder, or name the file with --study PATH."
+        ) from None
+    except OSError as error:
+        raise StudyMissing(
+            f"{path} cannot be read ({error.strerror}). Expected a readable file named {FILE}."
+        ) from error
+    if len(data) > MAX_BYTES:
+        notes.add((), got=Given(f"a file of {len(data)} bytes"), expected=f"at most {MAX_BYTES}")
+        return None
+    try:
+        text = data.decode("utf-8-sig")
+        raw = tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        notes.add((), got=Given(f"a file whose byte {error.start} is no UTF-8"), expected="UTF-8 text")
+        return None
+    except tomllib.TOMLDecodeError as error:
+        notes.add((), got=Given(f"a file that is not TOML: {error}"), expected='lines such as metric = "val_loss"')
+        return None
+    except RecursionError:
+        notes.add((), got=Given("a file nested too deeply"), expected="lists and tables a few levels deep")
+        return None
+    notes.lines = key_lines(text)
+    return raw
+
+
+def _override(raw: dict[str, Any], environment: Mapping[str, str], flags: Mapping[str, Any], notes: Notebook) -> None:
+    for variable in sorted(environment):
+        name = variable.removeprefix(PREFIX)
+        if name == variable or "__" not in name or name.startswith("__"):
+            continue  # SECONDSHIFT_SEED and its like are for the training script
+        table, _, key = name.lower().partition("__")
+        if table not in TABLES:
+            notes.origins[(table,)] = f"environment variable {variable}"
+            expected = "SECONDSHIFT_<TABLE>__<KEY> with a table of " + ", ".join(TABLES)
+            notes.add((table,), got=Given(f"[{table}]"), expected=expected, advice=nearest(table, TABLES))
+            continue
+        _put(raw, (table, key), _reading(environment[variable]), f"environment variable {variable}", notes)
+    for flag, value in flags.items():
+        if value is not None:
+            given = _reading(value) if isinstance(value, str) else value
+            _put(raw, tuple(flag.split(".")), given, f"flag {flag}", notes)
+
+
+def _put(raw: dict[str, Any], path: tuple[str, ...], value: object, origin: str, notes: Notebook) -> None:
+    table = raw
+    for part in path[:-1]:
+        inner = table.get(part, {})
+        if not isinstance(inner, dict):
+            inner = {}
+        table[part] = dict(inner)
+        table = table[part]
+    table[path[-1]] = value
+    notes.origins[path] = origin
+
+
+def _reading(text: str) -> object:
+    """Read a text as a TOML value if it is one, so that 3 is a number and [1, 2] a list; else it stands for itself."""
+    try:
+        found = tomllib.loads(f"value = {text}")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text
+    return found["value"] if found.keys() == {"value"} else text
+
+
+def _validate(raw: dict[str, Any], notes: Notebook) -> StudyFile | None:
+    try:
+        return StudyFile.model_validate(raw)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            explain(cast("Mapping[str, Any]", detail), notes)
+        return None
+
+
+def _check_search(raw: Mapping[str, Any], notes: Notebook) -> Space:
+    search, constraints = raw.get("search", {}), raw.get("constraints", [])
+    if not isinstance(search, dict) or not isinstance(constraints, list):
+        return Space()  # said by the types already
+    return read_space(search, [text for text in constraints if isinstance(text, str)], notes)
+
+
+def _check_command(raw: Mapping[str, Any], notes: Notebook) -> None:
+    search, resume, evaluate = (raw.get(table, {}) for table in ("search", "resume", "evaluate"))
+    names = tuple(search) if isinstance(search, dict) else ()
+    flag = resume.get("flag", "") if isinstance(resume, dict) else ""
+    judge = evaluate.get("command", []) if isinstance(evaluate, dict) else []
+    used: set[str] = set()
+    command = raw.get("command")
+    if isinstance(command, str):
+        used |= check_command(command, ("command",), (*names, "seed", "horizon", "checkpoint_dir"), notes)
+    if isinstance(flag, str) and flag:
+        used |= check_command(flag, ("resume", "flag"), ("checkpoint_dir",), notes)
+        if "checkpoint_dir" not in flag:
+            notes.add(
+                ("resume", "flag"), got=flag, expected='{checkpoint_dir} in it, as in "--ckpt-dir {checkpoint_dir}"'
+            )
+    if isinstance(judge, list):
+        words = [word for word in judge if isinstance(word, str)]
+        check_words(words, ("evaluate", "command"), (*names, *RESERVED), notes)
+    tier = raw.get("tier") or ("resumable" if flag else "cooperative")
+    if tier not in ("opaque", "resumable") or not isinstance(command, str):
+        return  # a cooperative script may ask for its parameters itself
+    for name in names:
+        if name not in used:
+            given = Given(f"{name}, which the command never names")
+            advice = 'If the script asks for it through the SDK, write tier = "cooperative" and leave out [resume].'
+            notes.add(
+                ("search", name), got=given, expected=f"a place for it such as --{name} {{{name}}}", advice=advice
+            )
+
+
+def _check_whole(file: StudyFile, notes: Notebook) -> None:
+    """Check what concerns more than one key."""
+    if file.budget.money_usd is not None and file.prices.device_hour_usd is None:
+        advice = "Add these lines, with your own price: [prices] device_hour_usd = 2.50"
+        notes.add(("budget", "money_usd"), got=Given("money without a price"), expected="[prices]", advice=advice)
+    if file.resume.flag and file.tier not in (None, "resumable"):
+        notes.add(
+            ("tier",), got=file.tier, expected='"resumable" beside [resume] flag', advice="Take one of them away."
+        )
+    if file.tier == "resumable" and not file.resume.flag:
+        advice = 'Add, for example: [resume] flag = "--ckpt-dir {checkpoint_dir}"'
+        notes.add(("tier",), got=file.tier, expected="[resume] flag to go with it", advice=advice)
+    if file.policy.min_steps >= file.horizon.steps:
+        expected = f"fewer than the {file.horizon.steps} steps of [horizon]"
+        notes.add(("policy", "min_steps"), got=file.policy.min_steps, expected=expected)
+    if Path(file.folder).is_absolute():
+        notes.add(("folder",), got=file.folder, expected="a folder relative to the study file")
+    for key, group in (("searcher", "secondshift.searchers"), ("scheduler", "secondshift.schedulers")):
+        _check_part(("policy", key), group, getattr(file.policy, key), notes)
+    _check_part(("launch", "executor"), "secondshift.executors", file.launch.executor, notes)
+
+
+def _check_part(path: tuple[str, str], group: str, name: str, notes: Notebook) -> None:
+    if name in plugins.GROUPS[group]:
+        return
+    known = plugins.names(group)
+    if name not in known:
+        notes.add(path, got=name, expected="one of " + ", ".join(known), advice=nearest(name, known))
+
+
+def _study(file: StudyFile, space: Space, place: Path) -> Study:
+    study = Study(
+        name=file.name or place.name or "study",
+        command=file.command,
+        folder=file.folder,
+        objective=Objective(
+            metric=file.objective.metric, goal=file.objective.goal, at=file.objective.at,
+            min_effect=file.objective.min_effect, guards=tuple(file.objective.guards),
+        ),
+        horizon_steps=file.horizon.steps,
+        schedule=file.horizon.schedule,
+        space=space,
+        budget=_budget(file),
+        policy=Policy(**file.policy.model_dump(exclude={"seed"})),
+        launch=_launch(file),
+        tier=file.tier or ("resumable" if file.resume.flag else "cooperative"),
+        resume_flag=file.resume.flag,
+        evaluate=tuple(file.evaluate.command),
+        evaluator_hash=evaluator_hash(place, tuple(file.protect.read_only), tuple(file.evaluate.command)),
+        read_only=tuple(file.protect.read_only),
+        may=tuple(file.captain.may),
+        quiet_hours=file.oncall.quiet_hours,
+        seed=file.policy.seed,
+    )  # fmt: skip
+    return study
+
+
+def _budget(file: StudyFile) -> Budget:
+    budget, price = file.budget, file.prices.device_hour_usd
+    return Budget(
+        device_s=None if budget.device_hours is None else budget.device_hours * 3600.0,
+        wall_s=None if budget.wall_hours is None else budget.wall_hours * 3600.0,
+        trials=budget.trials,
+        money_usd=budget.money_usd,
+        usd_per_device_s=None if price is None else price / 3600.0,
+        confirm_share=budget.confirm_share,
+    )
+
+
+def _launch(file: StudyFile) -> Launch:
+    launch = file.launch
+    return Launch(
+        executor=launch.executor,
+        slots=launch.slots,
+        threads=launch.threads,
+        grace_s=launch.grace_s,
+        grant_s=launch.grant,
+        checkpoint_every_s=launch.checkpoint_every_s,
+        eval_every_steps=launch.eval_every,
+        keep_checkpoints=launch.keep_checkpoints,
+        disk_cap_mb=launch.disk_cap_gb * 1000.0,
+        quiet_s=launch.quiet,
+        output_cap_mb=launch.output_cap_mb,
+        env=dict(launch.env),
+    )

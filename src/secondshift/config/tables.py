@@ -1,0 +1,171 @@
+"""The tables and keys of secondshift.toml, with their types, defaults and units."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
+_QUIET_HOURS = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d-(?:[01]\d|2[0-3]):[0-5]\d")
+
+Authority = Literal["retry_infrastructure", "pause", "stop_non_finite"]
+
+
+def seconds(value: Any) -> Any:  # Any: whatever the file holds; what is no duration is left for the type to refuse
+    """Read a duration: a number of seconds, or a text such as "90s", "10m", "2h"."""
+    if not isinstance(value, str):
+        return value
+    found = _DURATION.fullmatch(value.strip())
+    if found is None:
+        raise ValueError('a duration such as "90s", "10m" or "2h", or a number of seconds')
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def _quiet_hours(value: str) -> str:
+    if value and (not _QUIET_HOURS.fullmatch(value) or value[:5] == value[6:]):
+        raise ValueError('two different times of day such as "22:00-08:00"')
+    return value
+
+
+def _relative_globs(value: list[str]) -> list[str]:
+    for pattern in value:
+        if not pattern.strip() or pattern.startswith(("/", "~")) or ".." in pattern.split("/"):
+            raise ValueError(f'patterns of files inside the study\'s folder, such as "data/**", and not {pattern!r}')
+    return value
+
+
+Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0, allow_inf_nan=False)]
+Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Word = Annotated[str, Field(min_length=1)]
+
+
+class Table(BaseModel):
+    """A table of the file: unknown keys are mistakes, and a text is never taken for a number."""
+
+    # The checkers are built when a file is first read, so that importing stays cheap.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
+
+
+class ObjectiveTable(Table):
+    """[objective]"""
+
+    metric: Word
+    goal: Literal["min", "max"] = "min"
+    at: Literal["final", "best"] = "final"
+    min_effect: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    guards: list[str] = []
+
+
+class EvaluateTable(Table):
+    """[evaluate]"""
+
+    command: list[str] = []
+
+
+class HorizonTable(Table):
+    """[horizon]"""
+
+    steps: Count
+    schedule: Literal["free", "tied"] = "free"
+
+
+class ResumeTable(Table):
+    """[resume]"""
+
+    flag: str = ""
+
+
+class BudgetTable(Table):
+    """[budget]"""
+
+    device_hours: Amount | None = None
+    wall_hours: Amount | None = None
+    trials: Count | None = None
+    money_usd: Amount | None = None
+    confirm_share: Share = 0.25
+
+
+class PricesTable(Table):
+    """[prices]"""
+
+    device_hour_usd: Amount | None = None
+
+
+class ProtectTable(Table):
+    """[protect]"""
+
+    read_only: Annotated[list[str], AfterValidator(_relative_globs)] = []
+
+
+class CaptainTable(Table):
+    """[captain]"""
+
+    may: list[Authority] = ["retry_infrastructure", "pause", "stop_non_finite"]
+
+
+class OncallTable(Table):
+    """[oncall]"""
+
+    quiet_hours: Annotated[str, AfterValidator(_quiet_hours)] = ""
+
+
+class PolicyTable(Table):
+    """[policy]"""
+
+    searcher: Word = "random"
+    scheduler: Word = "halving"
+    eta: Annotated[int, Field(ge=2)] = 3
+    min_steps: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    max_failure_rate: Share = 0.5
+    failure_floor: Count = 6
+    max_interruptions: Annotated[int, Field(ge=0)] = 3
+
+
+class LaunchTable(Table):
+    """[launch]"""
+
+    executor: Word = "local"
+    slots: Annotated[int, Field(ge=0)] = 0
+    threads: Count = 1
+    grace_s: Annotated[float, BeforeValidator(seconds), Field(ge=0, allow_inf_nan=False)] = 10.0
+    grant: Duration = 600.0
+    checkpoint_every_s: Duration = 60.0
+    eval_every: Count = 1
+    keep_checkpoints: Count = 2
+    disk_cap_gb: Amount = 10.0
+    quiet: Duration = 3600.0
+    output_cap_mb: Amount = 1024.0
+    env: dict[str, str] = {}
+
+
+class StudyFile(Table):
+    """The whole file."""
+
+    command: Word
+    name: str = ""
+    folder: str = "."
+    tier: Literal["opaque", "resumable", "cooperative"] | None = None
+    constraints: list[str] = []
+    objective: ObjectiveTable
+    horizon: HorizonTable
+    evaluate: EvaluateTable = EvaluateTable()
+    search: dict[str, Any] = {}  # Any: read and checked by `searches`
+    resume: ResumeTable = ResumeTable()
+    budget: BudgetTable = BudgetTable()
+    prices: PricesTable = PricesTable()
+    protect: ProtectTable = ProtectTable()
+    captain: CaptainTable = CaptainTable()
+    oncall: OncallTable = OncallTable()
+    policy: PolicyTable = PolicyTable()
+    launch: LaunchTable = LaunchTable()
+
+
+TABLES: dict[str, type[Table]] = {
+    name: field.annotation
+    for name, field in StudyFile.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Table)
+}
