@@ -10,8 +10,11 @@ _KEPT = {"\n", "\t"}
 
 def clean(text: str, *, limit: int = 2000) -> str:
     """Take out control characters, terminal sequences and direction overrides; cut after `limit` characters."""
-    text = _SEQUENCES.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    kept = "".join(c for c in text if c in _KEPT or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))
+    if text.isascii() and text.isprintable():
+        kept = text  # nothing to take out of nearly every line of a long list; the rest costs a lookup per character
+    else:
+        text = _SEQUENCES.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+        kept = "".join(c for c in text if c in _KEPT or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"
 
 
