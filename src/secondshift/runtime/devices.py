@@ -91,7 +91,7 @@ class DevicePool:
     def _is_free(self, name: str) -> bool:
         fd = self._open(name)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two who list at once do not see each other
             return True
         except OSError:
             return False
