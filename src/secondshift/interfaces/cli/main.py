@@ -3,8 +3,9 @@
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 
-from cyclopts import App, CycloptsError, Group
+from cyclopts import App, CycloptsError, Group, UnknownCommandError
 
 from secondshift.errors import SecondshiftError
 
@@ -20,18 +21,52 @@ app = App(
     help_flags=["--help", "-h"],
     version_flags=["--version"],
     group_commands=REST,
+    help_format="plaintext",  # plain text loads no Markdown reader: a third of the time to start
 )
-app.command(f"{VERBS}.night:demo", name="demo", group=NIGHT, help="See one small real night on this machine, in under three minutes.")
-app.command(f"{VERBS}.night:run", name="run", group=NIGHT, help="Work a shift on a study; the same command goes on with one that broke off.")
-app.command(f"{VERBS}.status:status", name="status", group=LOOK, help="Show what runs, how far it is, what it costs and what comes next.")
-app.command(f"{VERBS}.trials:show", name="show", group=LOOK, help="Show one trial: parameters, attempts, metrics, curve, output.")
-app.command(f"{VERBS}.trials:why", name="why", group=LOOK, help="Tell why a trial is where it is: every decision and its reason.")
-app.command(f"{VERBS}.pages:brief", name="brief", group=LOOK, help="Read the brief of a shift; --html writes it as one file.")
-app.command(f"{VERBS}.pages:replay", name="replay", group=LOOK, help="Decide the recorded night again and compare.")
-app.command(f"{VERBS}.queries:sql", name="sql", group=LOOK, help="Ask the ledger a question in SQL, reading only.")
-app.command(f"{VERBS}.stop:stop", name="stop", group=ACT, help="Stop a trial or the whole shift, and wait until it is so.")
-app.command(f"{VERBS}.services:app", name="service", group=ACT, help="Let a reboot resume the night: install, show, remove.")
-app.command(f"{VERBS}.night:engine", name="engine", show=False, help="The process that a keeper starts; not for people.")
+app.command(
+    "secondshift.interfaces.demo.main:demo", name="demo", sort_key=0, group=NIGHT,
+    help="See one small real night on this machine, in under three minutes.",
+)  # fmt: skip
+app.command(
+    f"{VERBS}.night:run", name="run", sort_key=1, group=NIGHT,
+    help="Work a shift on a study; the same command goes on with one that broke off.",
+)  # fmt: skip
+app.command(
+    f"{VERBS}.status:status", name="status", sort_key=2, group=LOOK,
+    help="Show what runs, how far it is, what it costs and what comes next.",
+)  # fmt: skip
+app.command(
+    f"{VERBS}.trials:show", name="show", sort_key=3, group=LOOK,
+    help="Show one trial: parameters, attempts, metrics, curve, output.",
+)  # fmt: skip
+app.command(
+    f"{VERBS}.trials:why", name="why", sort_key=4, group=LOOK,
+    help="Tell why a trial is where it is: every decision and its reason.",
+)  # fmt: skip
+app.command(
+    f"{VERBS}.pages:brief", name="brief", sort_key=5, group=LOOK,
+    help="Read the brief of a shift; --html writes it as one file.",
+)  # fmt: skip
+app.command(
+    f"{VERBS}.pages:replay", name="replay", sort_key=6, group=LOOK,
+    help="Decide the recorded night again and compare.",
+)  # fmt: skip
+app.command(
+    f"{VERBS}.queries:sql", name="sql", sort_key=7, group=LOOK,
+    help="Ask the ledger a question in SQL, reading only.",
+)  # fmt: skip
+app.command(
+    f"{VERBS}.stop:stop", name="stop", sort_key=8, group=ACT,
+    help="Stop a trial or the whole shift, and wait until it is so.",
+)  # fmt: skip
+app.command(
+    f"{VERBS}.services:app", name="service", sort_key=9, group=ACT,
+    help="Let a reboot resume the night: install, show, remove.",
+)  # fmt: skip
+app.command(
+    f"{VERBS}.night:engine", name="engine", show=False,
+    help="The process that a keeper starts; not for people.",
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -42,9 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def called(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code. What goes wrong is one paragraph on standard error, never a traceback."""
     try:
-        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
-    except CycloptsError as mistake:
-        return _told(f"{_first(str(mistake))} See `secondshift --help`.")
+        return _run(arguments)
     except SecondshiftError as problem:
         if os.environ.get("SECONDSHIFT_DEBUG"):
             raise
@@ -59,10 +92,34 @@ def called(arguments: Sequence[str]) -> int:
         if os.environ.get("SECONDSHIFT_DEBUG"):
             raise
         return _told(
-            f"This is a fault of secondshift itself: {type(fault).__name__}: {_first(str(fault))}. What was recorded is safe. "
+            f"This is a fault of secondshift itself: {_first(_cause(fault))}. What was recorded is safe. "
             "Run it again with SECONDSHIFT_DEBUG=1 to see where, and report that."
         )
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except UnknownCommandError as mistake:
+        return _told(_unknown(str((mistake.unused_tokens or [""])[0])))
+    except CycloptsError as mistake:
+        return _told(f"{_first(str(mistake))} See `secondshift --help`.")
     return code if isinstance(code, int) else 0
+
+
+def _unknown(verb: str) -> str:
+    """Say that there is no such verb, without loading those that there are."""
+    verbs = [name for name in app if not name.startswith("-") and name != "engine"]
+    near = get_close_matches(verb, verbs, n=1)
+    meant = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(verbs)}."
+    return f"There is no verb {verb!r}. {meant} See `secondshift --help`."
+
+
+def _cause(fault: BaseException) -> str:
+    """The innermost cause: a verb that cannot be loaded says why."""
+    while fault.__cause__ is not None:
+        fault = fault.__cause__
+    return f"{type(fault).__name__}: {fault}"
 
 
 def _first(text: str) -> str:

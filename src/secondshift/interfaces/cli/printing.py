@@ -6,15 +6,27 @@ import sys
 from typing import Any
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
 from secondshift.interfaces.messages.catalogue import say
 from secondshift.records.nights import Statement
 
+WIDE = 400  # columns where there is no terminal
+
 
 def console() -> Console:
-    """The terminal. Nothing printed through it is taken for markup or highlighted by guess."""
-    return Console(markup=False, highlight=False, emoji=False)
+    """The terminal. Nothing printed through it is taken for markup or highlighted by guess.
+
+    Into a pipe or a file a sentence stays on one line, so that grep finds it.
+    """
+    width = None if sys.stdout.isatty() else WIDE
+    return Console(markup=False, highlight=False, emoji=False, width=width)
+
+
+def indented(text: Text) -> Padding:
+    """A sentence set in by two, its later lines too."""
+    return Padding(text, (0, 0, 0, 2), expand=False)
 
 
 def document(value: Any) -> None:

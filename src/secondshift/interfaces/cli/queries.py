@@ -79,7 +79,7 @@ def _judge(action: int, first: str | None, second: str | None, database: str | N
 
 def _explained(problem: Exception) -> SecondshiftError:
     text = str(problem)
-    if "not authorized" in text or "readonly" in text or "prohibited" in text:
+    if "not authorized" in text or "authorization denied" in text or "readonly" in text or "prohibited" in text:
         return SecondshiftError(
             "That statement would do more than read, and was refused: only the engine writes the ledger, and what is recorded "
             "is never changed. Expected one SELECT."

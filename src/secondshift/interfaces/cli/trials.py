@@ -6,13 +6,12 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from secondshift.interfaces.brief.plots import sparkline
 from secondshift.interfaces.cli.desk import language, open_desk, trial_named
-from secondshift.interfaces.cli.printing import console, document, line, spoken
+from secondshift.interfaces.cli.printing import console, document, indented, line, spoken
 from secondshift.interfaces.messages.formats import duration, number
 from secondshift.interfaces.plain import one_line
 from secondshift.interfaces.readmodel.objectives import written
@@ -63,11 +62,11 @@ def _print(screen: Console, doc: dict[str, Any]) -> None:
     if doc["fingerprint"]:
         screen.print(Text("\nran on", style="dim"))
         for name, value in sorted(doc["fingerprint"].items()):
-            screen.print(Padding(Text(f"{one_line(name)}: {one_line(str(value))}"), (0, 0, 0, 2)))
+            screen.print(indented(Text(f"{one_line(name)}: {one_line(str(value))}")))
     if doc["output"]:
         screen.print(Text(f"\nlast lines of {doc['output_file']}", style="dim"))
         for text in doc["output"]:
-            screen.print(Padding(Text(text), (0, 0, 0, 2)))
+            screen.print(indented(Text(text)))
 
 
 def _print_metrics(screen: Console, doc: dict[str, Any]) -> None:
@@ -83,7 +82,7 @@ def _print_metrics(screen: Console, doc: dict[str, Any]) -> None:
     if doc["curve"]["values"]:
         steps = doc["curve"]["steps"]
         screen.print(Text(f"\n{one_line(doc['curve']['metric'])}, steps {steps[0]:,} to {steps[-1]:,}", style="dim"))
-        screen.print(Padding(Text(sparkline(doc["curve"]["values"], max(10, min(80, screen.width - 4))), style="cyan"), (0, 0, 0, 2)))
+        screen.print(indented(Text(sparkline(doc["curve"]["values"], max(10, min(80, screen.width - 4))), style="cyan")))
 
 
 def _print_attempts(screen: Console, doc: dict[str, Any]) -> None:
@@ -126,7 +125,7 @@ def why(
     screen = console()
     screen.print(Text(found.id, style="bold"))
     for statement in told:
-        screen.print(Padding(line(statement, tongue), (0, 0, 0, 2)))
+        screen.print(indented(line(statement, tongue)))
     for statement in now:
-        screen.print(Padding(line(statement, tongue), (0, 0, 0, 2)), style="bold")
+        screen.print(indented(line(statement, tongue)), style="bold")
     return 0
