@@ -3,6 +3,8 @@
 import os
 import signal
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -159,6 +161,38 @@ run.close()
     assert read == [(s, float(s)) for s in range(len(read))] and len(read) > 100
     assert len(read) + lost == 50_000
     assert err.count("cannot be written") == 1 and list(attempt.checkpoints.glob("step-*")) == []
+
+
+def test_a_folder_that_may_not_be_written_never_raises_and_is_said_once(attempt):
+    with tempfile.TemporaryDirectory() as place:  # where nobody may look: pytest's own folders are private to root
+        os.chmod(place, 0o755)
+        attempt.folder = Path(place) / "a" / "t1.a1"
+        attempt.folder.mkdir(parents=True)
+        attempt.checkpoints = Path(place) / "checkpoints"
+        attempt.order(horizon_steps=100)
+        attempt.folder.chmod(0o555)
+        os.chmod(place, 0o555)
+        code, out, err = attempt.play(
+            """
+import os, secondshift
+secondshift.Run
+if os.getuid() == 0:
+    os.setuid(65534)  # root may write anywhere
+run = secondshift.init()
+assert run.params(lr=1).lr == 1 and run.restore() is None
+for step in range(100):
+    run.log(step, loss=1.0)
+with run.checkpoint(100) as folder:
+    (folder / "x").write_text("x")
+run.close()
+print("trained")
+""",
+            PYTHONDONTWRITEBYTECODE="1",
+        )
+        os.chmod(place, 0o755)
+        attempt.folder.chmod(0o755)
+    assert (code, out) == (0, "trained\n"), err
+    assert err.count("cannot be written") == 1 and "Permission denied" in err
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
