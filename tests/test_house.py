@@ -124,7 +124,7 @@ def settings(model: type, prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():  # type: ignore[attr-defined]  # a pydantic model
         key = prefix + (field.alias or name)
         models = [part for part in _parts(field.annotation) if hasattr(part, "model_fields")]
-        inner = [key for part in models for key in settings(part, key + ".")]
+        inner = [found for part in models for found in settings(part, key + ".")]
         yield from inner or [key]
 
 
