@@ -1,6 +1,7 @@
 """The verbs that run a night: `demo`, `run`, and the hidden `engine` that a keeper starts."""
 
 import sys
+import traceback
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from secondshift import shifts
-from secondshift.errors import LeaseHeld, SecondshiftError
+from secondshift.errors import LeaseHeld, LedgerBusy, SecondshiftError
 from secondshift.interfaces.brief.write import write_brief
 from secondshift.interfaces.cli.desk import open_desk, study_file
 from secondshift.interfaces.cli.printing import document
@@ -17,6 +18,7 @@ from secondshift.records.events import BriefWritten
 from secondshift.runtime.keeper import keep
 
 Study = Annotated[Path | None, Parameter(name="--study", help="The secondshift.toml, or its folder. Left out: found here or above.")]
+CRASHED = 1  # exit code of an engine that a keeper shall start again
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document instead.")]
 
 
@@ -73,3 +75,11 @@ def engine(
     except LeaseHeld as held:
         print(held, file=sys.stderr, flush=True)
         return shifts.HELD
+    except LedgerBusy as busy:  # it may pass: the keeper tries again
+        print(busy, file=sys.stderr, flush=True)
+        return CRASHED
+    except SecondshiftError:
+        raise
+    except Exception:  # a fault of ours is no mistake of a person: the keeper must see a crash, and start us again
+        traceback.print_exc()
+        return CRASHED
