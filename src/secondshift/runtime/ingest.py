@@ -145,7 +145,7 @@ def _note_facts(attempt: Attempt, note: Note) -> Iterable[facts.Payload]:
             points = int(values.get("count", values.get("points", 0)))
             yield facts.PointsDropped(attempt=attempt.id, trial=attempt.trial, points=points, reason=reason)
         case "damaged":
-            reason = f"{values.get('bytes', 0)} damaged bytes in the stream"
+            reason = str(values.get("reason", "")) or f"{values.get('bytes', 0)} damaged bytes in the stream"
             yield facts.PointsDropped(attempt=attempt.id, trial=attempt.trial, points=0, reason=reason)
         case "closed":
             yield facts.AttemptClosed(

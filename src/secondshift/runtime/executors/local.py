@@ -113,10 +113,7 @@ class LocalExecutor:
     def collect(self, attempt: Attempt, *, limit: int = COLLECT_LIMIT) -> list[Chunk]:
         """Return what the attempt's fragments hold after `attempt.offsets`."""
         folder = self._folder_of(attempt.id)
-        ended = (folder / "exit.json").exists()
-        return collect_folder(
-            folder, attempt.offsets, trial=attempt.trial, attempt=attempt.id, limit=limit, ended=ended
-        )
+        return collect_folder(folder, attempt.offsets, trial=attempt.trial, attempt=attempt.id, limit=limit)
 
     def close(self) -> None:
         """Reap supervisors that have ended; the others go on by themselves."""
