@@ -12,6 +12,8 @@ from secondshift import config
 from secondshift.config.lines import key_lines
 from secondshift.config.tables import TABLES, StudyFile
 from secondshift.errors import ConfigInvalid, StudyMissing
+from secondshift.ledger import codec
+from secondshift.records.events import VERSION, StudyOpened
 from secondshift.records.studies import Parameter, Policy, Study
 
 AS_DESIGNED = """\
@@ -135,6 +137,7 @@ def test_every_mistake_is_reported_at_once_in_the_order_of_the_file(tmp_path: Pa
         ("lr = [[1]]", 7, "a text, a number"),
         ("lr = 3", 7, "lr = [3]"),
         ("seed = [1, 2]", 7, "never searched"),
+        ("lr = { low = 0, high = 18014398509481984 }", 7, "2^53"),
         ("a = [1, 2]\nlr = { low = 1, high = 5, default = 9 }", 8, "whole number from 1 to 5"),
         ("lr = { choices = ['a'], default = 'b' }", 7, "one of 'a'"),
         ("a = [1, 2]\nb = { choices = [1], when = { c = 1 } }", 8, "another parameter of [search]: a"),
@@ -155,6 +158,13 @@ def test_constraints_with_unknown_names_or_broken_syntax_are_named(tmp_path: Pat
     found = mistakes(tmp_path, text)
     assert [(m.line, m.key) for m in found] == [(3, "constraints[1]"), (4, "constraints[2]")]
     assert "Is `a` meant?" in str(found[1])
+
+
+def test_a_baseline_that_breaks_a_constraint_is_a_mistake(tmp_path: Path) -> None:
+    text = "constraints = ['a < 3', 'a < 1']\n" + SMALL + "[search]\na = { choices = [1, 2], default = 2 }\n"
+    mistake = only(tmp_path, text)
+    assert (mistake.key, mistake.line) == ("constraints[1]", 1)
+    assert "a = 2" in str(mistake)
 
 
 @pytest.mark.parametrize(
@@ -206,6 +216,11 @@ def test_a_file_that_is_no_toml_is_refused_with_a_sentence(tmp_path: Path, data:
     path.write_bytes(data)
     with pytest.raises(ConfigInvalid, match="got a file"):
         config.load_study(path, environment={})
+
+
+def test_a_folder_to_run_in_must_exist_below_the_study(tmp_path: Path) -> None:
+    assert "that exists" in str(only(tmp_path, "folder = 'nowhere'\n" + SMALL))
+    assert "relative" in str(only(tmp_path, "folder = '/tmp'\n" + SMALL))
 
 
 def test_a_missing_file_says_how_to_name_one(tmp_path: Path) -> None:
@@ -380,3 +395,17 @@ def _shown(default: object) -> str:
     if isinstance(default, list):
         return str(default).replace("'", '"')
     return f'"{default}"' if isinstance(default, str) else f"{default:g}"
+
+
+def test_a_study_read_back_from_the_ledger_is_no_edit(tmp_path: Path) -> None:
+    text = AS_DESIGNED.replace("width = [128, 256, 512]", "width = { choices = [1, 2.0, 'x', true], default = 2.0 }")
+    text = text.replace(
+        "[resume]", 'n = { low = 1, high = 64, log = true, step = 3, when = { width = [1, "x"] } }\n[resume]'
+    )
+    text = text.replace("--seed {seed}", "--seed {seed} --n {n}") + "[launch]\nenv = { A = '1' }\ngrant = 90\n"
+    study = load(tmp_path, text)
+    kind, payload = codec.encode(StudyOpened(study=study))
+    recorded = codec.decode(kind, VERSION, payload)
+    assert isinstance(recorded, StudyOpened)
+    assert config.diff_studies(recorded.study, study) == ((), False)
+    assert [type(c) for c in recorded.study.space.parameters[1].choices] == [int, float, str, bool]

@@ -99,7 +99,7 @@ def _start_refusal(desk: _Desk, trial: Trial, decision: Decision) -> str | None:
         return ""
     if trial.revision != study.revision:
         return f"it belongs to revision {trial.revision} of the study, which is now at {study.revision}"
-    if decision.until_step <= trial.steps_done:
+    if decision.until_step <= trial.steps_done < study.horizon_steps:
         return f"it has done {trial.steps_done} steps already"
     if desk.slots <= 0 or not desk.devices:
         return "no device is free"
@@ -166,7 +166,9 @@ def _take_leave(desk: _Desk, decision: Decision) -> None:
     """Pause, stop and fail: ask a running attempt, close a trial that is not running."""
     attempt = desk.state.attempt_of(decision.subject)
     if attempt is not None:
-        desk.out.append(facts.AttemptAsked(attempt=attempt.id, mode=decision.verb, decision=decision.id, now=_now(decision)))
+        desk.out.append(
+            facts.AttemptAsked(attempt=attempt.id, mode=decision.verb, decision=decision.id, now=_now(decision))
+        )
         return
     status = "failed" if decision.verb == "fail" else "stopped"
     desk.out.append(

@@ -179,3 +179,17 @@ def test_a_later_shift_takes_up_what_an_earlier_one_paused() -> None:
 def test_the_rung_of_a_trial_is_the_highest_it_reached() -> None:
     assert [rung_of((10, 30), steps) for steps in (0, 9, 10, 29, 30, 89)] == [-1, -1, 0, 0, 1, 1]
     assert reached(Trial(id="t", candidate="c", seed=0, steps_done=4, logged_step=7)) == 8
+
+
+def test_a_trial_killed_between_its_last_checkpoint_and_its_exit_is_let_finish() -> None:
+    for scheduler in (halving, fifo):
+        asked = study(SPACES["continuous"], scheduler=scheduler.NAME, trials=3)
+        night = play(
+            asked,
+            [scheduler.decide, uniform.decide, budgets.decide],
+            curve=curve,
+            mishap=lambda trial, step: "kill" if step == 90 and trial.interruptions == 0 else "",
+            ticks=300,
+        )
+        assert night.reason
+        assert night.state.statuses["complete"] == (1 if scheduler is halving else 3)

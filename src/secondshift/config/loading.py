@@ -67,7 +67,7 @@ def check_study(
     _check_command(raw, notes)
     if file is None:
         return None, notes.sorted()
-    _check_whole(file, notes)
+    _check_whole(file, path.absolute().parent, notes)
     if notes.found:
         return None, notes.sorted()
     return _study(file, space, path.absolute().parent), []
@@ -188,7 +188,7 @@ def _check_command(raw: Mapping[str, Any], notes: Notebook) -> None:
             )
 
 
-def _check_whole(file: StudyFile, notes: Notebook) -> None:
+def _check_whole(file: StudyFile, place: Path, notes: Notebook) -> None:
     """Check what concerns more than one key."""
     if file.budget.money_usd is not None and file.prices.device_hour_usd is None:
         advice = "Add these lines, with your own price: [prices] device_hour_usd = 2.50"
@@ -205,6 +205,8 @@ def _check_whole(file: StudyFile, notes: Notebook) -> None:
         notes.add(("policy", "min_steps"), got=file.policy.min_steps, expected=expected)
     if Path(file.folder).is_absolute():
         notes.add(("folder",), got=file.folder, expected="a folder relative to the study file")
+    elif not (place / file.folder).is_dir():
+        notes.add(("folder",), got=file.folder, expected=f"a folder that exists in {place}")
     for key, group in (("searcher", "secondshift.searchers"), ("scheduler", "secondshift.schedulers")):
         _check_part(("policy", key), group, getattr(file.policy, key), notes)
     _check_part(("launch", "executor"), "secondshift.executors", file.launch.executor, notes)

@@ -10,9 +10,11 @@ from secondshift.config.commands import RESERVED
 from secondshift.config.mistakes import Given, Notebook, nearest
 from secondshift.policies.models.axes import describe, holds
 from secondshift.policies.models.constraints import ConstraintInvalid, read_constraint
+from secondshift.policies.models.spaces import region
 from secondshift.records.studies import Parameter, Space, Value
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_LARGEST = 2**53  # beyond it a float skips whole numbers
 _RANGE_KEYS = ("low", "high", "log", "step", "kind", "default", "when")
 _CHOICE_KEYS = ("choices", "default", "when")
 _FORMS = "a list of choices such as [128, 256], or a range such as { low = 1e-5, high = 1e-2, log = true }"
@@ -31,7 +33,10 @@ def read_space(search: Mapping[str, Any], constraints: list[str], notes: Noteboo
             found[name] = replace(found[name], when=when)
     _circles(found, notes)
     kept = tuple(text for number, text in enumerate(constraints) if _constraint(number, text, search, found, notes))
-    return Space(parameters=tuple(found.values()), constraints=kept)
+    space = Space(parameters=tuple(found.values()), constraints=kept)
+    if not notes.found:
+        _check_baseline(space, constraints, notes)
+    return space
 
 
 def _parameter(name: str, raw: object, notes: Notebook) -> Parameter | None:
@@ -122,6 +127,8 @@ def _check_ends(
     if log and low <= 0:
         advice = "Raise low, or take log away."
         notes.add((*path, "low"), got=Given(f"log = true with low = {low!r}"), expected="low > 0", advice=advice)
+    if whole and max(abs(low), abs(high)) > _LARGEST:
+        notes.add((*path, "high"), got=Given(f"{low!r} to {high!r}"), expected="whole numbers up to 2^53 in size")
     if kind == "int" and not whole:
         notes.add((*path, "kind"), got=Given('kind = "int" with ends that are not whole'), expected="whole numbers")
     if step is not None and (step <= 0 or step > high - low > 0):
@@ -198,6 +205,17 @@ def _constraint(
         expected = "parameters of [search]: " + (", ".join(search) or "there is none")
         notes.add(path, got=Given(f"`{text}`, which names {name}"), expected=expected, advice=nearest(name, search))
     return not unknown
+
+
+def _check_baseline(space: Space, constraints: list[str], notes: Notebook) -> None:
+    ground = region(space)
+    params = ground.defaults()
+    broken = ground.broken(params) if params is not None else ""
+    if broken:
+        shown = ", ".join(f"{name} = {value!r}" for name, value in (params or {}).items())
+        advice = "The baseline must be one of the candidates: change a default, or the constraint."
+        got = Given(f"defaults that break it ({shown})")
+        notes.add(("constraints", constraints.index(broken)), got=got, expected=f"`{broken}`", advice=advice)
 
 
 def _is_value(value: object) -> bool:

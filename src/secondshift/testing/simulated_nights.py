@@ -68,7 +68,8 @@ class _Play:
                 return
         self.log(attempt, done, last)
         if last >= self.study.horizon_steps:
-            self.leave(attempt, Exit(code=0), stopping=False)
+            killed = self.mishap(trial, last) == "kill"  # after the last checkpoint, and before it could say goodbye
+            self.leave(attempt, Exit(signal=9) if killed else Exit(code=0), stopping=False)
         elif cooperative and last >= attempt.until_step:
             self.leave(attempt, Exit(code=0))
 
@@ -92,7 +93,8 @@ class _Play:
         if saved and self.study.tier == "cooperative":
             point = Checkpoint(trial=trial.id, step=trial.logged_step + 1, folder="")
             payloads.append(facts.CheckpointSaved(checkpoint=point))
-            payloads.append(facts.AttemptClosed(attempt=attempt.id, clean=True, stopping=stopping))
+            if exit.signal is None:
+                payloads.append(facts.AttemptClosed(attempt=attempt.id, clean=True, stopping=stopping))
         payloads.append(facts.AttemptEnded(attempt=attempt.id, exit=exit))
         used = min(self.now_s - attempt.ordered_at, attempt.grant_s)
         payloads.append(facts.ChargeSettled(charge=attempt.id, trial=trial.id, device_s=used))

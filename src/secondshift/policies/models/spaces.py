@@ -55,15 +55,20 @@ class Region:
         broken = self.broken(params)
         return f"the constraint `{broken}` does not hold." if broken else ""
 
-    def baseline(self) -> dict[str, Value] | None:
-        """Give the defaults as parameters; None if an active parameter has none, or they break a constraint."""
+    def defaults(self) -> dict[str, Value] | None:
+        """Give the defaults of all active parameters; None if one has none."""
         params: dict[str, Value] = {}
         for parameter in self.parameters:
             if active(parameter, params):
                 if parameter.default is None:
                     return None
                 params[parameter.name] = parameter.default
-        return None if self.broken(params) else params
+        return params
+
+    def baseline(self) -> dict[str, Value] | None:
+        """Give the defaults as a candidate; None if an active parameter has none, or they break a constraint."""
+        params = self.defaults()
+        return None if params is None or self.broken(params) else params
 
 
 def region(space: Space) -> Region:
