@@ -43,7 +43,9 @@ def study(**changes) -> Study:
 class Night:
     """An engine with everything around it, and its clock."""
 
-    def __init__(self, folder: Path, question: Study, *, ledger: Ledger | None = None, mishaps=None, slots: int = 3) -> None:
+    def __init__(
+        self, folder: Path, question: Study, *, ledger: Ledger | None = None, mishaps=None, slots: int = 3
+    ) -> None:
         self.folder = folder
         self.host = SimulatedClock(EVENING)
         self.ledger = ledger or MemoryLedger()

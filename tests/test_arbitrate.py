@@ -31,7 +31,9 @@ def after(state, *payloads, at=100.0):
 
 def fresh(slots=4, **changes):
     state = after(
-        State(), facts.StudyOpened(study=study(**changes)), facts.ShiftStarted(shift=Shift(id="s1", started_at=100.0, slots=slots))
+        State(),
+        facts.StudyOpened(study=study(**changes)),
+        facts.ShiftStarted(shift=Shift(id="s1", started_at=100.0, slots=slots)),
     )
     return replace(state, now_s=100.0, free_devices=tuple(f"cpu-{i}" for i in range(slots)))
 
@@ -62,7 +64,10 @@ def test_a_start_reserves_its_charge_before_the_attempt_is_ordered():
 
 def test_a_person_beats_the_scheduler_and_the_loser_is_recorded_with_the_reason():
     state = proposed(fresh())
-    out = arbitrate(state, [start("t1", until_step=9, reason="free slot", by="fifo"), stop("t1", reason="no", by="ann", source="person")])
+    out = arbitrate(
+        state,
+        [start("t1", until_step=9, reason="free slot", by="fifo"), stop("t1", reason="no", by="ann", source="person")],
+    )
     assert kinds(out) == ["decision.made", "trial.closed", "decision.dropped"]
     assert "ann decided to stop it" in out[-1].reason
 
@@ -144,7 +149,9 @@ def test_an_unknown_request_is_answered_and_changes_nothing():
 
 def test_only_running_trials_advance_and_only_idle_ones_fail():
     state = proposed(fresh())
-    assert kinds(arbitrate(state, [advance("t1", step=1, value=0.5, until_step=9, reason="good", by="halving")])) == ["decision.dropped"]
+    assert kinds(arbitrate(state, [advance("t1", step=1, value=0.5, until_step=9, reason="good", by="halving")])) == [
+        "decision.dropped"
+    ]
     state = applied(state, start("t1", until_step=1, reason="go", by="fifo"))
     assert kinds(arbitrate(state, [fail("t1", reason="hopeless", by="captain")])) == ["decision.dropped"]
     out = arbitrate(state, [advance("t1", step=1, value=0.5, until_step=9, reason="good", by="halving")])

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from simulated_nights import EVENING, Night, study
 
 from secondshift.errors import LeaseLost
 from secondshift.ledger.fold import fold
@@ -13,6 +12,7 @@ from secondshift.records.studies import Budget, Policy
 from secondshift.replay import replay
 from secondshift.runtime import spool
 from secondshift.runtime.executors.simulated import Mishap
+from simulated_nights import EVENING, Night, study
 
 
 @pytest.fixture(autouse=True)

@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from simulated_nights import Night, study
 
 from secondshift.ledger.memory import MemoryLedger
 from secondshift.records import events as facts
 from secondshift.records.events import Event
 from secondshift.replay import replay
+from simulated_nights import Night, study
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_a_changed_result_changes_the_decisions(night):
 
 def test_changed_points_are_flagged_though_no_fact_was_touched(night):
     twin = copy(night)
-    key, rows = next((k, r) for k, r in twin._rows.items() if k[1] == "loss")
+    _, rows = next((k, r) for k, r in twin._rows.items() if k[1] == "loss")
     other = next(r for k, r in twin._rows.items() if k[1] == "acc")
     place = twin._order.index(rows[0])
     twin._order[place] = replace(other[0], metric="loss")

@@ -100,7 +100,9 @@ class Engine:
         jumped = self.clock.check(self.state)
         self.record([fact for fact in (edited, jumped) if fact is not None])
         while self.wanted:
-            spool.put_request(self.hands.folder, "stop", {"now": True} if self.wanted.pop(0) == "now" else {}, "terminal")
+            spool.put_request(
+                self.hands.folder, "stop", {"now": True} if self.wanted.pop(0) == "now" else {}, "terminal"
+            )
         asked = ingest.requests(self.state, self.hands.folder)
         self.record(asked.out)
         for request in asked.requests:

@@ -19,7 +19,8 @@ STUDY = Study(name="s", command="x", folder=".", objective=Objective(metric="los
 
 def events_of(payloads, start=1):
     return [
-        facts.Event(seq=start + i, at=100.0 + i, token=1, kind=facts.KIND_OF[type(p)], payload=p) for i, p in enumerate(payloads)
+        facts.Event(seq=start + i, at=100.0 + i, token=1, kind=facts.KIND_OF[type(p)], payload=p)
+        for i, p in enumerate(payloads)
     ]
 
 
@@ -57,7 +58,10 @@ def saved(step, trial="t1"):
 
 def ended(trial="t1", number=1, device_s=4.0, **exit):
     attempt = f"{trial}.a{number}"
-    return [facts.AttemptEnded(attempt=attempt, exit=Exit(**exit)), facts.ChargeSettled(charge=attempt, trial=trial, device_s=device_s)]
+    return [
+        facts.AttemptEnded(attempt=attempt, exit=Exit(**exit)),
+        facts.ChargeSettled(charge=attempt, trial=trial, device_s=device_s),
+    ]
 
 
 def closed(stopping, trial="t1", number=1):
@@ -148,7 +152,15 @@ def test_a_pause_at_a_rung_is_a_milestone_and_a_kill_past_the_checkpoint_is_not(
 
 
 def test_a_corrupt_checkpoint_takes_the_trial_back_to_the_one_before():
-    night = [*opening(), *ordered(), logged(steps=range(6)), saved(3), saved(6), *ended(signal=9), *ordered(number=2, from_step=6)]
+    night = [
+        *opening(),
+        *ordered(),
+        logged(steps=range(6)),
+        saved(3),
+        saved(6),
+        *ended(signal=9),
+        *ordered(number=2, from_step=6),
+    ]
     night.append(facts.CheckpointRejected(trial="t1", step=6, reason="sha256"))
     state = fold(State(), events_of(night))
     assert state.trials["t1"].steps_done == 3

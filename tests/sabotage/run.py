@@ -54,7 +54,7 @@ def run_test(tree: Path, tests: list[str]) -> tuple[bool, str]:
     environment = {**os.environ, "PYTHONPATH": str(tree / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]
     try:
-        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=LIMIT_S)
+        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     except subprocess.TimeoutExpired:
         return False, f"not done within {LIMIT_S} s"
     if done.returncode not in (0, 1):
@@ -70,7 +70,10 @@ def commit(sabotage: Sabotage) -> tuple[str, str]:
         target = tree / sabotage.file
         text = target.read_text() if target.is_file() else ""
         if text.count(sabotage.find) != 1:
-            return "stale", f"{sabotage.file} holds the text {text.count(sabotage.find)} times; expected once. Mend the entry."
+            return (
+                "stale",
+                f"{sabotage.file} holds the text {text.count(sabotage.find)} times; expected once. Mend the entry.",
+            )
         target.write_text(text.replace(sabotage.find, sabotage.replace))
         passed, output = run_test(tree, [sabotage.test])
         if "pytest could not run it" in output:

@@ -358,9 +358,7 @@ def _checkpoint_saved(draft: Draft, fact: facts.CheckpointSaved, event: facts.Ev
     draft.write("trials")[saved.trial] = replace(draft.trials[saved.trial], steps_done=saved.step)
 
 
-def _checkpoint_gone(
-    draft: Draft, fact: facts.CheckpointRejected | facts.CheckpointPruned, event: facts.Event
-) -> None:
+def _checkpoint_gone(draft: Draft, fact: facts.CheckpointRejected | facts.CheckpointPruned, event: facts.Event) -> None:
     left = tuple(c for c in draft.checkpoints.get(fact.trial, ()) if c.step != fact.step)
     draft.write("checkpoints")[fact.trial] = left
     trial = draft.trials[fact.trial]

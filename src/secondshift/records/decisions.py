@@ -54,7 +54,14 @@ def start(trial: str, *, until_step: int, reason: str, by: str, based_on: tuple[
 def advance(trial: str, *, step: int, value: float, until_step: int, reason: str, by: str) -> Decision:
     """Let a running trial pass the rung at `step`, where its objective was `value`, on to `until_step`."""
     return Decision(
-        verb="advance", subject=trial, step=step, value=value, until_step=until_step, reason=reason, by=by, source="scheduler"
+        verb="advance",
+        subject=trial,
+        step=step,
+        value=value,
+        until_step=until_step,
+        reason=reason,
+        by=by,
+        source="scheduler",
     )
 
 

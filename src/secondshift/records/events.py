@@ -333,10 +333,37 @@ KINDS: Mapping[str, type] = {
 KIND_OF: Mapping[type, str] = {cls: kind for kind, cls in KINDS.items()}
 
 Payload = (
-    StudyOpened | StudyAmended | LeaseTaken | ShiftStarted | ShiftAnchored | ShiftEnded | RequestReceived | TickDecided
-    | DecisionMade | DecisionDropped | CandidateProposed | TrialQueued | TrialAdvanced | TrialClosed | ChargeReserved
-    | ChargeSettled | AttemptOrdered | AttemptStarted | AttemptAsked | AttemptClosed | AttemptEnded | MetricsLogged | ParamsResolved
-    | CheckpointSaved | CheckpointRejected | CheckpointPruned | PointsDropped | IncidentOpened | IncidentClosed | MemoRemembered | BriefWritten
+    StudyOpened
+    | StudyAmended
+    | LeaseTaken
+    | ShiftStarted
+    | ShiftAnchored
+    | ShiftEnded
+    | RequestReceived
+    | TickDecided
+    | DecisionMade
+    | DecisionDropped
+    | CandidateProposed
+    | TrialQueued
+    | TrialAdvanced
+    | TrialClosed
+    | ChargeReserved
+    | ChargeSettled
+    | AttemptOrdered
+    | AttemptStarted
+    | AttemptAsked
+    | AttemptClosed
+    | AttemptEnded
+    | MetricsLogged
+    | ParamsResolved
+    | CheckpointSaved
+    | CheckpointRejected
+    | CheckpointPruned
+    | PointsDropped
+    | IncidentOpened
+    | IncidentClosed
+    | MemoRemembered
+    | BriefWritten
 )
 
 

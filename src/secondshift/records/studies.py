@@ -42,7 +42,9 @@ class Parameter:
     step: float | None = None  # grid spacing from `low`, in the parameter's own unit
     choices: tuple[Value, ...] = ()
     default: Value | None = None  # the baseline's value; None: the script's own default
-    when: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)  # active only if each named parent has one of these
+    when: Mapping[str, tuple[Value, ...]] = field(
+        default_factory=dict
+    )  # active only if each named parent has one of these
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

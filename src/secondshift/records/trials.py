@@ -74,7 +74,9 @@ class Exit:
 
     code: int | None = None  # None: ended by a signal or never seen to end
     signal: int | None = None
-    cause: Literal["self", "pause", "stop", "kill", "grant", "lost", "refused"] = "self"  # who ended it; lost: supervisor or host died
+    cause: Literal["self", "pause", "stop", "kill", "grant", "lost", "refused"] = (
+        "self"  # who ended it; lost: supervisor or host died
+    )
     elapsed_s: float = 0.0  # from spawn to the end of the whole group, monotonic
     leftovers: int = 0  # processes found alive after the main one had gone, and ended
     message: str = ""  # last lines of the output, or what could not be done

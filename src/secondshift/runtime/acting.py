@@ -49,7 +49,9 @@ def order_for(state: State, attempt: Attempt, hands: Hands) -> Order:
     """Write out everything an executor needs for this attempt; the same facts give the same order."""
     study = state.study
     if study is None:
-        raise ValueError(f"{attempt.id} belongs to no study. Expected study.opened before it; the ledger is out of order.")
+        raise ValueError(
+            f"{attempt.id} belongs to no study. Expected study.opened before it; the ledger is out of order."
+        )
     trial = state.trials[attempt.trial]
     params = state.candidates[trial.candidate].params
     checkpoints = hands.folder / "trials" / trial.id / "checkpoints"
