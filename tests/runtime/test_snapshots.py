@@ -101,6 +101,17 @@ def test_what_is_too_big_is_listed_and_not_stored(code: Path, tmp_path: Path, mo
     assert manifest["skipped"] == list(taken.skipped)
 
 
+def test_code_near_the_top_is_found_although_a_folder_below_is_endless(
+    code: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(60):
+        (code / "models" / f"m{number:02}.py").write_text("x")
+    monkeypatch.setattr(snapshots, "ENTRY_CAP", 30)
+    taken = snapshot(code, tmp_path / "store")
+    assert "train.py" in taken.files and len(taken.files) < 32
+    assert "30 entries" in taken.skipped[-1]
+
+
 def test_a_link_out_of_the_folder_is_not_followed(code: Path, tmp_path: Path) -> None:
     (tmp_path / "private.py").write_text("mine")
     (code / "link.py").symlink_to(tmp_path / "private.py")

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from secondshift.records.orders import Order
 from secondshift.runtime.hosts import hostname
 
 FILE_CAP, TOTAL_CAP, ENTRY_CAP = 1 << 20, 20 << 20, 20_000  # bytes of a file, of all files; folder entries looked at
-GIT_TIMEOUT_S = 10.0
+GIT_TIMEOUT_S = 5.0
 SOURCES = frozenset(
     ".py .pyi .pyx .ipynb .toml .yaml .yml .json .cfg .ini .env .sh .c .cc .cpp .cu .cuh .h .hpp .rs .go .jl .r .lua "
     ".m .scala .java .kt .js .ts .sql .proto .txt .md .lock .gin .jsonnet".split()
@@ -77,7 +78,7 @@ def snapshot(folder: Path, store: Path) -> Snapshot:
             skipped.append(f"the diff of tracked files: {len(diff)} bytes, more than {TOTAL_CAP}")
             diff = b""
     else:
-        paths = (path for path, _ in _walk(folder) if _is_source(path))
+        paths = (path for path, _ in _walk(folder, skipped) if _is_source(path))
     _read_all(folder, sorted(paths), contents, skipped)
     masked_diff, masked = _mask_diff(diff)
     for path, data in contents.items():
@@ -219,11 +220,11 @@ def _is_source(path: str) -> bool:
     return not hidden and (parts[-1] in NAMES or os.path.splitext(parts[-1])[1].lower() in SOURCES)
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield plain files below a folder in a fixed order, but not of environments, caches and hidden folders."""
-    queue, looked = [""], 0
+def _walk(folder: Path, skipped: list[str]) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield plain files below a folder, shallow ones first, but not of environments, caches and hidden folders."""
+    queue, looked = deque([""]), 0
     while queue:
-        inside = queue.pop()
+        inside = queue.popleft()
         try:
             entries = sorted(os.scandir(folder / inside), key=lambda entry: entry.name)
         except OSError:
@@ -234,6 +235,7 @@ def _walk(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
             looked += 1
             path = f"{inside}/{entry.name}" if inside else entry.name
             if looked > ENTRY_CAP:
+                skipped.append(f"{path}: and what comes after it; only {ENTRY_CAP} entries are looked at")
                 return
             if entry.is_dir(follow_symlinks=False):
                 if entry.name not in PRIVATE and not entry.name.startswith("."):
@@ -245,7 +247,7 @@ def _walk(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
 def _stamp(folder: Path) -> int:
     """Sum up names, sizes and times of the sources and of git's index: any edit or commit changes it."""
     marks: list[tuple[str, int, int]] = []
-    for path, stat in _walk(folder):
+    for path, stat in _walk(folder, []):
         if _is_source(path):
             marks.append((path, stat.st_size, stat.st_mtime_ns))
     for above in (folder.absolute(), *folder.absolute().parents):

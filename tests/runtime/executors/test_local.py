@@ -175,12 +175,15 @@ def test_when_a_supervisor_is_killed_its_script_and_daemons_are_ended_and_the_at
     wait_for(lambda: str(daemon[0]) in Path(order.folder, "family.json").read_text(), "a heartbeat")
     begun = time.monotonic()
     os.kill(bench.read(order, "claim.json")["pid"], signal.SIGKILL)
+    wait_for(
+        lambda: not alive(child["pid"], child["start_ticks"], boot_id()), "the script's death, by the kernel alone"
+    )
+    assert alive(*daemon, boot_id())
     exit = bench.end(order)
     assert exit.cause == "lost"
     assert exit.leftovers >= 1
     assert exit.elapsed_s <= time.monotonic() - begun + PATIENCE_S
     assert not alive(*daemon, boot_id())
-    assert not alive(child["pid"], child["start_ticks"], boot_id())
     assert exit_of(bench.another().poll([attempt_of(order)])) == exit  # the next engine reads the same
 
 

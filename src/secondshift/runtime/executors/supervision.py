@@ -276,6 +276,8 @@ class Supervision:
                     signal_process(pid, ticks, signal.SIGKILL if harsh else signal.SIGTERM)
                 seen.add((pid, ticks))
             time.sleep(0.02)
+        else:
+            self.message = f"{self.message} Not all that it left behind could be ended within {SWEEP_S:g} s.".strip()
         return len(seen)
 
     def record(self, found: dict) -> None:
