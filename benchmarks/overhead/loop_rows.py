@@ -12,8 +12,8 @@ import numpy as np
 
 from overhead import peers
 from overhead.rows import Plan, Row, percentile, spread
-from overhead.study_rows import Past
 from overhead.studies import HORIZON, study, take_lease
+from overhead.study_rows import Past
 from secondshift.engine import Engine
 from secondshift.ledger.snapshots import load_state
 from secondshift.ledger.sqlite import SqliteLedger
@@ -67,12 +67,16 @@ class _Night:
         """Fill all slots, with starts spread over a horizon's time so that trials do not log and end all at once."""
         clock = SimulatedClock(2e9)
         steps = np.arange(HORIZON)
-        executor = SimulatedExecutor(folder, curves=lambda order: {"val_loss": 1.0 / (steps + 1 + order.seed)}, clock=clock, slots=RUNNING)
+        executor = SimulatedExecutor(
+            folder, curves=lambda order: {"val_loss": 1.0 / (steps + 1 + order.seed)}, clock=clock, slots=RUNNING
+        )
         state = replace(load_state(ledger, folder / "cache" / "state.bin"), token=take_lease(ledger))
         hands = Hands(folder=folder, place=folder)
         engine = Engine(ledger=ledger, state=state, executor=executor, clock=ShiftClock(clock, "boot"), hands=hands)
         opened = study(slots=RUNNING, scheduler="fifo")
-        engine.record([facts.LeaseTaken(token=state.token, holder="here:1", how="released"), facts.StudyAmended(study=opened)])
+        engine.record(
+            [facts.LeaseTaken(token=state.token, holder="here:1", how="released"), facts.StudyAmended(study=opened)]
+        )
         engine.begin(None)
         night = cls(engine=engine, clock=clock)
         for wave in range(20):

@@ -44,7 +44,11 @@ def versions(python: Path) -> dict[str, str]:
 
 
 def script(
-    python: Path | str, name: str, *arguments: str | Path | int, env: Mapping[str, str] | None = None, timeout_s: float = 300
+    python: Path | str,
+    name: str,
+    *arguments: str | Path | int,
+    env: Mapping[str, str] | None = None,
+    timeout_s: float = 300,
 ) -> dict:
     """Run one of `scripts/` in a fresh interpreter; return the JSON object on its last line.
 
@@ -55,7 +59,9 @@ def script(
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False)
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines:
-        raise RuntimeError(f"{name} {' '.join(map(str, arguments))} failed:\n{done.stdout[-500:]}\n{done.stderr[-1500:]}")
+        raise RuntimeError(
+            f"{name} {' '.join(map(str, arguments))} failed:\n{done.stdout[-500:]}\n{done.stderr[-1500:]}"
+        )
     return next(json.loads(line) for line in reversed(lines) if line.startswith("{"))
 
 
@@ -65,16 +71,28 @@ def recorded() -> dict[str, dict[str, Peer]]:
         found = json.loads(RECORDED.read_text())
     except OSError:
         return {}
-    return {row: {name: _dated(value, found["date"]) for name, value in peers.items()} for row, peers in found["rows"].items()}
+    return {
+        row: {name: _dated(value, found["date"]) for name, value in peers.items()}
+        for row, peers in found["rows"].items()
+    }
+
+
+def recorded_rows() -> dict[str, object]:
+    """Return the recorded rows as they stand in the file; empty if there is none."""
+    try:
+        return json.loads(RECORDED.read_text())["rows"]
+    except OSError:
+        return {}
 
 
 def record(rows: Sequence[Row], *, date: str, machine: Mapping[str, object], measured: Mapping[str, str]) -> None:
     """Keep the peers' values of a full run."""
+    kept = recorded_rows()
     found = {
         "date": date,
         "machine": machine,
         "versions": measured,
-        "rows": {row.name: row.as_json()["peers"] for row in rows if row.peers},
+        "rows": {**kept, **{row.name: row.as_json()["peers"] for row in rows if row.peers}},
     }
     RECORDED.write_text(json.dumps(found, indent=1) + "\n")
 

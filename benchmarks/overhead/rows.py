@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 Peer = float | Mapping[str, float | str | None]  # a value measured in this run, or {"value": ..., "recorded": ...}
@@ -40,6 +40,10 @@ class Row:
     def holds(self) -> bool:
         """Say whether the target is met, unrounded; what could not be measured does not hold."""
         return self.ours is not None and self.ours <= self.limit
+
+    def with_peers(self, peers: Mapping[str, Peer]) -> "Row":
+        """Return the same row beside others."""
+        return replace(self, peers=peers)
 
     def as_json(self) -> dict[str, object]:
         """Return the object that `--json` prints for this row."""

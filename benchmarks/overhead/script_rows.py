@@ -20,7 +20,11 @@ POINTS = 100_000
 def log_rows(plan: Plan) -> list[Row]:
     """`log(10 metrics)`: percentiles of single calls; tools take turns, so that noise meets all of them alike."""
     steps, rounds = plan.count(20_000, 100_000), plan.count(3, 5)
-    tools = ["secondshift", "floor: JSON lines", *([name for name in LOG_PEERS if ":" not in name] if plan.peers else [])]
+    tools = [
+        "secondshift",
+        "floor: JSON lines",
+        *([name for name in LOG_PEERS if ":" not in name] if plan.peers else []),
+    ]
     found: dict[str, list[dict[str, float]]] = {tool: [] for tool in tools}
     for number in range(rounds):
         for tool in tools:

@@ -87,8 +87,16 @@ def _past(trials: int, opened: Study, *, token: int, end_shift: bool) -> Iterato
 def _trial(number: int, draw: random.Random, opened: Study, token: int) -> Iterator[facts.Payload]:
     """One trial from its proposal to its end, as the engine records it: nine in ten pause at the first rung of a halving."""
     trial, attempt = f"t{number}", f"t{number}.a1"
-    params = {"lr": draw.random(), "width": draw.randrange(16, 512), "activation": draw.choice(("relu", "gelu", "tanh"))}
-    wish = propose(params=params, reason="Drawn at random from the search space; 1 of 1 free slots has nothing to run.", by="random")
+    params = {
+        "lr": draw.random(),
+        "width": draw.randrange(16, 512),
+        "activation": draw.choice(("relu", "gelu", "tanh")),
+    }
+    wish = propose(
+        params=params,
+        reason="Drawn at random from the search space; 1 of 1 free slots has nothing to run.",
+        by="random",
+    )
     order = start(trial, until_step=HORIZON, reason=f"{trial} is next in line; it runs all {HORIZON} steps.", by="fifo")
     first, second = f"d{2 * number - 1}", f"d{2 * number}"
     yield facts.TickDecided(tick=number, now_s=float(number), stage="decide", policy="1", digest="0" * 64, decisions=8)
@@ -105,7 +113,9 @@ def _trial(number: int, draw: random.Random, opened: Study, token: int) -> Itera
     yield facts.ParamsResolved(trial=trial, params=params)
     for part in range(4):
         yield _logged(trial, attempt, part, draw)
-    saved = Checkpoint(trial=trial, step=HORIZON, folder=f"trials/{trial}/checkpoints/step-{HORIZON}", bytes=1000, attempt=attempt)
+    saved = Checkpoint(
+        trial=trial, step=HORIZON, folder=f"trials/{trial}/checkpoints/step-{HORIZON}", bytes=1000, attempt=attempt
+    )
     yield facts.CheckpointSaved(checkpoint=saved)
     yield facts.AttemptClosed(attempt=attempt, clean=True, stopping=False, steps_done=HORIZON)
     yield facts.AttemptEnded(attempt=attempt, exit=Exit(code=0, elapsed_s=60.0))

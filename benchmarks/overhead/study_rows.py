@@ -111,7 +111,7 @@ def ask_tell_rows(plan: Plan, past: Past) -> list[Row]:
         rows.append(
             Row(
                 name=f"ask and tell at trial {trials:,}, CPU", unit="ms", limit=0.5, ours=noise.median, spread=noise,
-                peers=others.get(str(trials), {}),
+                peers=others.get(f"{trials:,}", {}),
                 also={
                     "asking alone (decide)": statistics.median(c.ask_ms for c in cycles),
                     "without the commits (in memory)": statistics.median(c.cpu_ms for c in without),
@@ -144,7 +144,12 @@ def _cycles(ledger: Ledger, state: State, count: int) -> list[_Cycle]:
         asked = time.thread_time() - cpu
         made = arbitrate(state, wishes)
         tick = facts.TickDecided(
-            tick=state.ticks + 1, now_s=state.now_s, stage="decide", policy="1", digest=ledger.digest(), decisions=len(made)
+            tick=state.ticks + 1,
+            now_s=state.now_s,
+            stage="decide",
+            policy="1",
+            digest=ledger.digest(),
+            decisions=len(made),
         )
         state = _recorded(ledger, state, token, [tick, *made])
         trial = f"t{len(state.trials)}"
