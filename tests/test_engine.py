@@ -176,6 +176,27 @@ def test_a_request_to_stop_is_recorded_once_and_obeyed(tmp_path):
     accounted(night)
 
 
+def test_a_request_recorded_just_before_a_crash_is_not_recorded_again(tmp_path, monkeypatch):
+    night = Night(tmp_path, study())
+    night.run(ticks=8)
+    spool.put_request(tmp_path, "stop", {"trial": "t1"}, "ann")
+
+    class Killed(BaseException):
+        pass
+
+    def killed(folder, request):
+        raise Killed
+
+    with monkeypatch.context() as crash, pytest.raises(Killed):
+        crash.setattr(spool, "discard", killed)
+        night.engine.tick()
+    night.take_over(fold(State(), night.ledger.read()))
+    state = night.run()
+    assert len(night.payloads(facts.RequestReceived)) == 1
+    assert state.trials["t1"].status == "stopped"
+    assert spool.pending(tmp_path) == []
+
+
 @pytest.mark.parametrize("jump", [-7200.0, 7200.0])
 def test_a_wall_clock_that_jumps_is_recorded_and_not_followed(tmp_path, jump):
     night = Night(tmp_path, study())
