@@ -9,9 +9,30 @@ from secondshift.ledger.memory import MemoryLedger
 from secondshift.ledger.stores import Ledger
 from secondshift.records.decisions import Decision, advance, propose, start, stop
 from secondshift.records.events import (
-    KIND_OF, AttemptAsked, AttemptClosed, AttemptEnded, AttemptOrdered, AttemptStarted, CandidateProposed, ChargeReserved,
-    ChargeSettled, CheckpointSaved, DecisionMade, Event, IncidentClosed, IncidentOpened, LeaseTaken, MetricsLogged,
-    Payload, PointsDropped, RequestReceived, ShiftAnchored, ShiftEnded, ShiftStarted, StudyOpened, TrialAdvanced,
+    KIND_OF,
+    AttemptAsked,
+    AttemptClosed,
+    AttemptEnded,
+    AttemptOrdered,
+    AttemptStarted,
+    CandidateProposed,
+    ChargeReserved,
+    ChargeSettled,
+    CheckpointSaved,
+    DecisionMade,
+    Event,
+    IncidentClosed,
+    IncidentOpened,
+    LeaseTaken,
+    MetricsLogged,
+    Payload,
+    PointsDropped,
+    RequestReceived,
+    ShiftAnchored,
+    ShiftEnded,
+    ShiftStarted,
+    StudyOpened,
+    TrialAdvanced,
     TrialQueued,
 )
 from secondshift.records.nights import Incident, Shift
@@ -22,12 +43,19 @@ from secondshift.records.trials import Candidate, Checkpoint, Exit, Trial
 
 T0 = 1_763_935_200.0  # 2025-11-23 22:00 UTC
 OBJECTIVE = Objective(metric="val_loss", goal="min", min_effect=0.003)
-SPACE = Space(parameters=(
-    Parameter(name="lr", kind="float", low=1e-5, high=1e-1, log=True, default=0.001),
-    Parameter(name="width", kind="int", low=16, high=128, default=32),
-))
+SPACE = Space(
+    parameters=(
+        Parameter(name="lr", kind="float", low=1e-5, high=1e-1, log=True, default=0.001),
+        Parameter(name="width", kind="int", low=16, high=128, default=32),
+    )
+)
 STUDY = Study(
-    name="digits", command="python train.py", folder=".", objective=OBJECTIVE, horizon_steps=9, space=SPACE,
+    name="digits",
+    command="python train.py",
+    folder=".",
+    objective=OBJECTIVE,
+    horizon_steps=9,
+    space=SPACE,
     budget=Budget(device_s=3600.0, trials=40, money_usd=2.0, usd_per_device_s=0.0005),
 )
 
@@ -48,7 +76,9 @@ class Night:
         self.at += after
         self.batches.append((self.at, self.token, list(payloads), list(batches)))
         for p in payloads:
-            self.events.append(Event(seq=len(self.events) + 1, at=self.at, token=self.token, kind=KIND_OF[type(p)], payload=p))
+            self.events.append(
+                Event(seq=len(self.events) + 1, at=self.at, token=self.token, kind=KIND_OF[type(p)], payload=p)
+            )
 
     def decide(self, decision: Decision) -> str:
         """Record a decision with the next id."""
@@ -59,7 +89,14 @@ class Night:
     def open(self, *, slots: int = 2, boot: str = "boot-1", hours: float = 8.0) -> "Night":
         self.add(LeaseTaken(token=1, holder="wks:4242", how="first", boot_id=boot))
         self.add(StudyOpened(study=self.study))
-        shift = Shift(id="s1", started_at=self.at, deadline_at=self.at + hours * 3600, slots=slots, boot_id=boot, anchor_boot_s=100.0)
+        shift = Shift(
+            id="s1",
+            started_at=self.at,
+            deadline_at=self.at + hours * 3600,
+            slots=slots,
+            boot_id=boot,
+            anchor_boot_s=100.0,
+        )
         self.add(ShiftStarted(shift=shift))
         return self
 
@@ -77,26 +114,69 @@ class Night:
         attempt = f"{trial}.a{number}"
         d = self.decide(start(trial, until_step=until, reason="a slot is free and it waited longest", by="halving"))
         self.add(ChargeReserved(charge=attempt, trial=trial, device_s=grant, decision=d))
-        self.add(AttemptOrdered(attempt=attempt, trial=trial, number=number, token=self.token, devices=("cpu-0",),
-                                from_step=from_step, until_step=until, grant_s=grant, decision=d), after=0.2)
-        self.add(AttemptStarted(attempt=attempt, supervisor=900 + number, pid=1000 + number, fingerprint={"python": "3.11.9"}), after=0.3)
+        self.add(
+            AttemptOrdered(
+                attempt=attempt,
+                trial=trial,
+                number=number,
+                token=self.token,
+                devices=("cpu-0",),
+                from_step=from_step,
+                until_step=until,
+                grant_s=grant,
+                decision=d,
+            ),
+            after=0.2,
+        )
+        self.add(
+            AttemptStarted(
+                attempt=attempt, supervisor=900 + number, pid=1000 + number, fingerprint={"python": "3.11.9"}
+            ),
+            after=0.3,
+        )
         return attempt
 
     def log(self, attempt: str, values: list[float], *, first: int = 0, metric: str = "val_loss") -> None:
         trial = attempt.rsplit(".a", 1)[0]
         steps = range(first, first + len(values))
         batch = Batch(trial=trial, attempt=attempt, metric=metric, steps=array("q", steps), values=array("d", values))
-        self.add(MetricsLogged(attempt=attempt, trial=trial, fragment="m-1.frag", start=first * 20, end=(first + len(values)) * 20,
-                               points=len(values), crc=7, metrics={metric: summarise(list(steps), values)}),
-                 after=20.0, batches=(batch,))
+        self.add(
+            MetricsLogged(
+                attempt=attempt,
+                trial=trial,
+                fragment="m-1.frag",
+                start=first * 20,
+                end=(first + len(values)) * 20,
+                points=len(values),
+                crc=7,
+                metrics={metric: summarise(list(steps), values)},
+            ),
+            after=20.0,
+            batches=(batch,),
+        )
 
     def save(self, attempt: str, step: int) -> None:
         trial = attempt.rsplit(".a", 1)[0]
-        self.add(CheckpointSaved(checkpoint=Checkpoint(trial=trial, step=step, folder=f"trials/{trial}/checkpoints/step-{step}", attempt=attempt)))
+        self.add(
+            CheckpointSaved(
+                checkpoint=Checkpoint(
+                    trial=trial, step=step, folder=f"trials/{trial}/checkpoints/step-{step}", attempt=attempt
+                )
+            )
+        )
 
     def advance(self, attempt: str, step: int, value: float, until: int) -> None:
         trial = attempt.rsplit(".a", 1)[0]
-        d = self.decide(advance(trial, step=step, value=value, until_step=until, reason="among the best third at this rung", by="halving"))
+        d = self.decide(
+            advance(
+                trial,
+                step=step,
+                value=value,
+                until_step=until,
+                reason="among the best third at this rung",
+                by="halving",
+            )
+        )
         self.add(TrialAdvanced(trial=trial, step=step, value=value, until_step=until, decision=d))
 
     def end(self, attempt: str, exit: Exit, *, cost: float = 30.0, after: float = 5.0, early: bool = False) -> None:
@@ -145,7 +225,11 @@ def eventful() -> Night:
     best = complete(night, {"lr": 0.01, "width": 64}, [2.2, 1.2, 0.8, 0.6, 0.45, 0.35, 0.30, 0.28, 0.27])
     crash = night.start(night.queue({"lr": 0.09, "width": 16}))
     night.log(crash, [2.4, 9.0, float("nan")])
-    night.end(crash, Exit(code=1, elapsed_s=12.0, message=f"Traceback (most recent call last):\nValueError: {HOSTILE}"), cost=12.0)
+    night.end(
+        crash,
+        Exit(code=1, elapsed_s=12.0, message=f"Traceback (most recent call last):\nValueError: {HOSTILE}"),
+        cost=12.0,
+    )
     paused = night.start(night.queue({"lr": 0.0001, "width": 32}), until=3)
     night.log(paused, [2.4, 2.3, 2.25])
     night.save(paused, 3)
@@ -154,8 +238,17 @@ def eventful() -> Night:
     night.log(killed, [2.2, 1.3, 0.9])
     night.save(killed, 3)
     night.end(killed, Exit(signal=9, cause="self", elapsed_s=14.0), cost=14.0)
-    night.add(IncidentOpened(incident=Incident(id="i1", subject="t5", finding="ended by signal 9, which was not ours",
-                                               action="resume from step 3", opened_at=night.at)))
+    night.add(
+        IncidentOpened(
+            incident=Incident(
+                id="i1",
+                subject="t5",
+                finding="ended by signal 9, which was not ours",
+                action="resume from step 3",
+                opened_at=night.at,
+            )
+        )
+    )
     night.token = 2
     night.add(LeaseTaken(token=2, holder="wks:5151", how="dead", boot_id="boot-1"))
     again = night.start("t5", 2, from_step=3)

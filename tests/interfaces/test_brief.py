@@ -1,9 +1,10 @@
 """The brief says what happened, all of it traced, and nothing else."""
 
+import itertools
 import json
 import re
 from dataclasses import replace
-from datetime import timedelta, timezone
+from datetime import UTC, timedelta, timezone
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from secondshift.errors import SecondshiftError
 from secondshift.interfaces.brief.citations import carried, cited, ranges
 from secondshift.interfaces.brief.compose import compose
 from secondshift.interfaces.brief.write import newest_shift, page, write_brief
-from secondshift.interfaces.messages.catalogue import say
+from secondshift.interfaces.messages.catalogue import tell
 from secondshift.records.events import ChargeSettled, IncidentOpened, ShiftEnded, ShiftStarted
 from secondshift.records.nights import Brief, Incident, Section, Shift, Statement
 from secondshift.records.studies import Budget
@@ -30,7 +31,7 @@ def composed(night: Night, shift: str = "s1") -> Brief:
 
 
 def said(brief: Brief, section: str, lang: str = "en") -> list[str]:
-    return [say(s.key, lang, **s.values) for part in brief.sections if part.key == f"section.{section}" for s in part.statements]
+    return [tell(s, lang) for part in brief.sections if part.key == f"section.{section}" for s in part.statements]
 
 
 def keys(brief: Brief) -> list[str]:
@@ -47,7 +48,10 @@ def test_every_statement_of_an_eventful_night_rests_on_facts_that_exist() -> Non
 
 def test_the_best_is_named_with_its_seed_count_and_is_not_called_a_verdict() -> None:
     found = said(composed(eventful()), "found")
-    assert any(line.startswith("Best complete trial: t2, val_loss 0.27 after 9 steps, seed 0; parameters: lr=0.01, width=64") for line in found)
+    assert any(
+        line.startswith("Best complete trial: t2, val_loss 0.27 after 9 steps, seed 0; parameters: lr=0.01, width=64")
+        for line in found
+    )
     assert any("One seed proves nothing: this is not a verdict" in line for line in found)
     assert any("The defaults (t1, 1 seed) reached val_loss 0.4; the difference is 0.13" in line for line in found)
 
@@ -62,7 +66,9 @@ def test_the_value_of_the_best_stands_in_the_facts_it_cites() -> None:
 def test_money_and_device_time_are_the_sum_of_the_charges_cited() -> None:
     night = eventful()
     statement = next(s for part in composed(night).sections for s in part.statements if s.key == "spent.device_now")
-    charges = [e.payload.device_s for e in night.events if e.seq in statement.facts and isinstance(e.payload, ChargeSettled)]
+    charges = [
+        e.payload.device_s for e in night.events if e.seq in statement.facts and isinstance(e.payload, ChargeSettled)
+    ]
     assert statement.values["used_s"] == pytest.approx(sum(charges)) and len(charges) == statement.values["n"]
 
 
@@ -80,7 +86,14 @@ def test_kills_resumes_takeovers_lost_points_and_clock_jumps_are_all_told() -> N
 
 def test_a_night_with_nothing_says_so() -> None:
     brief = composed(Night().open().close("nothing was left to try"))
-    assert {"night.nothing_ran", "needs.nothing", "found.none_complete", "failed.none", "incidents.none", "unproven.nothing"} <= set(keys(brief))
+    assert {
+        "night.nothing_ran",
+        "needs.nothing",
+        "found.none_complete",
+        "failed.none",
+        "incidents.none",
+        "unproven.nothing",
+    } <= set(keys(brief))
     assert "Nothing. No question waits for you." in said(brief, "needs_you")
 
 
@@ -109,7 +122,9 @@ def test_at_most_three_things_need_a_person_each_with_a_default() -> None:
 
 def test_incidents_closed_as_they_are_noted_need_nobody() -> None:
     night = Night().open()
-    night.add(IncidentOpened(incident=Incident(id="i1", subject="shift", finding="edited", action="went on", closed="noted")))
+    night.add(
+        IncidentOpened(incident=Incident(id="i1", subject="shift", finding="edited", action="went on", closed="noted"))
+    )
     brief = composed(night.close())
     assert "needs.nothing" in keys(brief) and "incidents.closed" in keys(brief)
 
@@ -126,7 +141,9 @@ def test_an_attempt_that_cost_more_than_was_set_aside_is_shown() -> None:
     attempt = night.start(night.queue({}), grant=10.0)
     night.log(attempt, [1.0])
     night.end(attempt, Exit(signal=15, cause="grant", elapsed_s=12.5), cost=12.5)
-    assert "1 attempt used 2.5 s more than was set aside for it: the time it takes to stop a process." in said(composed(night.close()), "spent")
+    assert "1 attempt used 2.5 s more than was set aside for it: the time it takes to stop a process." in said(
+        composed(night.close()), "spent"
+    )
 
 
 def test_a_gain_below_the_minimum_effect_is_called_useless() -> None:
@@ -254,7 +271,7 @@ def test_times_are_the_readers() -> None:
     night = eventful()
     made = page(night.record(), night.state, "s1")
     assert "from 24 Nov 07:00:00" in made.markdown("en", SEOUL) and T0
-    assert "from 23 Nov 22:00:00" in made.markdown("en", timezone.utc)
+    assert "from 23 Nov 22:00:00" in made.markdown("en", UTC)
 
 
 def test_a_page_carries_some_facts_of_every_statement_when_they_are_too_many() -> None:
@@ -272,4 +289,4 @@ def test_a_page_carries_some_facts_of_every_statement_when_they_are_too_many() -
 def test_ranges_name_each_fact_once(facts: set[int]) -> None:
     runs = ranges(facts)
     assert [seq for a, b in runs for seq in range(a, b + 1)] == sorted(facts)
-    assert all(b + 1 < c for (_, b), (c, _) in zip(runs, runs[1:], strict=False))
+    assert all(b + 1 < c for (_, b), (c, _) in itertools.pairwise(runs))

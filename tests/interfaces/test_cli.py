@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -28,13 +29,20 @@ VERBS = ("demo", "run", "status", "show", "why", "brief", "replay", "sql", "stop
 Said = SimpleNamespace
 
 
+@pytest.fixture(scope="module")
+def pattern(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An eventful night, written once; each test has its own copy."""
+    return written(tmp_path_factory.mktemp("pattern"), eventful())
+
+
 @pytest.fixture
-def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def study(pattern: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a study with an eventful night in its ledger; its engine has left."""
-    return laid(tmp_path, eventful(), monkeypatch)
+    shutil.copytree(pattern, tmp_path, dirs_exist_ok=True)
+    return entered(tmp_path, monkeypatch)
 
 
-def laid(folder: Path, night: Night, monkeypatch: pytest.MonkeyPatch) -> Path:
+def written(folder: Path, night: Night) -> Path:
     (folder / "secondshift.toml").write_text("# read by nobody here\n")
     private = folder / ".secondshift"
     private.mkdir()
@@ -44,6 +52,10 @@ def laid(folder: Path, night: Night, monkeypatch: pytest.MonkeyPatch) -> Path:
     assert lease is not None
     ledger.release(lease.token)
     ledger.close()
+    return folder
+
+
+def entered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.delenv("LANG", raising=False)
@@ -69,7 +81,7 @@ def test_help_shows_at_most_twelve_verbs_in_their_groups_and_not_the_engine(say:
     assert "engine " not in out.replace("engine runs", "")
 
 
-@pytest.mark.parametrize("verb", [v for v in VERBS if v != "demo"])
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_explains_itself_and_offers_json(verb: str, say: Callable[..., Said]) -> None:
     said = say(verb, "install", "--help") if verb == "service" else say(verb, "--help")
     assert said.code == 0 and "--json" in said.out
@@ -89,7 +101,17 @@ def test_json_is_one_document_on_standard_output(call: tuple[str, ...], study: P
 
 def test_status_shows_progress_spend_and_what_comes_next(study: Path, say: Callable[..., Said]) -> None:
     out = say("status").out
-    for part in ("digits", "3 complete", "No engine is running", "No shift is running", "t4", "3/9", "2 min 6 s", "57 min 54 s", "1 queued"):
+    for part in (
+        "digits",
+        "3 complete",
+        "No engine is running",
+        "No shift is running",
+        "t4",
+        "3/9",
+        "2 min 6 s",
+        "57 min 54 s",
+        "1 queued",
+    ):
         assert part in out
 
 
@@ -173,7 +195,9 @@ def test_replay_notices_a_night_that_no_engine_decided(study: Path, say: Callabl
      (("stop", "t2"), "already complete"), (("brief", "--shift", "s9"), "newest is s1")],
     ids=lambda v: " ".join(v) if isinstance(v, tuple) else "",
 )  # fmt: skip
-def test_a_mistake_is_one_paragraph_and_exit_code_two(call: tuple[str, ...], part: str, study: Path, say: Callable[..., Said]) -> None:
+def test_a_mistake_is_one_paragraph_and_exit_code_two(
+    call: tuple[str, ...], part: str, study: Path, say: Callable[..., Said]
+) -> None:
     said = say(*call)
     assert said.code == 2 and part in said.err and said.out == ""
     assert said.err.count("\n") == 1 and "Traceback" not in said.err
@@ -185,7 +209,9 @@ def test_no_study_here_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     assert said.code == 2 and "secondshift.toml" in said.err and "Traceback" not in said.err
 
 
-def test_a_study_that_never_ran_says_how_to_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, say: Callable[..., Said]) -> None:
+def test_a_study_that_never_ran_says_how_to_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, say: Callable[..., Said]
+) -> None:
     (tmp_path / "secondshift.toml").touch()
     for call in (("status",), ("brief",), ("stop",), ("sql", "select 1")):
         said = say(*call, "--study", str(tmp_path))
@@ -210,14 +236,16 @@ def live(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Night:
     night = Night().open()
     complete(night, {}, [1.0] * 9)
     night.queue({"lr": 0.01})
-    laid(folder, night, monkeypatch)
+    entered(written(folder, night), monkeypatch)
     return night
 
 
 def engine_that(folder: Path, answer: Callable[[RequestReceived], list[object]]) -> threading.Thread:
     """Hold the lease as a living engine would, take one request in, and record an answer."""
     ledger = open_ledger(folder / ".secondshift")
-    me = Holder(host=hosts.hostname(), pid=os.getpid(), start_ticks=hosts.start_ticks(os.getpid()), boot_id=hosts.boot_id())
+    me = Holder(
+        host=hosts.hostname(), pid=os.getpid(), start_ticks=hosts.start_ticks(os.getpid()), boot_id=hosts.boot_id()
+    )
     token = ledger.take_lease(me, how_dead=lambda lease: True).token
 
     def work() -> None:
@@ -235,11 +263,21 @@ def engine_that(folder: Path, answer: Callable[[RequestReceived], list[object]])
     return thread
 
 
-def test_stop_waits_until_a_living_engine_has_done_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, say: Callable[..., Said]) -> None:
+def test_stop_waits_until_a_living_engine_has_done_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, say: Callable[..., Said]
+) -> None:
     live(tmp_path, monkeypatch)
 
     def answer(request: RequestReceived) -> list[object]:
-        d = Decision(verb="stop", subject="t2", reason="kim asked", by=request.who, source="person", based_on=(request.id,), id="d9")
+        d = Decision(
+            verb="stop",
+            subject="t2",
+            reason="kim asked",
+            by=request.who,
+            source="person",
+            based_on=(request.id,),
+            id="d9",
+        )
         return [DecisionMade(decision=d), TrialClosed(trial="t2", status="stopped", reason="kim asked", decision="d9")]
 
     thread = engine_that(tmp_path, answer)
@@ -249,7 +287,9 @@ def test_stop_waits_until_a_living_engine_has_done_it(tmp_path: Path, monkeypatc
     assert said.code == 0 and doc["text"].startswith("t2 is stopped.") and doc["received"] < doc["decided"]
 
 
-def test_stop_passes_on_that_the_engine_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, say: Callable[..., Said]) -> None:
+def test_stop_passes_on_that_the_engine_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, say: Callable[..., Said]
+) -> None:
     live(tmp_path, monkeypatch)
 
     def answer(request: RequestReceived) -> list[object]:
@@ -268,7 +308,9 @@ def test_stop_says_when_a_living_engine_does_not_answer(
     live(tmp_path, monkeypatch)
     monkeypatch.setattr(stop_verb, "PATIENCE_S", 0.3)
     ledger = open_ledger(tmp_path / ".secondshift")
-    me = Holder(host=hosts.hostname(), pid=os.getpid(), start_ticks=hosts.start_ticks(os.getpid()), boot_id=hosts.boot_id())
+    me = Holder(
+        host=hosts.hostname(), pid=os.getpid(), start_ticks=hosts.start_ticks(os.getpid()), boot_id=hosts.boot_id()
+    )
     ledger.take_lease(me, how_dead=lambda lease: True)
     ledger.close()
     said = say("stop")
@@ -276,7 +318,9 @@ def test_stop_says_when_a_living_engine_does_not_answer(
     assert len(list((tmp_path / ".secondshift" / "spool").glob("*.json"))) == 1
 
 
-def test_stop_takes_it_in_hand_when_no_engine_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, say: Callable[..., Said]) -> None:
+def test_stop_takes_it_in_hand_when_no_engine_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, say: Callable[..., Said]
+) -> None:
     live(tmp_path, monkeypatch)
     asked: list[tuple[Path, bool]] = []
 
@@ -293,19 +337,28 @@ def test_stop_between_shifts_asks_nothing_of_nobody(study: Path, say: Callable[.
     assert "Nothing is running" in say("stop").out
     assert not list((study / ".secondshift").glob("spool/*.json"))
     assert "will be stopped when the next one begins" in say("stop", "t4").out
-    assert [json.loads(f.read_text())["args"] for f in (study / ".secondshift").glob("spool/*.json")] == [{"trial": "t4"}]
+    assert [json.loads(f.read_text())["args"] for f in (study / ".secondshift").glob("spool/*.json")] == [
+        {"trial": "t4"}
+    ]
 
 
-def test_status_tells_a_dead_engine_from_a_living_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, say: Callable[..., Said]) -> None:
+def test_status_tells_a_dead_engine_from_a_living_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, say: Callable[..., Said]
+) -> None:
     live(tmp_path, monkeypatch)
     ledger = open_ledger(tmp_path / ".secondshift")
     for pid, ticks, life in ((os.getpid(), hosts.start_ticks(os.getpid()), "alive"), (os.getpid(), 1, "dead")):
-        ledger.take_lease(Holder(host=socket.gethostname(), pid=pid, start_ticks=ticks, boot_id=hosts.boot_id()), how_dead=lambda lease: True)
+        ledger.take_lease(
+            Holder(host=socket.gethostname(), pid=pid, start_ticks=ticks, boot_id=hosts.boot_id()),
+            how_dead=lambda lease: True,
+        )
         assert json.loads(say("status", "--json").out)["engine"]["life"] == life
     ledger.close()
 
 
-@pytest.mark.parametrize(("text", "expected"), [("2h", 7200), ("1h30m", 5400), ("90s", 90), ("7200s", 7200), ("1.5 h", 5400), ("10min", 600)])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("2h", 7200), ("1h30m", 5400), ("90s", 90), ("7200s", 7200), ("1.5 h", 5400), ("10min", 600)]
+)
 def test_lengths_of_time_are_read(text: str, expected: float) -> None:
     assert seconds(text) == expected
 
@@ -317,8 +370,16 @@ def test_what_is_no_length_of_time_is_refused(text: str) -> None:
 
 
 def test_the_command_starts_without_loading_the_ledger() -> None:
-    code = "import sys; from secondshift.interfaces.cli.main import app; print([m for m in ('sqlalchemy', 'numpy', 'msgspec') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    look = "print([m for m in ('sqlalchemy', 'numpy', 'msgspec') if m in sys.modules])"
+    code = f"import sys; from secondshift.interfaces.cli.main import app; {look}"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
     assert done.stdout.strip() == "[]"
 
 

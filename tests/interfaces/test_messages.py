@@ -1,7 +1,7 @@
 """The catalogue: two languages that say the same things, and no sentence that is missing or idle."""
 
 import re
-from datetime import timedelta, timezone
+from datetime import UTC, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -94,11 +94,17 @@ def test_durations_are_written_in_two_units(seconds: float, en: str, ko: str) ->
 def test_moments_are_in_the_readers_zone() -> None:
     seoul = timezone(timedelta(hours=9))
     assert moment(1_763_935_200.0, "en", seoul) == "24 Nov 07:00:00"
-    assert moment(1_763_935_200.0, "ko", timezone.utc) == "11월 23일 22:00:00"
+    assert moment(1_763_935_200.0, "ko", UTC) == "11월 23일 22:00:00"
 
 
 def test_numbers_that_are_none_are_said_so() -> None:
-    assert [number(v) for v in (float("nan"), float("inf"), -float("inf"), 1234567, 0.00012345)] == ["NaN", "∞", "−∞", "1,234,567", "0.0001234"]
+    assert [number(v) for v in (float("nan"), float("inf"), -float("inf"), 1234567, 0.00012345)] == [
+        "NaN",
+        "∞",
+        "−∞",
+        "1,234,567",
+        "0.0001234",
+    ]
 
 
 @settings(derandomize=True, deadline=None)

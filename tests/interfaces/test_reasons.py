@@ -3,7 +3,7 @@
 import pytest
 
 from interfaces.nights import Night, complete, eventful
-from secondshift.interfaces.messages.catalogue import say
+from secondshift.interfaces.messages.catalogue import say, tell
 from secondshift.interfaces.readmodel.overview import Holder, budgets, engine_line, eta, overview, upcoming
 from secondshift.interfaces.readmodel.reasons import story, trial_events
 from secondshift.interfaces.readmodel.waiting import outlook
@@ -13,7 +13,7 @@ from secondshift.records.trials import Exit
 
 
 def told(night: Night, trial: str, lang: str = "en") -> list[str]:
-    return [say(s.key, lang, **s.values) for s in story(trial_events(night.record(), trial))]
+    return [tell(s, lang) for s in story(trial_events(night.record(), trial))]
 
 
 def waits(night: Night, trial: str, *, engine_alive: bool = True) -> list[str]:
@@ -68,7 +68,10 @@ def test_points_and_checkpoints_are_summed_up() -> None:
     for step in range(3):
         night.log(attempt, [1.0], first=step)
         night.save(attempt, step + 1)
-    night.add(CheckpointPruned(trial="t1", step=1, reason="the disk cap"), CheckpointPruned(trial="t1", step=2, reason="the disk cap"))
+    night.add(
+        CheckpointPruned(trial="t1", step=1, reason="the disk cap"),
+        CheckpointPruned(trial="t1", step=2, reason="the disk cap"),
+    )
     lines = told(night, "t1")
     assert "t1.a1 logged 3 points, up to step 2." in lines
     assert "3 checkpoints were saved, the last at step 3." in lines
@@ -80,7 +83,10 @@ def test_a_rung_that_was_passed_is_told_with_its_value() -> None:
     attempt = night.start(night.queue({}), until=3)
     night.log(attempt, [2.0, 1.5, 1.25])
     night.advance(attempt, 3, 1.25, 9)
-    assert "At step 3 its objective was 1.25; halving let it pass on to step 9: among the best third at this rung." in told(night, "t1")
+    assert (
+        "At step 3 its objective was 1.25; halving let it pass on to step 9: among the best third at this rung."
+        in told(night, "t1")
+    )
 
 
 def test_a_queued_trial_is_told_why_not_yet() -> None:
@@ -91,7 +97,9 @@ def test_a_queued_trial_is_told_why_not_yet() -> None:
     assert waits(night, "t3") == ["wait_slots", "wait_turn"]
     assert waits(night, "t2") == ["wait_slots"]
     assert waits(night, "t3", engine_alive=False) == ["wait_no_engine"]
-    night.add(DecisionDropped(decision=start("t2", until_step=9, reason="its turn", by="halving"), reason="no device is free"))
+    night.add(
+        DecisionDropped(decision=start("t2", until_step=9, reason="its turn", by="halving"), reason="no device is free")
+    )
     assert waits(night, "t2") == ["wait_held", "wait_slots"]
     night.decide(end(reason="kim asked", by="kim"))
     assert waits(night, "t2") == ["wait_ending"]
@@ -144,6 +152,8 @@ def test_a_dead_engine_is_called_dead() -> None:
     night = Night().open()
     night.start(night.queue({}))
     line = engine_line(night.state, Holder(life="dead", name="wks:1", since=night.at))
-    assert "No engine is running" in say(line.key, "en", **line.values) and "1 attempt is still recorded" in say(line.key, "en", **line.values)
+    assert "No engine is running" in say(line.key, "en", **line.values) and "1 attempt is still recorded" in say(
+        line.key, "en", **line.values
+    )
     night.end("t1.a1", Exit(code=0))
     assert engine_line(night.state, Holder(life="dead", name="wks:1")).key == "status.engine_dead_idle"

@@ -6,7 +6,7 @@ from secondshift.interfaces.brief.found import found, unproven
 from secondshift.interfaces.brief.spent import spent
 from secondshift.interfaces.brief.trace import Trace, trace
 from secondshift.interfaces.brief.troubles import failed, incidents, needs_you
-from secondshift.records.events import Event
+from secondshift.records.events import AttemptOrdered, Event, RequestReceived
 from secondshift.records.nights import Brief, Section, Statement
 from secondshift.records.states import State
 from secondshift.records.studies import Objective
@@ -48,9 +48,9 @@ def _night(night: Trace, state: State) -> Iterable[Statement]:
     else:
         values = {"from_at": started_at, "length_s": max(0.0, night.last_at - started_at), "now_at": night.last_at}
         yield Statement(key="night.going_on", values=values, facts=(night.started, night.last))
-    ran = tuple(e.seq for e in night.of("attempt.ordered"))
+    ran = tuple(e.seq for e in night.of(AttemptOrdered))
     if not ran:
         yield Statement(key="night.nothing_ran", facts=tuple(s for s in (night.started, night.ended) if s))
-    asked = {e.payload.verb: e.seq for e in night.of("request.received") if hasattr(e.payload, "verb")}
+    asked = {e.fact.verb: e.seq for e in night.of(RequestReceived)}
     for verb, seq in asked.items():
         yield Statement(key="night.asked", values={"verb_word": verb}, facts=(seq,))

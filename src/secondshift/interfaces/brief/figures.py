@@ -5,11 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from secondshift.interfaces.brief.found import current
-from secondshift.interfaces.brief.trace import Trace, trial_of
-from secondshift.interfaces.brief.troubles import by_others
-from secondshift.interfaces.readmodel.objectives import ranked
-from secondshift.records.events import AttemptEnded, AttemptOrdered
+from secondshift.interfaces.brief.trace import Trace, by_others
+from secondshift.interfaces.readmodel.objectives import current, ranked
+from secondshift.ledger.subjects import trial_of
+from secondshift.records.events import AttemptEnded, AttemptOrdered, LeaseTaken
 from secondshift.records.states import State
 from secondshift.records.studies import Objective
 from secondshift.records.trials import Trial
@@ -51,7 +50,9 @@ class Figures:
     curves_of: int = 0  # trials that have a curve; more than are shown, perhaps
     bars: tuple[Bar, ...] = ()
     bars_of: int = 0
-    takeovers: tuple[float, ...] = field(default=())  # moments (UTC seconds) at which an engine took over from a dead one
+    takeovers: tuple[float, ...] = field(
+        default=()
+    )  # moments (UTC seconds) at which an engine took over from a dead one
 
 
 def figures(night: Trace, state: State, objective: Objective, read: Reader) -> Figures:
@@ -60,10 +61,10 @@ def figures(night: Trace, state: State, objective: Objective, read: Reader) -> F
     done = ranked(objective, [t for t in trials if t.status == "complete"])
     curves, of = _curves(trials, done, objective, read)
     bars = _bars(night, state)
-    takeovers = tuple(e.at for e in night.of("lease.taken") if getattr(e.payload, "how", "") in ("dead", "expired"))
+    takeovers = tuple(e.at for e in night.of(LeaseTaken) if e.fact.how in ("dead", "expired"))
     return Figures(
         metric=objective.metric, best=_best(night, done, objective), curves=curves, curves_of=of,
-        bars=bars[:MOST_BARS], bars_of=len(bars), takeovers=takeovers,
+        bars=tuple(bars[:MOST_BARS]), bars_of=len(bars), takeovers=takeovers,
     )  # fmt: skip
 
 
@@ -81,7 +82,9 @@ def _best(night: Trace, done: list[Trial], objective: Objective) -> tuple[tuple[
     return tuple(points)
 
 
-def _curves(trials: list[Trial], done: list[Trial], objective: Objective, read: Reader) -> tuple[tuple[Curve, ...], int]:
+def _curves(
+    trials: list[Trial], done: list[Trial], objective: Objective, read: Reader
+) -> tuple[tuple[Curve, ...], int]:
     with_points = [t for t in trials if objective.metric in t.metrics]
     leader = done[0].id if done else ""
     shown = [t for t in with_points if t.id == leader] + [t for t in with_points if t.id != leader]
@@ -94,17 +97,19 @@ def _curves(trials: list[Trial], done: list[Trial], objective: Objective, read: 
 
 
 def _bars(night: Trace, state: State) -> list[Bar]:
-    ended = {e.payload.attempt: e for e in night.of("attempt.ended") if isinstance(e.payload, AttemptEnded)}
-    ordered = [(e.at, e.payload) for e in night.of("attempt.ordered") if isinstance(e.payload, AttemptOrdered)]
+    ended = {e.fact.attempt: e for e in night.of(AttemptEnded)}
+    ordered = [(e.at, e.fact) for e in night.of(AttemptOrdered)]
     newest = {order.trial: order.attempt for _, order in ordered}
     bars = []
     for at, order in ordered:
         end = ended.get(order.attempt)
         ending: Ending = "running"
-        if end is not None and isinstance(end.payload, AttemptEnded):
-            ending = _ending(end.payload, state.trials.get(order.trial), newest[order.trial] == order.attempt)
+        if end is not None:
+            ending = _ending(end.fact, state.trials.get(order.trial), newest[order.trial] == order.attempt)
         to_at = end.at if end else (night.ended_at or night.last_at)
-        bars.append(Bar(trial=trial_of(order.attempt), attempt=order.attempt, from_at=at, to_at=max(at, to_at), ending=ending))
+        bars.append(
+            Bar(trial=trial_of(order.attempt), attempt=order.attempt, from_at=at, to_at=max(at, to_at), ending=ending)
+        )
     return bars
 
 

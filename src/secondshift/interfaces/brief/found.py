@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 
 from secondshift.interfaces.brief.trace import Trace
-from secondshift.interfaces.readmodel.objectives import is_baseline, ranked, written
+from secondshift.interfaces.readmodel.objectives import current, is_baseline, names, ranked, written
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
 from secondshift.records.studies import Objective
@@ -20,7 +20,9 @@ def found(night: Trace, state: State, objective: Objective) -> Iterable[Statemen
         yield _counts(night, seen)
     best = ranked(objective, done)
     if not best:
-        yield Statement(key="found.none_complete", values={"metric": objective.metric}, facts=_all_outcomes(night, done))
+        yield Statement(
+            key="found.none_complete", values={"metric": objective.metric}, facts=_all_outcomes(night, done)
+        )
         yield from _ahead(night, seen, objective)
         return
     yield _best(night, state, best[0], objective)
@@ -28,20 +30,11 @@ def found(night: Trace, state: State, objective: Objective) -> Iterable[Statemen
     yield from _against_defaults(night, state, best, objective)
     rest = [t for t in done if t not in best]
     if rest:
-        yield Statement(key="found.no_value", values={"n": len(rest), "trials": names(rest), "metric": objective.metric},
-                        facts=_all_outcomes(night, rest))
-
-
-def current(state: State) -> list[Trial]:
-    """The trials of the study's present revision, oldest first."""
-    revision = state.study.revision if state.study else 1
-    return [t for t in state.trials.values() if t.revision == revision]
-
-
-def names(trials: list[Trial], most: int = 8) -> str:
-    """The ids of some trials, the first `most` of them by name."""
-    ids = [t.id for t in trials]
-    return ", ".join(ids[:most]) + (f" +{len(ids) - most}" if len(ids) > most else "")
+        yield Statement(
+            key="found.no_value",
+            values={"n": len(rest), "trials": names(rest), "metric": objective.metric},
+            facts=_all_outcomes(night, rest),
+        )
 
 
 def _all_outcomes(night: Trace, trials: list[Trial]) -> tuple[int, ...]:
@@ -50,15 +43,22 @@ def _all_outcomes(night: Trace, trials: list[Trial]) -> tuple[int, ...]:
 
 
 def _counts(night: Trace, seen: list[Trial]) -> Statement:
-    by = {status: sum(t.status == status for t in seen) for status in ("complete", "paused", "stopped", "failed", "running", "queued")}
+    by = {
+        status: sum(t.status == status for t in seen)
+        for status in ("complete", "paused", "stopped", "failed", "running", "queued")
+    }
     facts = sorted({s for t in seen for s in (night.trials[t.id].queued, *night.trials[t.id].outcome()) if s})
     return Statement(key="found.counts", values={"n": len(seen), **by}, facts=tuple(facts))
 
 
 def _best(night: Trace, state: State, trial: Trial, objective: Objective) -> Statement:
     values = {
-        "trial": trial.id, "metric": objective.metric, "value": _value(trial, objective), "seed": str(trial.seed),
-        "params": params_of(state, trial) or "—", "steps": trial.metrics[objective.metric].last_step + 1,
+        "trial": trial.id,
+        "metric": objective.metric,
+        "value": _value(trial, objective),
+        "seed": str(trial.seed),
+        "params": params_of(state, trial) or "—",
+        "steps": trial.metrics[objective.metric].last_step + 1,
     }
     key = "found.best" if objective.at == "final" else "found.best_any_step"
     return Statement(key=key, values=values, facts=night.trials[trial.id].result(objective.at))
@@ -83,8 +83,17 @@ def _seeds(night: Trace, best: list[Trial], objective: Objective) -> Iterable[St
         yield Statement(key="found.one_seed", values={"n": len(best)}, facts=facts)
         return
     values = [_value(t, objective) for t in same]
-    yield Statement(key="found.more_seeds", values={"n": seeds, "mean": sum(values) / len(values), "low": min(values),
-                                                    "high": max(values), "of": len(best)}, facts=facts)
+    yield Statement(
+        key="found.more_seeds",
+        values={
+            "n": seeds,
+            "mean": sum(values) / len(values),
+            "low": min(values),
+            "high": max(values),
+            "of": len(best),
+        },
+        facts=facts,
+    )
 
 
 def _against_defaults(night: Trace, state: State, best: list[Trial], objective: Objective) -> Iterable[Statement]:
@@ -92,15 +101,22 @@ def _against_defaults(night: Trace, state: State, best: list[Trial], objective: 
     plain = [t for t in best if space and (c := state.candidates.get(t.candidate)) and is_baseline(space, c.params)]
     leader = best[0]
     if leader in plain:
-        yield Statement(key="found.defaults_lead", values={"trial": leader.id}, facts=night.trials[leader.id].result(objective.at))
+        yield Statement(
+            key="found.defaults_lead", values={"trial": leader.id}, facts=night.trials[leader.id].result(objective.at)
+        )
         return
     if not plain:
         yield Statement(key="found.no_baseline", facts=night.trials[leader.id].result(objective.at))
         return
     gain = objective.loss(_value(plain[0], objective)) - objective.loss(_value(leader, objective))
     facts = (*night.trials[plain[0].id].result(objective.at), *night.trials[leader.id].result(objective.at))
-    values = {"trial": plain[0].id, "value": _value(plain[0], objective), "metric": objective.metric,
-              "gain": abs(gain), "seeds": len({t.seed for t in plain})}
+    values = {
+        "trial": plain[0].id,
+        "value": _value(plain[0], objective),
+        "metric": objective.metric,
+        "gain": abs(gain),
+        "seeds": len({t.seed for t in plain}),
+    }
     yield Statement(key="found.baseline", values=values, facts=facts)
     if objective.min_effect and gain < objective.min_effect:
         values = {"min_effect": objective.min_effect}
@@ -112,7 +128,12 @@ def _ahead(night: Trace, seen: list[Trial], objective: Objective) -> Iterable[St
     if ahead:
         trial = ahead[0]
         summary = trial.metrics[objective.metric]
-        values = {"trial": trial.id, "metric": objective.metric, "value": _value(trial, objective), "steps": summary.last_step + 1}
+        values = {
+            "trial": trial.id,
+            "metric": objective.metric,
+            "value": _value(trial, objective),
+            "steps": summary.last_step + 1,
+        }
         yield Statement(key="found.ahead", values=values, facts=night.trials[trial.id].result(objective.at))
 
 
@@ -133,9 +154,17 @@ def unproven(night: Trace, state: State, objective: Objective) -> Iterable[State
         yield Statement(key="unproven.nothing", facts=tuple(s for s in (night.started, night.ended) if s))
     early = [t for t in trials if t.status in ("paused", "stopped") and 0 <= t.logged_step]
     if early:
-        yield Statement(key="unproven.stopped_early", values={"n": len(early), "trials": names(early)}, facts=_all_outcomes(night, early))
+        yield Statement(
+            key="unproven.stopped_early",
+            values={"n": len(early), "trials": names(early)},
+            facts=_all_outcomes(night, early),
+        )
         if state.study and state.study.schedule == "tied":
             yield Statement(key="unproven.tied", facts=_all_outcomes(night, early))
     helped = [t for t in trials if t.assisted]
     if helped:
-        yield Statement(key="unproven.assisted", values={"n": len(helped), "trials": names(helped)}, facts=_all_outcomes(night, helped))
+        yield Statement(
+            key="unproven.assisted",
+            values={"n": len(helped), "trials": names(helped)},
+            facts=_all_outcomes(night, helped),
+        )

@@ -37,12 +37,18 @@ class Frame:
         for value in ticks(self.y0, self.y1):
             y = self.y(value)
             parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-            parts.append(f'<text class="tick" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{escape(number(value))}</text>')
+            parts.append(
+                f'<text class="tick" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{escape(number(value))}</text>'
+            )
         base = self.height - BOTTOM
         for value, text in x_text:
-            parts.append(f'<text class="tick" x="{self.x(value):.1f}" y="{base + 16}" text-anchor="middle">{escape(text)}</text>')
+            parts.append(
+                f'<text class="tick" x="{self.x(value):.1f}" y="{base + 16}" text-anchor="middle">{escape(text)}</text>'
+            )
         parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{base}" y2="{base}"/>')
-        parts.append(f'<text class="label" x="{WIDTH - RIGHT}" y="{base + 34}" text-anchor="end">{escape(x_label)}</text>')
+        parts.append(
+            f'<text class="label" x="{WIDTH - RIGHT}" y="{base + 34}" text-anchor="end">{escape(x_label)}</text>'
+        )
         parts.append(f'<text class="label" x="{LEFT - 52}" y="{base + 34}">{escape(y_label)}</text>')
         return "".join(parts)
 
@@ -82,7 +88,9 @@ def best_so_far(data: Figures, lang: str) -> str:
     path = [f"M{frame.x(data.best[0][0]):.1f},{frame.y(values[0]):.1f}"]
     for x, value in data.best[1:]:
         path.append(f"H{frame.x(x):.1f}V{frame.y(value):.1f}")
-    dots = "".join(f'<circle class="dot" cx="{frame.x(x):.1f}" cy="{frame.y(v):.1f}" r="3"/>' for x, v in data.best[:-1])
+    dots = "".join(
+        f'<circle class="dot" cx="{frame.x(x):.1f}" cy="{frame.y(v):.1f}" r="3"/>' for x, v in data.best[:-1]
+    )
     marks = [(v, duration(v, lang)) for v in ticks(frame.x0, frame.x1, 4)]
     body = frame.axes(say("plot.best_x", lang), data.metric, marks) + f'<path class="best" d="{"".join(path)}"/>{dots}'
     desc = say("plot.best_desc", lang, n=len(data.best) - 1, first=values[0], last=values[-1])
@@ -99,10 +107,15 @@ def curves(data: Figures, lang: str) -> str:
     cut = len(values) // 100
     last = max(max(c.steps) for c in drawn)
     frame = Frame((0.0, float(max(1, last))), (values[cut], values[-1 - cut]))
-    clip = f'<clipPath id="curves-frame"><rect x="{LEFT}" y="2" width="{WIDTH - LEFT - RIGHT}" height="{HEIGHT - BOTTOM - 2}"/></clipPath>'
+    inside = f'<rect x="{LEFT}" y="2" width="{WIDTH - LEFT - RIGHT}" height="{HEIGHT - BOTTOM - 2}"/>'
+    clip = f'<clipPath id="curves-frame">{inside}</clipPath>'
     lines = "".join(_line(c, frame) for c in drawn)
     marks = [(v, number(int(v))) for v in ticks(frame.x0, frame.x1, 4) if v == int(v)]
-    body = clip + frame.axes(say("plot.curves_x", lang), data.metric, marks) + f'<g clip-path="url(#curves-frame)">{lines}</g>'
+    body = (
+        clip
+        + frame.axes(say("plot.curves_x", lang), data.metric, marks)
+        + f'<g clip-path="url(#curves-frame)">{lines}</g>'
+    )
     leader = next((c.trial for c in drawn if c.best), "")
     key = "plot.curves_desc" if leader else "plot.curves_desc_none"
     desc = say(key, lang, metric=data.metric, n=len(drawn), trial=leader)
@@ -134,13 +147,21 @@ def night(data: Figures, lang: str, zone: tzinfo | None = None) -> str:
     height = TOP + NIGHT_BOTTOM + ROW * len(rows)
     frame = Frame((low, max(high, low + 1)), (0, 1), height)
     bars = "".join(_bar(b, rows[b.trial], frame, lang) for b in data.bars)
-    names = "".join(f'<text class="tick" x="{LEFT - 6}" y="{TOP + ROW * row + 13}" text-anchor="end">{escape(t)}</text>' for t, row in rows.items())
+    names = "".join(
+        f'<text class="tick" x="{LEFT - 6}" y="{TOP + ROW * row + 13}" text-anchor="end">{escape(t)}</text>'
+        for t, row in rows.items()
+    )
     base = height - NIGHT_BOTTOM
     axis = f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{base}" y2="{base}"/>'
-    ends = (f'<text class="tick" x="{LEFT}" y="{base + 16}">{moment(low, lang, zone)}</text>'
-            f'<text class="tick" x="{WIDTH - RIGHT}" y="{base + 16}" text-anchor="end">{moment(high, lang, zone)}</text>')
-    marks = "".join(f'<line class="takeover" x1="{frame.x(at):.1f}" x2="{frame.x(at):.1f}" y1="{TOP - 8}" y2="{base}"/>'
-                    for at in data.takeovers if low <= at <= high)
+    ends = (
+        f'<text class="tick" x="{LEFT}" y="{base + 16}">{moment(low, lang, zone)}</text>'
+        f'<text class="tick" x="{WIDTH - RIGHT}" y="{base + 16}" text-anchor="end">{moment(high, lang, zone)}</text>'
+    )
+    marks = "".join(
+        f'<line class="takeover" x1="{frame.x(at):.1f}" x2="{frame.x(at):.1f}" y1="{TOP - 8}" y2="{base}"/>'
+        for at in data.takeovers
+        if low <= at <= high
+    )
     desc = say("plot.night_desc", lang, n=len(data.bars), trials=len(rows), from_at=low, to_at=high, zone=zone)
     return _svg("plot-night", say("plot.night_title", lang), desc, axis + ends + names + bars + marks, height)
 
@@ -148,8 +169,10 @@ def night(data: Figures, lang: str, zone: tzinfo | None = None) -> str:
 def _bar(bar: Bar, row: int, frame: Frame, lang: str) -> str:
     x, width = frame.x(bar.from_at), max(2.0, frame.x(bar.to_at) - frame.x(bar.from_at))
     label = f"{bar.attempt}: {say(f'plot.legend_{bar.ending}', lang)}, {duration(bar.to_at - bar.from_at, lang)}"
-    return (f'<rect class="bar {bar.ending}" x="{x:.1f}" y="{TOP + ROW * row + 3}" width="{width:.1f}" height="12" rx="2">'
-            f"<title>{escape(label)}</title></rect>")
+    return (
+        f'<rect class="bar {bar.ending}" x="{x:.1f}" y="{TOP + ROW * row + 3}" width="{width:.1f}" height="12" rx="2">'
+        f"<title>{escape(label)}</title></rect>"
+    )
 
 
 def sparkline(values: Sequence[float], width: int = 60) -> str:

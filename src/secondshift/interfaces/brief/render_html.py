@@ -9,7 +9,7 @@ from pathlib import Path
 from secondshift.interfaces.brief import plots
 from secondshift.interfaces.brief.citations import cited, excerpt, ranges
 from secondshift.interfaces.brief.figures import MOST_BARS, MOST_CURVES, Figures
-from secondshift.interfaces.messages.catalogue import say
+from secondshift.interfaces.messages.catalogue import say, tell
 from secondshift.interfaces.messages.formats import moment, zone_name
 from secondshift.records.events import Event
 from secondshift.records.nights import Brief, Section, Statement
@@ -25,7 +25,9 @@ def render_html(
 ) -> str:
     """Write the page. `facts` are the events it carries; what is cited beyond them is counted and can be read by SQL."""
     title = say("page.title", lang, quote=escape, study=brief.study, shift=brief.shift)
-    written = say("page.written", lang, zone=zone, written_at=brief.written_at, zone_name=zone_name(brief.written_at, zone))
+    written = say(
+        "page.written", lang, zone=zone, written_at=brief.written_at, zone_name=zone_name(brief.written_at, zone)
+    )
     style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     sections = []
     for section in brief.sections:
@@ -50,11 +52,12 @@ def _section(section: Section, facts: Mapping[int, Event], lang: str, zone: tzin
     calm = " calm" if any(s.key == CALM for s in section.statements) else ""
     style = f' class="needs{calm}"' if name == "needs_you" else ""
     items = "".join(f"<li>{_statement(s, facts, lang, zone)}</li>\n" for s in section.statements)
-    return f'<section{style} aria-labelledby="{name}">\n<h2 id="{name}">{escape(say(section.key, lang))}</h2>\n<ul>\n{items}</ul>\n</section>\n'
+    title = f'<h2 id="{name}">{escape(say(section.key, lang))}</h2>'
+    return f'<section{style} aria-labelledby="{name}">\n{title}\n<ul>\n{items}</ul>\n</section>\n'
 
 
 def _statement(statement: Statement, facts: Mapping[int, Event], lang: str, zone: tzinfo | None) -> str:
-    text = _CODE.sub(r"<code>\1</code>", say(statement.key, lang, quote=_value, zone=zone, **statement.values))
+    text = _CODE.sub(r"<code>\1</code>", tell(statement, lang, quote=_value, zone=zone))
     runs = ranges(statement.facts)
     if not runs:
         return text
@@ -123,7 +126,9 @@ def _facts(brief: Brief, facts: Mapping[int, Event], lang: str, zone: tzinfo | N
         f'<td class="n">{escape(e.kind)}</td><td><code>{escape(excerpt(e))}</code></td></tr>\n'
         for e in shown
     )
-    heads = "".join(f'<th scope="col">{escape(say(f"page.fact_{k}", lang))}</th>' for k in ("number", "time", "kind", "says"))
+    heads = "".join(
+        f'<th scope="col">{escape(say(f"page.fact_{k}", lang))}</th>' for k in ("number", "time", "kind", "says")
+    )
     more = ""
     if len(named) > len(shown):
         command = 'secondshift sql "select * from events where seq = 123"'

@@ -4,7 +4,7 @@ import math
 from datetime import tzinfo
 from typing import Any
 
-from secondshift.interfaces.messages.catalogue import say
+from secondshift.interfaces.messages.catalogue import say, tell
 from secondshift.records.nights import Brief
 
 
@@ -17,7 +17,7 @@ def render_json(brief: Brief, lang: str = "en", zone: tzinfo | None = None) -> d
             "statements": [
                 {
                     "key": s.key,
-                    "text": say(s.key, lang, zone=zone, **s.values),
+                    "text": tell(s, lang, zone=zone),
                     "values": {name: plain(value) for name, value in s.values.items()},
                     "facts": sorted(set(s.facts)),
                 }
@@ -26,7 +26,13 @@ def render_json(brief: Brief, lang: str = "en", zone: tzinfo | None = None) -> d
         }
         for section in brief.sections
     ]
-    return {"study": brief.study, "shift": brief.shift, "lang": lang, "written_at": brief.written_at, "sections": sections}
+    return {
+        "study": brief.study,
+        "shift": brief.shift,
+        "lang": lang,
+        "written_at": brief.written_at,
+        "sections": sections,
+    }
 
 
 def plain(value: str | int | float | None) -> str | int | float | None:

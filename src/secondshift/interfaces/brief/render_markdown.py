@@ -4,7 +4,7 @@ import re
 from datetime import tzinfo
 
 from secondshift.interfaces.brief.citations import ranges
-from secondshift.interfaces.messages.catalogue import say
+from secondshift.interfaces.messages.catalogue import say, tell
 from secondshift.interfaces.messages.formats import zone_name
 from secondshift.records.nights import Brief
 
@@ -28,13 +28,15 @@ def citation(facts: tuple[int, ...], most: int = 6) -> str:
 def render_markdown(brief: Brief, lang: str = "en", zone: tzinfo | None = None) -> str:
     """Write a brief as Markdown in a language, with times in the reader's zone (None: this machine's)."""
     title = say("page.title", lang, quote=quote, study=brief.study, shift=brief.shift)
-    written = say("page.written", lang, zone=zone, written_at=brief.written_at, zone_name=zone_name(brief.written_at, zone))
+    written = say(
+        "page.written", lang, zone=zone, written_at=brief.written_at, zone_name=zone_name(brief.written_at, zone)
+    )
     lines = [f"# {title}", "", written]
     for section in brief.sections:
         if not section.statements:
             continue
         lines += ["", f"## {say(section.key, lang)}", ""]
         for statement in section.statements:
-            text = say(statement.key, lang, quote=quote, zone=zone, **statement.values)
+            text = tell(statement, lang, quote=quote, zone=zone)
             lines.append(f"- {text}{citation(statement.facts)}")
     return "\n".join([*lines, "", f"_{say('page.machine_words', lang)}_", ""])

@@ -7,14 +7,16 @@ from rich.padding import Padding
 from rich.text import Text
 
 from secondshift.interfaces.brief.render_markdown import citation
-from secondshift.interfaces.messages.catalogue import say
+from secondshift.interfaces.messages.catalogue import say, tell
 from secondshift.interfaces.messages.formats import zone_name
 from secondshift.records.nights import Brief
 
 
 def render_terminal(brief: Brief, lang: str = "en", zone: tzinfo | None = None) -> RenderableType:
     """A brief for rich to print; what came from runs is text, never markup."""
-    written = say("page.written", lang, zone=zone, written_at=brief.written_at, zone_name=zone_name(brief.written_at, zone))
+    written = say(
+        "page.written", lang, zone=zone, written_at=brief.written_at, zone_name=zone_name(brief.written_at, zone)
+    )
     rows: list[RenderableType] = [
         Text(say("page.title", lang, study=brief.study, shift=brief.shift), style="bold"),
         Text(written, style="dim"),
@@ -24,8 +26,6 @@ def render_terminal(brief: Brief, lang: str = "en", zone: tzinfo | None = None) 
             continue
         rows += [Text(""), Text(say(section.key, lang), style="bold cyan")]
         for statement in section.statements:
-            line = Text.assemble(
-                say(statement.key, lang, zone=zone, **statement.values), (citation(statement.facts, most=4), "dim")
-            )
+            line = Text.assemble(tell(statement, lang, zone=zone), (citation(statement.facts, most=4), "dim"))
             rows.append(Padding(line, (0, 0, 0, 2)))
     return Group(*rows, Text(""))

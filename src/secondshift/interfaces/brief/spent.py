@@ -11,7 +11,7 @@ from secondshift.records.states import State
 def spent(night: Trace, state: State) -> Iterable[Statement]:
     """Device time, wall time, trials and money: this shift's share and the study's total against its caps."""
     edges = tuple(s for s in (night.started, night.ended or night.last) if s)
-    here = [(e.seq, e.payload) for e in night.of("charge.settled") if isinstance(e.payload, ChargeSettled)]
+    here = [(e.seq, e.fact) for e in night.of(ChargeSettled)]
     facts = tuple(seq for seq, _ in here) or edges
     used = sum(c.device_s for _, c in here)
     yield Statement(key="spent.device_now", values={"used_s": used, "n": len(here)}, facts=facts)
@@ -43,8 +43,11 @@ def _wall(night: Trace, state: State, edges: tuple[int, ...]) -> Iterable[Statem
     if cap is not None:
         going = night.last_at - night.shift.started_at if night.shift and not night.ended else 0.0
         used = state.spend.wall_s + max(0.0, going)
-        yield Statement(key="spent.wall_cap", values={"used_s": used, "cap_s": cap, "left_s": max(0.0, cap - used)},
-                        facts=(*_capped(night), *edges))
+        yield Statement(
+            key="spent.wall_cap",
+            values={"used_s": used, "cap_s": cap, "left_s": max(0.0, cap - used)},
+            facts=(*_capped(night), *edges),
+        )
         if used > cap:
             yield Statement(key="spent.wall_over", values={"over_s": used - cap}, facts=edges)
 
@@ -56,7 +59,9 @@ def _trials(night: Trace, state: State, edges: tuple[int, ...]) -> Iterable[Stat
     if cap is not None:
         used = len(state.trials)
         facts = (*_capped(night), *(t.queued for t in night.trials.values() if t.queued))
-        yield Statement(key="spent.trials_cap", values={"used": used, "cap": cap, "left": max(0, cap - used)}, facts=facts)
+        yield Statement(
+            key="spent.trials_cap", values={"used": used, "cap": cap, "left": max(0, cap - used)}, facts=facts
+        )
 
 
 def _money(state: State, facts: tuple[int, ...]) -> Iterable[Statement]:

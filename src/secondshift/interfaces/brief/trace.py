@@ -2,21 +2,67 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Generic, NamedTuple, TypeVar
 
+from secondshift.ledger.subjects import trial_of
 from secondshift.records.events import (
-    AttemptEnded, AttemptOrdered, CandidateProposed, ChargeReserved, ChargeSettled, DecisionMade, Event, MetricsLogged,
-    ShiftEnded, ShiftStarted, StudyAmended, StudyOpened, TrialClosed, TrialQueued,
+    KIND_OF,
+    AttemptEnded,
+    AttemptOrdered,
+    CandidateProposed,
+    ChargeReserved,
+    ChargeSettled,
+    DecisionMade,
+    Event,
+    MetricsLogged,
+    Payload,
+    ShiftEnded,
+    ShiftStarted,
+    StudyAmended,
+    StudyOpened,
+    TrialClosed,
+    TrialQueued,
 )
 from secondshift.records.nights import Shift
 from secondshift.records.studies import Objective
+from secondshift.records.trials import Exit
 
 # Kinds that a brief speaks of one by one; the others are counted or belong to a trial.
-_TOLD = frozenset({
-    "attempt.ended", "incident.opened", "incident.closed", "lease.taken", "shift.anchored", "points.dropped",
-    "checkpoint.rejected", "checkpoint.saved", "charge.settled", "charge.reserved", "attempt.ordered", "trial.closed",
-    "trial.queued", "request.received", "study.amended", "study.opened", "decision.dropped", "shift.started", "shift.ended",
-    "shift.ending",
-})
+_TOLD = frozenset(
+    {
+        "attempt.ended",
+        "incident.opened",
+        "incident.closed",
+        "lease.taken",
+        "shift.anchored",
+        "points.dropped",
+        "checkpoint.rejected",
+        "checkpoint.saved",
+        "charge.settled",
+        "charge.reserved",
+        "attempt.ordered",
+        "trial.closed",
+        "trial.queued",
+        "request.received",
+        "study.amended",
+        "study.opened",
+        "decision.dropped",
+        "shift.started",
+        "shift.ended",
+        "shift.ending",
+    }
+)
+
+
+P = TypeVar("P", bound=Payload)
+
+
+class Told(NamedTuple, Generic[P]):
+    """One fact with its number and its moment."""
+
+    seq: int
+    at: float  # UTC seconds of the study clock
+    fact: P
 
 
 @dataclass(kw_only=True, slots=True)
@@ -62,18 +108,19 @@ class Trace:
     reserved: dict[str, float] = field(default_factory=dict)  # device-seconds set aside, by charge
     settled: list[tuple[int, ChargeSettled]] = field(default_factory=list)  # of the whole study
 
-    def of(self, kind: str) -> list[Event]:
+    def of(self, kind: type[P]) -> list[Told[P]]:
         """The shift's facts of one kind, in order."""
-        return self.told.get(kind, [])
+        events = self.told.get(KIND_OF[kind], [])
+        return [Told(e.seq, e.at, e.payload) for e in events if isinstance(e.payload, kind)]
 
     def seqs(self, *kinds: str) -> tuple[int, ...]:
         """Sequence numbers of the shift's facts of these kinds, in order."""
-        return tuple(sorted(e.seq for kind in kinds for e in self.of(kind)))
+        return tuple(sorted(e.seq for kind in kinds for e in self.told.get(kind, ())))
 
 
-def trial_of(attempt: str) -> str:
-    """The trial an attempt belongs to, by its id."""
-    return attempt.rsplit(".a", 1)[0]
+def by_others(ended: Exit) -> bool:
+    """Say whether the attempt was ended by something that was not us: a foreign signal, or a lost supervisor."""
+    return ended.cause == "lost" or (ended.cause == "self" and ended.signal is not None)
 
 
 def trace(events: Iterable[Event], shift: str, objective: Objective) -> Trace:

@@ -1,20 +1,29 @@
 """What went wrong in a shift: failures, incidents, and what waits for a person."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from secondshift.interfaces.brief.found import current, names
-from secondshift.interfaces.brief.trace import Trace, trial_of
+from secondshift.interfaces.brief.trace import Told, Trace, by_others
 from secondshift.interfaces.plain import last_line, one_line
+from secondshift.interfaces.readmodel.objectives import current, names
+from secondshift.ledger.subjects import trial_of
 from secondshift.records.events import (
-    AttemptEnded, AttemptOrdered, CheckpointRejected, Event, IncidentClosed, IncidentOpened, LeaseTaken, PointsDropped,
+    AttemptEnded,
+    AttemptOrdered,
+    CheckpointRejected,
+    IncidentClosed,
+    IncidentOpened,
+    LeaseTaken,
+    PointsDropped,
     ShiftAnchored,
+    TrialClosed,
 )
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
-from secondshift.records.trials import Exit, Trial
+from secondshift.records.trials import Trial
 
 MOST_ASKED = 3
 MOST_FAILURES = 8
+MOST_NAMES = 6
 
 
 def needs_you(night: Trace, state: State) -> Iterable[Statement]:
@@ -29,7 +38,7 @@ def needs_you(night: Trace, state: State) -> Iterable[Statement]:
 
 
 def _open_incidents(night: Trace, state: State) -> Iterable[Statement]:
-    opened = {e.payload.incident.id: e.seq for e in night.of("incident.opened") if isinstance(e.payload, IncidentOpened)}
+    opened = {e.fact.incident.id: e.seq for e in night.of(IncidentOpened)}
     suffix = "over" if night.ended else "running"
     for incident in state.incidents.values():
         if incident.id in opened:
@@ -55,8 +64,8 @@ def _left_paused(night: Trace, state: State) -> Iterable[Statement]:
 
 def failed(night: Trace, state: State) -> Iterable[Statement]:
     """The trials that failed or were stopped in this shift, those with one cause together."""
-    ended_here = {trial_of(e.payload.attempt) for e in night.of("attempt.ended") if isinstance(e.payload, AttemptEnded)}
-    ended_here |= {e.payload.trial for e in night.of("trial.closed") if hasattr(e.payload, "trial")}
+    ended_here = {trial_of(e.fact.attempt) for e in night.of(AttemptEnded)}
+    ended_here |= {e.fact.trial for e in night.of(TrialClosed)}
     groups: dict[tuple[str, str, str], list[Trial]] = {}
     for trial in state.trials.values():
         if trial.status in ("failed", "stopped") and trial.id in ended_here:
@@ -92,70 +101,69 @@ def incidents(night: Trace) -> Iterable[Statement]:
 
 
 def _log(night: Trace) -> Iterable[Statement]:
-    closed = {e.payload.incident: (e.seq, e.payload.outcome) for e in night.of("incident.closed") if isinstance(e.payload, IncidentClosed)}
-    for event in night.of("incident.opened"):
-        if not isinstance(event.payload, IncidentOpened):
-            continue
-        incident = event.payload.incident
-        seq, outcome = closed.get(incident.id, (0, ""))
-        seq, outcome = (seq, outcome) if seq or not incident.closed else (event.seq, incident.closed)
-        values = {"when_at": event.at, "incident": incident.id, "subject": incident.subject, "finding": incident.finding,
-                  "action": incident.action or "—", "outcome": outcome}
-        key = "incidents.closed" if seq else "incidents.open"
-        yield Statement(key=key, values=values, facts=tuple(dict.fromkeys((event.seq, seq or event.seq))))
-
-
-def by_others(ended: Exit) -> bool:
-    """Say whether the attempt was ended by something that was not us: a foreign signal, or a lost supervisor."""
-    return ended.cause == "lost" or (ended.cause == "self" and ended.signal is not None)
+    closed = {e.fact.incident: (e.seq, e.fact.outcome) for e in night.of(IncidentClosed)}
+    for seq, at, opened in night.of(IncidentOpened):
+        incident = opened.incident
+        end, outcome = closed.get(incident.id, (seq, incident.closed))  # some are closed as they are noted
+        values = {
+            "when_at": at,
+            "incident": incident.id,
+            "subject": incident.subject,
+            "finding": incident.finding,
+            "action": incident.action or "—",
+            "outcome": outcome,
+        }
+        key = "incidents.closed" if outcome else "incidents.open"
+        yield Statement(key=key, values=values, facts=tuple(dict.fromkeys((seq, end))))
 
 
 def _kills(night: Trace) -> Iterable[Statement]:
-    ends = [e for e in night.of("attempt.ended") if isinstance(e.payload, AttemptEnded)]
-    killed = [e for e in ends if isinstance(e.payload, AttemptEnded) and by_others(e.payload.exit)]
+    ends = night.of(AttemptEnded)
+    killed = [e for e in ends if by_others(e.fact.exit)]
     if killed:
-        yield Statement(key="incidents.killed", values={"n": len(killed), "attempts": _attempts(killed)}, facts=tuple(e.seq for e in killed))
-        struck = {trial_of(e.payload.attempt): e.seq for e in killed if isinstance(e.payload, AttemptEnded)}
-        again = [e for e in night.of("attempt.ordered") if isinstance(e.payload, AttemptOrdered)
-                 and e.payload.number > 1 and e.seq > struck.get(e.payload.trial, e.seq)]
+        yield _counted("incidents.killed", killed)
+        struck = {trial_of(e.fact.attempt): e.seq for e in reversed(killed)}
+        orders = [e for e in night.of(AttemptOrdered) if e.fact.number > 1]
+        again = [e for e in orders if e.seq > struck.get(e.fact.trial, e.seq)]
         if again:
-            yield Statement(key="incidents.resumed", values={"n": len(again), "attempts": _attempts(again)}, facts=tuple(e.seq for e in again))
-    left = [e for e in ends if isinstance(e.payload, AttemptEnded) and e.payload.exit.leftovers]
+            yield _counted("incidents.resumed", again)
+    left = [e for e in ends if e.fact.exit.leftovers]
     if left:
-        n = sum(e.payload.exit.leftovers for e in left if isinstance(e.payload, AttemptEnded))
-        yield Statement(key="incidents.leftovers", values={"n": n, "attempts": _attempts(left)}, facts=tuple(e.seq for e in left))
+        yield _counted("incidents.leftovers", left, n=sum(e.fact.exit.leftovers for e in left))
 
 
-def _attempts(events: list[Event], most: int = 6) -> str:
-    ids = [e.payload.attempt for e in events if isinstance(e.payload, AttemptEnded | AttemptOrdered)]
-    return ", ".join(ids[:most]) + (f" +{len(ids) - most}" if len(ids) > most else "")
+def _counted(key: str, told: Sequence[Told[AttemptEnded] | Told[AttemptOrdered]], n: int = 0) -> Statement:
+    ids = [e.fact.attempt for e in told]
+    listed = ", ".join(ids[:MOST_NAMES]) + (f" +{len(ids) - MOST_NAMES}" if len(ids) > MOST_NAMES else "")
+    return Statement(key=key, values={"n": n or len(told), "attempts": listed}, facts=tuple(e.seq for e in told))
 
 
 def _engines(night: Trace) -> Iterable[Statement]:
-    for event in night.of("lease.taken"):
-        if isinstance(event.payload, LeaseTaken) and event.payload.how in ("dead", "expired"):
-            values = {"when_at": event.at, "holder": event.payload.holder}
-            yield Statement(key=f"incidents.engine_{event.payload.how}", values=values, facts=(event.seq,))
+    for seq, at, taken in night.of(LeaseTaken):
+        if taken.how in ("dead", "expired"):
+            values = {"when_at": at, "holder": taken.holder}
+            yield Statement(key=f"incidents.engine_{taken.how}", values=values, facts=(seq,))
 
 
 def _losses(night: Trace) -> Iterable[Statement]:
-    lost = [(e.seq, e.payload) for e in night.of("points.dropped") if isinstance(e.payload, PointsDropped)]
+    lost = night.of(PointsDropped)
     if lost:
-        values = {"n": sum(p.points for _, p in lost), "reason": lost[0][1].reason,
-                  "trials": ", ".join(sorted({p.trial for _, p in lost})[:8])}
-        yield Statement(key="incidents.dropped", values=values, facts=tuple(seq for seq, _ in lost))
-    for event in night.of("checkpoint.rejected"):
-        if isinstance(event.payload, CheckpointRejected):
-            values = {"trial": event.payload.trial, "step": event.payload.step, "reason": event.payload.reason}
-            yield Statement(key="incidents.rejected", values=values, facts=(event.seq,))
+        trials = sorted({e.fact.trial for e in lost})
+        values = {
+            "n": sum(e.fact.points for e in lost),
+            "reason": lost[0].fact.reason,
+            "trials": ", ".join(trials[:MOST_NAMES]),
+        }
+        yield Statement(key="incidents.dropped", values=values, facts=tuple(e.seq for e in lost))
+    for seq, _, fact in night.of(CheckpointRejected):
+        values = {"trial": fact.trial, "step": fact.step, "reason": fact.reason}
+        yield Statement(key="incidents.rejected", values=values, facts=(seq,))
 
 
 def _clock(night: Trace) -> Iterable[Statement]:
-    for event in night.of("shift.anchored"):
-        if not isinstance(event.payload, ShiftAnchored):
-            continue
-        if abs(event.payload.jump_s) >= 1:
-            key = "incidents.clock_ahead" if event.payload.jump_s > 0 else "incidents.clock_back"
-            yield Statement(key=key, values={"jump_s": abs(event.payload.jump_s), "when_at": event.at}, facts=(event.seq,))
-        elif night.shift and event.payload.boot_id != night.shift.boot_id:
-            yield Statement(key="incidents.reboot", values={"when_at": event.at}, facts=(event.seq,))
+    for seq, at, anchored in night.of(ShiftAnchored):
+        if abs(anchored.jump_s) >= 1:
+            key = "incidents.clock_ahead" if anchored.jump_s > 0 else "incidents.clock_back"
+            yield Statement(key=key, values={"jump_s": abs(anchored.jump_s), "when_at": at}, facts=(seq,))
+        elif night.shift and anchored.boot_id != night.shift.boot_id:
+            yield Statement(key="incidents.reboot", values={"when_at": at}, facts=(seq,))

@@ -79,9 +79,11 @@ def trial_named(state: State, name: str) -> Trial:
     for known in (wanted, f"t{wanted}"):
         if known in state.trials:
             return state.trials[known]
-    newest = next(reversed(state.trials), None)
+    newest = next(reversed(list(state.trials)), None)
     have = f"They go from t1 to {newest}" if newest else "None has been queued yet"
-    raise SecondshiftError(f"There is no trial {name!r} in this study. {have}. `secondshift status` lists the open ones.")
+    raise SecondshiftError(
+        f"There is no trial {name!r} in this study. {have}. `secondshift status` lists the open ones."
+    )
 
 
 def language(lang: str | None) -> str:
@@ -90,6 +92,8 @@ def language(lang: str | None) -> str:
     if asked:
         if asked in LANGUAGES:
             return asked
-        raise SecondshiftError(f"No catalogue speaks {asked!r}. Expected one of {', '.join(LANGUAGES)}; say --lang {LANGUAGES[0]}.")
+        raise SecondshiftError(
+            f"No catalogue speaks {asked!r}. Expected one of {', '.join(LANGUAGES)}; say --lang {LANGUAGES[0]}."
+        )
     spoken = next((os.environ[n] for n in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(n)), "")
     return "ko" if spoken.startswith("ko") else "en"

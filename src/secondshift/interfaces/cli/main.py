@@ -24,7 +24,7 @@ app = App(
     help_format="plaintext",  # plain text loads no Markdown reader: a third of the time to start
 )
 app.command(
-    "secondshift.interfaces.demo.main:demo", name="demo", sort_key=0, group=NIGHT,
+    f"{VERBS}.demonstration:demo", name="demo", sort_key=0, group=NIGHT,
     help="See one small real night on this machine, in under three minutes.",
 )  # fmt: skip
 app.command(

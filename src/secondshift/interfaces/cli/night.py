@@ -17,24 +17,34 @@ from secondshift.interfaces.cli.spans import seconds
 from secondshift.records.events import BriefWritten
 from secondshift.runtime.keeper import keep
 
-Study = Annotated[Path | None, Parameter(name="--study", help="The secondshift.toml, or its folder. Left out: found here or above.")]
+Study = Annotated[
+    Path | None, Parameter(name="--study", help="The secondshift.toml, or its folder. Left out: found here or above.")
+]
 CRASHED = 1  # exit code of an engine that a keeper shall start again
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document instead.")]
 
 
 def run(
     *,
-    until: Annotated[str | None, Parameter(help="Work until this time of day on this machine's clock, such as 08:00.")] = None,
+    until: Annotated[
+        str | None, Parameter(help="Work until this time of day on this machine's clock, such as 08:00.")
+    ] = None,
     for_: Annotated[str | None, Parameter(name="--for", help="Work for so long, such as 2h or 90m.")] = None,
-    detach: Annotated[bool, Parameter(negative="", help="Go on after the terminal is closed; return once it works.")] = False,
-    slots: Annotated[int | None, Parameter(help="Trials at once; left out: what the study or the machine says.")] = None,
+    detach: Annotated[
+        bool, Parameter(negative="", help="Go on after the terminal is closed; return once it works.")
+    ] = False,
+    slots: Annotated[
+        int | None, Parameter(help="Trials at once; left out: what the study or the machine says.")
+    ] = None,
     resume: Annotated[bool, Parameter(negative="", help="Only go on with a shift that broke off; begin none.")] = False,
     study: Study = None,
     json: Json = False,
 ) -> int:
     """Work a shift on a study; the same command goes on with one that broke off."""
     if until is not None and for_ is not None:
-        raise SecondshiftError("Both --until and --for were given. Expected one of them: when to end, or how long to work.")
+        raise SecondshiftError(
+            "Both --until and --for were given. Expected one of them: when to end, or how long to work."
+        )
     if slots is not None and slots < 1:
         raise SecondshiftError(f"--slots was given {slots}. Expected at least 1: how many trials may run at once.")
     file = study_file(study)
@@ -51,10 +61,15 @@ def _outcome(file: Path) -> dict[str, object]:
     try:
         with open_desk(file) as desk:
             state = desk.state()
-            briefs = [e.payload for e in desk.ledger.read(kinds=("brief.written",)) if isinstance(e.payload, BriefWritten)]
+            briefs = [
+                e.payload for e in desk.ledger.read(kinds=("brief.written",)) if isinstance(e.payload, BriefWritten)
+            ]
             newest = briefs[-1].files if briefs and state.shift is None else ()
-            return {"shift": state.shift.id if state.shift else None, "trials": dict(state.statuses),
-                    "brief": [str(desk.folder / name) for name in newest]}
+            return {
+                "shift": state.shift.id if state.shift else None,
+                "trials": dict(state.statuses),
+                "brief": [str(desk.folder / name) for name in newest],
+            }
     except SecondshiftError:
         return {"shift": None, "trials": {}, "brief": []}
 
@@ -70,7 +85,12 @@ def engine(
     """Work one shift in this very process, writing its brief at the end."""
     try:
         return shifts.work(
-            study_file(study), until=until, for_s=seconds(for_) if for_ else None, resume=resume, slots=slots, write_brief=write_brief
+            study_file(study),
+            until=until,
+            for_s=seconds(for_) if for_ else None,
+            resume=resume,
+            slots=slots,
+            write_brief=write_brief,
         )
     except LeaseHeld as held:
         print(held, file=sys.stderr, flush=True)

@@ -1,5 +1,6 @@
 """The verbs that look back on a night: `brief` and `replay`."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -50,7 +51,7 @@ def brief(
     return 0
 
 
-def _written(folder: Path, write):  # noqa: ANN001, ANN202
+def _written(folder: Path, write: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
     try:
         return write()
     except OSError as problem:
@@ -73,7 +74,9 @@ def replay(*, study: Study = None, json: Json = False) -> int:
         return 0 if report.holds else DIFFERS
     screen = console()
     same = "the same again" if report.identical else "NOT the same"
-    screen.print(Text(f"{report.ticks:,} recorded ticks with {report.decisions:,} decisions were decided anew: {same}."))
+    screen.print(
+        Text(f"{report.ticks:,} recorded ticks with {report.decisions:,} decisions were decided anew: {same}.")
+    )
     if report.first_difference:
         screen.print(Text(f"First difference: {report.first_difference}"))
     for finding in report.tampering:
@@ -81,5 +84,7 @@ def replay(*, study: Study = None, json: Json = False) -> int:
     if not report.tampering:
         screen.print(Text("No fact was changed since it was recorded."))
     if report.other_policies:
-        screen.print(Text(f"Some ticks were decided by another version of the policies: {', '.join(report.other_policies)}."))
+        screen.print(
+            Text(f"Some ticks were decided by another version of the policies: {', '.join(report.other_policies)}.")
+        )
     return 0 if report.holds else DIFFERS

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from secondshift.interfaces.messages.catalogue import say
+from secondshift.interfaces.messages.catalogue import tell
 from secondshift.records.nights import Statement
 
 WIDE = 400  # columns where there is no terminal
@@ -47,7 +47,7 @@ def _plain(value: Any) -> Any:
 
 def line(statement: Statement, lang: str, *, cite: bool = True) -> Text:
     """A statement as text for the terminal, its facts set back."""
-    text = Text(say(statement.key, lang, **statement.values))
+    text = Text(tell(statement, lang))
     if cite and statement.facts:
         text.append(f" [{cited(statement.facts)}]", style="dim")
     return text
@@ -60,4 +60,4 @@ def cited(facts: tuple[int, ...]) -> str:
 
 def spoken(statements: list[Statement], lang: str) -> list[dict[str, Any]]:
     """Statements for a JSON document."""
-    return [{"key": s.key, "text": say(s.key, lang, **s.values), "values": dict(s.values), "facts": list(s.facts)} for s in statements]
+    return [{"key": s.key, "text": tell(s, lang), "values": dict(s.values), "facts": list(s.facts)} for s in statements]

@@ -41,7 +41,12 @@ def sql(
         grid.add_row(*(Text(one_line(str(_cell(v)), limit=400)) for v in row))
     screen = console()
     screen.print(grid)
-    screen.print(Text(f"{len(rows)} row{'' if len(rows) == 1 else 's'}" + ("; there are more, see --limit" if more else ""), style="dim"))
+    screen.print(
+        Text(
+            f"{len(rows)} row{'' if len(rows) == 1 else 's'}" + ("; there are more, see --limit" if more else ""),
+            style="dim",
+        )
+    )
     return 0
 
 
@@ -60,7 +65,9 @@ def ask(file: Path, query: str, limit: int) -> tuple[list[str], list[tuple], boo
         connection.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
         cursor = connection.execute(query)
         if cursor.description is None:
-            raise SecondshiftError("That statement answers nothing. Expected one SELECT; the ledger is never changed by hand.")
+            raise SecondshiftError(
+                "That statement answers nothing. Expected one SELECT; the ledger is never changed by hand."
+            )
         rows = cursor.fetchmany(max(1, limit) + 1)
         return [d[0] for d in cursor.description], rows[: max(1, limit)], len(rows) > max(1, limit)
     except (sqlite3.Error, sqlite3.Warning) as problem:
@@ -87,10 +94,14 @@ def _explained(problem: Exception) -> SecondshiftError:
     if "one statement" in text:
         return SecondshiftError("More than one statement was given. Expected one SELECT; ask them one by one.")
     if "interrupted" in text:
-        return SecondshiftError(f"The question took longer than {LIMIT_S:.0f} s and was given up. Narrow it, with where or limit.")
+        return SecondshiftError(
+            f"The question took longer than {LIMIT_S:.0f} s and was given up. Narrow it, with where or limit."
+        )
     if "locked" in text or "busy" in text:
         return LedgerBusy()
-    return SecondshiftError(f"The ledger did not understand that SQL: {text}. Its tables: `secondshift sql \"select name from sqlite_master\"`.")
+    return SecondshiftError(
+        f'The ledger did not understand that SQL: {text}. Its tables: `secondshift sql "select name from sqlite_master"`.'
+    )
 
 
 def _cell(value: object) -> object:

@@ -42,8 +42,14 @@ def _told(found: Service, json: bool, *, text: bool = False) -> int:
         return 0
     screen = console()
     if found.installed:
-        checked = {True: "verified by systemd", False: "refused by systemd", None: "not verified: systemd-analyze is not here"}[found.verified]
-        enabled = {True: "enabled", False: "not enabled", None: "not enabled: no systemd user manager answers"}[found.enabled]
+        checked = {
+            True: "verified by systemd",
+            False: "refused by systemd",
+            None: "not verified: systemd-analyze is not here",
+        }[found.verified]
+        enabled = {True: "enabled", False: "not enabled", None: "not enabled: no systemd user manager answers"}[
+            found.enabled
+        ]
         screen.print(Text(f"{found.file}: installed, {enabled}" + ("" if text else f", {checked}") + "."))
     else:
         screen.print(Text(f"{found.file}: not installed."))

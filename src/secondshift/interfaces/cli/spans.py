@@ -16,5 +16,7 @@ def seconds(text: str) -> float:
         raise SecondshiftError(f"--for was given {text!r}. Expected a length of time such as 2h, 90m or 1h30m.")
     total = sum(float(number) * _SECONDS[unit] for number, unit in parts)
     if total <= 0:
-        raise SecondshiftError(f"--for was given {text!r}, which is no time at all. Expected more than zero, such as 2h.")
+        raise SecondshiftError(
+            f"--for was given {text!r}, which is no time at all. Expected more than zero, such as 2h."
+        )
     return total

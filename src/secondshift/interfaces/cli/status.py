@@ -65,7 +65,9 @@ def _keeper(desk: Desk, holder: Holder) -> list[Statement]:
     if note is None or holder.life == "alive":
         return []
     if note.state == "restarting" and note.alive():
-        return [Statement(key="status.keeper_restarting", values={"pid": str(note.pid), "crash": note.last_crash or "—"})]
+        return [
+            Statement(key="status.keeper_restarting", values={"pid": str(note.pid), "crash": note.last_crash or "—"})
+        ]
     if note.state == "gave up":
         return [Statement(key="status.keeper_gave_up", values={"message": note.message})]
     return []
@@ -93,13 +95,17 @@ def _trials(doc: dict[str, Any], shown: int | None, lang: str, width: int) -> Ta
     grid = Table(box=None, pad_edge=False, header_style="dim")
     heads = ("trial", "", "progress", "steps", f"{doc['objective']} last", "best", "to go", "used")
     for head in (*heads, *(("parameters",) if width >= 100 else ())):
-        grid.add_column(head, no_wrap=head != "parameters", justify="right" if head in heads[3:] else "left", overflow="ellipsis")
+        grid.add_column(
+            head, no_wrap=head != "parameters", justify="right" if head in heads[3:] else "left", overflow="ellipsis"
+        )
     for row in doc["trials"][:shown]:
         style = {"running": "bold", "queued": "dim"}.get(row["status"], "")
         bar = ProgressBar(total=1.0, completed=row["progress"], width=14, complete_style="cyan", finished_style="green")
         cells: list[RenderableType] = [
-            row["trial"], row["status"], bar, f"{row['steps']:,}/{row['horizon_steps']:,}", _number(row["last"]), _number(row["best"]),
-            duration(row["eta_s"], lang) if row["eta_s"] is not None else "", duration(row["device_s"], lang) if row["device_s"] else "",
+            row["trial"], row["status"], bar, f"{row['steps']:,}/{row['horizon_steps']:,}",
+            _number(row["last"]), _number(row["best"]),
+            "" if row["eta_s"] is None else duration(row["eta_s"], lang),
+            duration(row["device_s"], lang) if row["device_s"] else "",
         ]  # fmt: skip
         grid.add_row(*cells, *((Text(written(row["params"])),) if width >= 100 else ()), style=style)
     rest = len(doc["trials"]) - len(doc["trials"][:shown])
@@ -118,7 +124,9 @@ def _budgets(doc: dict[str, Any], lang: str) -> Table:
         grid.add_column(head, justify="left" if head == "budget" else "right")
     for row in doc["budgets"]:
         amounts = [_amount(row["budget"], row[k], lang) for k in ("spent", "reserved", "left", "cap")]
-        grid.add_row(UNITS[row["budget"]], *amounts, style="red" if row["left"] is not None and row["left"] <= 0 else "")
+        grid.add_row(
+            UNITS[row["budget"]], *amounts, style="red" if row["left"] is not None and row["left"] <= 0 else ""
+        )
     return grid
 
 

@@ -23,10 +23,14 @@ UNHEARD = 1  # exit code: an engine lives, and has not taken the request up in t
 
 
 def stop(
-    trial: Annotated[str | None, Parameter(help="A trial to stop for good, such as t7. Left out: the shift ends, trials pause.")] = None,
+    trial: Annotated[
+        str | None, Parameter(help="A trial to stop for good, such as t7. Left out: the shift ends, trials pause.")
+    ] = None,
     /,
     *,
-    now: Annotated[bool, Parameter(negative="", help="Do not wait for checkpoints: end the processes at once.")] = False,
+    now: Annotated[
+        bool, Parameter(negative="", help="Do not wait for checkpoints: end the processes at once.")
+    ] = False,
     study: Annotated[Path | None, Parameter(name="--study", help="The secondshift.toml, or its folder.")] = None,
     json: Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document instead.")] = False,
 ) -> int:
@@ -43,7 +47,13 @@ def stop(
             code, doc = 0, {"text": "Nothing is running: no shift is open and no engine works. Nothing was asked for."}
         elif state.shift is None:
             request = put_request(desk.folder, "stop", _args(target, now), _who())
-            code, doc = 0, {"request": request, "text": f"No engine is running. {target} will be stopped when the next one begins."}
+            code, doc = (
+                0,
+                {
+                    "request": request,
+                    "text": f"No engine is running. {target} will be stopped when the next one begins.",
+                },
+            )
         else:
             code, doc = _by_ourselves(desk, target, now)
     if json:
@@ -78,13 +88,16 @@ def _ask(desk: Desk, state: State, target: str, now: bool) -> tuple[int, dict[st
                 case DecisionMade(decision=d) if request in d.based_on:
                     doc["decided"] = event.seq
                 case DecisionDropped(decision=d, reason=reason) if request in d.based_on:
-                    text = f"The engine recorded the request (event {doc['received']}) and dropped it (event {event.seq}): {reason}."
+                    text = f"The engine recorded the request (event {doc['received']}) and dropped it: {reason}."
                     return 0, {**doc, "dropped": event.seq, "text": text}
                 case _:
                     pass
         done = doc["decided"] and _done(desk.state(), target)
         if done:
-            return 0, {**doc, "text": f"{done} Requested in event {doc['received']}, decided in event {doc['decided']}."}
+            return 0, {
+                **doc,
+                "text": f"{done} Requested in event {doc['received']}, decided in event {doc['decided']}.",
+            }
         time.sleep(0.1)
     return _late(doc, target)
 
@@ -105,7 +118,10 @@ def _late(doc: dict[str, Any], target: str) -> tuple[int, dict[str, Any]]:
             "takes it up when it can. See `secondshift status`; if the engine hangs, stop it and say `secondshift stop` again."
         )
         return UNHEARD, {**doc, "text": text}
-    text = f"The engine has recorded it (event {doc['received']}) and is ending {what}; that takes longer than {PATIENCE_S:.0f} s. See `secondshift status`."
+    text = (
+        f"The engine has recorded it (event {doc['received']}) and is ending {what}; that takes longer than "
+        f"{PATIENCE_S:.0f} s. See `secondshift status`."
+    )
     return 0, {**doc, "text": text}
 
 
@@ -121,5 +137,6 @@ def _by_ourselves(desk: Desk, target: str, now: bool) -> tuple[int, dict[str, An
     state = desk.state()
     left = len(state.attempts)
     fate = f"{target} is {state.trials[target].status}. " if target else ""
-    text = f"No engine was running, so this command did it itself: {fate}the shift has ended, {left or 'no'} attempt{'' if left == 1 else 's'} still run."
+    runs = f"{left} still recorded as running" if left else "nothing runs any more"
+    text = f"No engine was running, so this command did it itself: {fate}The shift has ended; {runs}."
     return code, {"request": request or None, "text": text}

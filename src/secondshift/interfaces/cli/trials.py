@@ -48,9 +48,14 @@ def show(
 def _print(screen: Console, doc: dict[str, Any]) -> None:
     reason = f": {doc['reason']}" if doc["reason"] else ""
     screen.print(Text.assemble((doc["trial"], "bold"), f"  {doc['status']}{reason}"))
-    facts = [("parameters", written(doc["params"]) or "the script's own defaults"), ("candidate", doc["candidate"]),
-             ("seed", str(doc["seed"])), ("steps", f"{doc['steps']:,} of {doc['horizon_steps']:,}"),
-             ("device time", duration(doc["device_s"])), ("folder", doc["folder"] or "none yet")]
+    facts = [
+        ("parameters", written(doc["params"]) or "the script's own defaults"),
+        ("candidate", doc["candidate"]),
+        ("seed", str(doc["seed"])),
+        ("steps", f"{doc['steps']:,} of {doc['horizon_steps']:,}"),
+        ("device time", duration(doc["device_s"])),
+        ("folder", doc["folder"] or "none yet"),
+    ]
     if doc["dropped_points"]:
         facts.append(("points lost", number(doc["dropped_points"])))
     grid = Table.grid(padding=(0, 2))
@@ -76,23 +81,41 @@ def _print_metrics(screen: Console, doc: dict[str, Any]) -> None:
     for head in ("metric", "last", "at step", "lowest", "at step", "highest", "at step", "points", "not finite"):
         grid.add_column(head, justify="left" if head == "metric" else "right")
     for name, m in doc["metrics"].items():
-        grid.add_row(one_line(name), number(m["last"]), number(m["last_step"]), number(m["low"]), number(m["low_step"]),
-                     number(m["high"]), number(m["high_step"]), number(m["points"]), number(m["non_finite"]))
+        grid.add_row(
+            one_line(name),
+            number(m["last"]),
+            number(m["last_step"]),
+            number(m["low"]),
+            number(m["low_step"]),
+            number(m["high"]),
+            number(m["high_step"]),
+            number(m["points"]),
+            number(m["non_finite"]),
+        )
     screen.print(Text(""), grid)
     if doc["curve"]["values"]:
         steps = doc["curve"]["steps"]
         screen.print(Text(f"\n{one_line(doc['curve']['metric'])}, steps {steps[0]:,} to {steps[-1]:,}", style="dim"))
-        screen.print(indented(Text(sparkline(doc["curve"]["values"], max(10, min(80, screen.width - 4))), style="cyan")))
+        screen.print(
+            indented(Text(sparkline(doc["curve"]["values"], max(10, min(80, screen.width - 4))), style="cyan"))
+        )
 
 
 def _print_attempts(screen: Console, doc: dict[str, Any]) -> None:
     for attempt in doc["attempts_list"]:
-        text = f"{attempt['attempt']}: steps {attempt['from_step']:,} to {attempt['until_step']:,} on {', '.join(attempt['devices'])}"
+        steps = f"steps {attempt['from_step']:,} to {attempt['until_step']:,}"
+        text = f"{attempt['attempt']}: {steps} on {', '.join(attempt['devices'])}"
         exit = attempt["exit"]
         if exit is None:
             text += f", process {attempt['pid']}, not ended" if attempt["pid"] else ", not started yet"
         else:
-            how = f"exit code {exit['code']}" if exit["code"] is not None else f"signal {exit['signal']}" if exit["signal"] else "unseen"
+            how = (
+                f"exit code {exit['code']}"
+                if exit["code"] is not None
+                else f"signal {exit['signal']}"
+                if exit["signal"]
+                else "unseen"
+            )
             text += f"; ended ({exit['cause']}, {how}) after {duration(exit['elapsed_s'])} [e{exit['event']}]"
         screen.print(Text(("\n" if attempt is doc["attempts_list"][0] else "") + text))
     kept = [c for c in doc["checkpoints"] if c["fate"] == "kept"]

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from secondshift.interfaces.messages.formats import LANGUAGES, value
+from secondshift.records.nights import Statement
 
 # {name} is a value; {name|trial|trials} is a word that follows the value's number.
 PLACE = re.compile(r"\{(\w+)(?:\|([^|{}]*)\|([^|{}]*))?\}")
@@ -17,7 +18,9 @@ PLACE = re.compile(r"\{(\w+)(?:\|([^|{}]*)\|([^|{}]*))?\}")
 def sentences(lang: str) -> Mapping[str, str]:
     """All sentences of one language by their dotted keys. Raises KeyError for a language that is not spoken here."""
     if lang not in LANGUAGES:
-        raise KeyError(f"There is no catalogue for the language {lang!r}; there is one for each of {', '.join(LANGUAGES)}.")
+        raise KeyError(
+            f"There is no catalogue for the language {lang!r}; there is one for each of {', '.join(LANGUAGES)}."
+        )
     tree = tomllib.loads(Path(__file__).with_name(f"{lang}.toml").read_text(encoding="utf-8"))
     return {f"{table}.{key}": text for table, lines in tree.items() for key, text in lines.items()}
 
@@ -30,7 +33,26 @@ def say(
     zone: tzinfo | None = None,
     **values: str | int | float,
 ) -> str:
-    """Say a sentence of the catalogue in a language.
+    """Say a sentence of the catalogue in a language; see `filled`."""
+    return filled(key, values, lang, quote=quote, zone=zone)
+
+
+def tell(
+    statement: Statement, lang: str = "en", *, quote: Callable[[str], str] | None = None, zone: tzinfo | None = None
+) -> str:
+    """Say a statement of a brief or a story; see `filled`."""
+    return filled(statement.key, statement.values, lang, quote=quote, zone=zone)
+
+
+def filled(
+    key: str,
+    values: Mapping[str, str | int | float],
+    lang: str,
+    *,
+    quote: Callable[[str], str] | None = None,
+    zone: tzinfo | None = None,
+) -> str:
+    """Fill values into a sentence.
 
     `quote` escapes what was filled in (never the sentence itself); `zone` is the reader's, None for this machine's.
     Raises KeyError if there is no such sentence, or if a value it needs was not given.

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 
+from secondshift.records.states import State
 from secondshift.records.studies import Objective, Parameter, Space, Value
 from secondshift.records.trials import Summary, Trial
 
@@ -33,3 +34,15 @@ def written(params: Mapping[str, Value]) -> str:
     """Parameters as people write them: lr=0.003, width=64."""
     parts = (f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in sorted(params.items()))
     return ", ".join(parts)
+
+
+def current(state: State) -> list[Trial]:
+    """The trials of the study's present revision, oldest first."""
+    revision = state.study.revision if state.study else 1
+    return [t for t in state.trials.values() if t.revision == revision]
+
+
+def names(trials: list[Trial], most: int = 8) -> str:
+    """The ids of some trials, the first `most` of them by name."""
+    ids = [t.id for t in trials]
+    return ", ".join(ids[:most]) + (f" +{len(ids) - most}" if len(ids) > most else "")

@@ -91,7 +91,9 @@ def budgets(state: State, now: float) -> list[dict[str, Any]]:
     ]
     if budget.usd_per_device_s is not None:
         price = budget.usd_per_device_s
-        rows.append(_budget("money_usd", budget.money_usd, spend.settled_device_s * price, spend.reserved_device_s * price))
+        rows.append(
+            _budget("money_usd", budget.money_usd, spend.settled_device_s * price, spend.reserved_device_s * price)
+        )
     return rows
 
 
@@ -136,13 +138,20 @@ def overview(state: State, holder: Holder, *, requests: int, now: float) -> dict
         "objective": state.study.objective.metric if state.study else None,
         "goal": state.study.objective.goal if state.study else None,
         "engine": {"life": holder.life, "holder": holder.name, "since": holder.since or None},
-        "shift": shift and {"id": shift.id, "started_at": shift.started_at, "deadline_at": shift.deadline_at, "slots": shift.slots},
+        "shift": shift
+        and {"id": shift.id, "started_at": shift.started_at, "deadline_at": shift.deadline_at, "slots": shift.slots},
         "ending": state.ending or None,
         "counts": {status: n for status, n in state.statuses.items() if n},
         "budgets": budgets(state, now),
         "trials": [trial_row(state, t, now) for t in open_trials],
         "incidents": [
-            {"id": i.id, "subject": i.subject, "finding": one_line(i.finding), "action": one_line(i.action), "opened_at": i.opened_at}
+            {
+                "id": i.id,
+                "subject": i.subject,
+                "finding": one_line(i.finding),
+                "action": one_line(i.action),
+                "opened_at": i.opened_at,
+            }
             for i in state.incidents.values()
         ],
         "requests": requests,

@@ -60,9 +60,20 @@ Told = Iterator[tuple[str, dict[str, Any]]]
 
 def _decision(fact: facts.DecisionMade, _: object) -> Told:
     d = fact.decision
-    key = {"propose": "proposed"}.get(d.verb, d.verb if d.verb in ("start", "advance", "pause", "stop", "fail") else "other")
-    yield f"why.{key}", {"by": d.by, "reason": d.reason, "until": d.until_step, "step": d.step, "verb_word": d.verb,
-                         "value": d.value if d.value is not None else "?"}
+    key = {"propose": "proposed"}.get(
+        d.verb, d.verb if d.verb in ("start", "advance", "pause", "stop", "fail") else "other"
+    )
+    yield (
+        f"why.{key}",
+        {
+            "by": d.by,
+            "reason": d.reason,
+            "until": d.until_step,
+            "step": d.step,
+            "verb_word": d.verb,
+            "value": d.value if d.value is not None else "?",
+        },
+    )
 
 
 def _dropped(fact: facts.DecisionDropped, _: object) -> Told:
@@ -83,12 +94,22 @@ def _reserved(fact: facts.ChargeReserved, _: object) -> Told:
 
 
 def _settled(fact: facts.ChargeSettled, reserved: dict[str, float]) -> Told:
-    yield "why.settled", {"attempt": fact.charge, "device_s": fact.device_s, "reserved_s": reserved.get(fact.charge, 0.0)}
+    yield (
+        "why.settled",
+        {"attempt": fact.charge, "device_s": fact.device_s, "reserved_s": reserved.get(fact.charge, 0.0)},
+    )
 
 
 def _ordered(fact: facts.AttemptOrdered, _: object) -> Told:
-    yield "why.ordered", {"attempt": fact.attempt, "devices": ", ".join(fact.devices), "first": fact.from_step,
-                          "until": fact.until_step}
+    yield (
+        "why.ordered",
+        {
+            "attempt": fact.attempt,
+            "devices": ", ".join(fact.devices),
+            "first": fact.from_step,
+            "until": fact.until_step,
+        },
+    )
 
 
 def _started(fact: facts.AttemptStarted, _: object) -> Told:
@@ -100,13 +121,22 @@ def _asked(fact: facts.AttemptAsked, _: object) -> Told:
 
 
 def _closed(fact: facts.AttemptClosed, _: object) -> Told:
-    yield ("why.closed_stopping" if fact.stopping else "why.closed"), {"attempt": fact.attempt, "steps": fact.steps_done}
+    yield (
+        ("why.closed_stopping" if fact.stopping else "why.closed"),
+        {"attempt": fact.attempt, "steps": fact.steps_done},
+    )
 
 
 def _ended(fact: facts.AttemptEnded, _: object) -> Told:
     exit = fact.exit
-    values = {"attempt": fact.attempt, "elapsed_s": exit.elapsed_s, "code": str(exit.code), "signal": str(exit.signal),
-              "said": last_line(exit.message) or "—", "cause_word": exit.cause}
+    values = {
+        "attempt": fact.attempt,
+        "elapsed_s": exit.elapsed_s,
+        "code": str(exit.code),
+        "signal": str(exit.signal),
+        "said": last_line(exit.message) or "—",
+        "cause_word": exit.cause,
+    }
     yield f"why.{_ending(exit)}", values
 
 
@@ -218,15 +248,22 @@ def _alike(old: Statement, new: Statement) -> bool:
     if new.key == "why.reserved":
         return old.key == new.key and old.values["attempt"] == new.values["attempt"]
     if new.key == "why.dropped":
-        return old.key in ("why.dropped", "why.dropped_often") and all(old.values[k] == new.values[k] for k in ("by", "verb_word", "reason"))
+        return old.key in ("why.dropped", "why.dropped_often") and all(
+            old.values[k] == new.values[k] for k in ("by", "verb_word", "reason")
+        )
     return False
 
 
 def _join(old: Statement, new: Statement) -> Statement:
     both = (*old.facts, *new.facts)
-    a, b = dict(old.values), dict(new.values)
+    a: dict[str, Any] = dict(old.values)
+    b: dict[str, Any] = dict(new.values)
     if new.key == "why.logged":
-        return Statement(key=new.key, values={**b, "points": a["points"] + b["points"], "step": max(a["step"], b["step"])}, facts=both)
+        return Statement(
+            key=new.key,
+            values={**b, "points": a["points"] + b["points"], "step": max(a["step"], b["step"])},
+            facts=both,
+        )
     if new.key == "why.saved":
         return Statement(key="why.saved_more", values={**b, "n": len(both)}, facts=both)
     if new.key == "why.reserved":

@@ -16,7 +16,9 @@ TAIL_BYTES = 64 * 1024  # of an output that are looked at for its last lines
 CURVE_POINTS = 240
 
 
-def document(ledger: Ledger, state: State, folder: Path, trial: Trial, *, now: float, lines: int = 10) -> dict[str, Any]:
+def document(
+    ledger: Ledger, state: State, folder: Path, trial: Trial, *, now: float, lines: int = 10
+) -> dict[str, Any]:
     """Everything there is to show of a trial. `folder` is the study's private folder, `lines` counts those of output."""
     events = list(ledger.read(subject=trial.id))
     attempts = attempts_of(events)
@@ -28,7 +30,11 @@ def document(ledger: Ledger, state: State, folder: Path, trial: Trial, *, now: f
         **trial_row(state, trial, now),
         "milestones": [{"step": m.step, "value": m.value} for m in trial.milestones],
         "metrics": {name: _metric(summary) for name, summary in sorted(trial.metrics.items())},
-        "curve": {"metric": metric, "steps": [int(s) for s in series.steps], "values": [float(v) for v in series.values]},
+        "curve": {
+            "metric": metric,
+            "steps": [int(s) for s in series.steps],
+            "values": [float(v) for v in series.values],
+        },
         "attempts_list": attempts,
         "checkpoints": checkpoints_of(events),
         "dropped_points": trial.dropped,
@@ -41,8 +47,16 @@ def document(ledger: Ledger, state: State, folder: Path, trial: Trial, *, now: f
 
 
 def _metric(summary: Any) -> dict[str, Any]:
-    return {"points": summary.points, "non_finite": summary.non_finite, "last": summary.last, "last_step": summary.last_step,
-            "low": summary.low, "low_step": summary.low_step, "high": summary.high, "high_step": summary.high_step}
+    return {
+        "points": summary.points,
+        "non_finite": summary.non_finite,
+        "last": summary.last,
+        "last_step": summary.last_step,
+        "low": summary.low,
+        "low_step": summary.low_step,
+        "high": summary.high,
+        "high_step": summary.high_step,
+    }
 
 
 def attempts_of(events: Iterable[Event]) -> list[dict[str, Any]]:
@@ -76,7 +90,14 @@ def checkpoints_of(events: Iterable[Event]) -> list[dict[str, Any]]:
     for event in events:
         match event.payload:
             case facts.CheckpointSaved(checkpoint=c):
-                found[c.step] = {"step": c.step, "folder": c.folder, "bytes": c.bytes, "attempt": c.attempt, "fate": "kept", "event": event.seq}
+                found[c.step] = {
+                    "step": c.step,
+                    "folder": c.folder,
+                    "bytes": c.bytes,
+                    "attempt": c.attempt,
+                    "fate": "kept",
+                    "event": event.seq,
+                }
             case facts.CheckpointRejected(step=step) if step in found:
                 found[step]["fate"] = "rejected"
             case facts.CheckpointPruned(step=step) if step in found:

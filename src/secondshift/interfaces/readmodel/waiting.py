@@ -41,7 +41,11 @@ def _reasons(state: State, trial: Trial, engine_alive: bool) -> list[Statement]:
         found.append(Statement(key="why.wait_budget"))
     taken = [attempt.trial for attempt in state.attempts.values()]
     if taken and len(taken) >= state.shift.slots:
-        found.append(Statement(key="why.wait_slots", values={"n": len(taken), "slots": state.shift.slots, "trials": names(taken)}))
+        found.append(
+            Statement(
+                key="why.wait_slots", values={"n": len(taken), "slots": state.shift.slots, "trials": names(taken)}
+            )
+        )
     ahead = []
     for other in state.waiting("queued"):
         if other.id == trial.id:
