@@ -24,6 +24,7 @@ from secondshift.runtime import hosts
 from secondshift.runtime.acting import Hands
 from secondshift.runtime.clocks import Clock, HostClock
 from secondshift.runtime.executors.protocol import Executor
+from secondshift.runtime.executors.remains import sweep
 from secondshift.runtime.shiftclock import ShiftClock
 
 BEAT_SEEN_S = 5.0  # a holder whose beat moved within this time lives; engines beat every 2 s
@@ -91,6 +92,7 @@ def open_night(study_file: Path) -> Iterator[Night]:
 
 
 def _assembled(study_file: Path, study: Study, folder: Path, ledger: Ledger, clock: Clock, lease: Lease) -> Night:
+    sweep(folder)  # what outlived a supervisor that is dead belongs to nobody, and holds devices
     state = load_state(ledger, folder / "cache" / "state.bin")
     taken = facts.LeaseTaken(token=lease.token, holder=lease.holder.name, how=lease.how, boot_id=lease.holder.boot_id)
     state = replace(state, token=lease.token)
