@@ -8,9 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secondshift.errors import LedgerDamaged, LedgerNewer
-from secondshift.ledger.codec import chain, clean, continued, decode, encode
-from secondshift.ledger.subjects import number_of, subject_of, trial_of
-from secondshift.records.events import KINDS, VERSION, ChargeReserved, Event, IncidentClosed, ParamsResolved, TickDecided
+from secondshift.ledger.attempts import number_of, trial_of
+from secondshift.ledger.batches import clean
+from secondshift.ledger.codec import chain, continued, decode, encode
+from secondshift.ledger.subjects import subject_of
+from secondshift.records.events import (
+    KINDS,
+    VERSION,
+    ChargeReserved,
+    Event,
+    IncidentClosed,
+    ParamsResolved,
+    TickDecided,
+)
 from tests.ledger.payloads import PAYLOADS
 
 
@@ -37,7 +47,9 @@ def test_every_kind_of_fact_comes_back_as_it_went_in(kind: str) -> None:
 
 
 def test_numbers_and_mappings_of_other_libraries_are_written_plainly() -> None:
-    fact = ParamsResolved(trial="t1", params=MappingProxyType({"lr": np.float64(0.1), "n": np.int64(3), "x": np.float32("nan")}))
+    fact = ParamsResolved(
+        trial="t1", params=MappingProxyType({"lr": np.float64(0.1), "n": np.int64(3), "x": np.float32("nan")})
+    )
     found = decode(*_line(fact))
     assert isinstance(found, ParamsResolved)
     assert (found.params["lr"], found.params["n"]) == (0.1, 3)
@@ -50,7 +62,9 @@ def test_a_whole_number_in_a_field_of_seconds_has_the_same_digest_live_and_repla
     assert chain("", [_event(live)]) == chain("", [_event(replayed)])
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"incident": 3, "outcome": "x"}', '{"incident": "i1"}', "null", "garbage"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"incident": 3, "outcome": "x"}', '{"incident": "i1"}', "null", "garbage"]
+)
 def test_a_line_that_is_not_a_fact_is_damage(text: str) -> None:
     with pytest.raises(LedgerDamaged, match="Event 7"):
         decode("incident.closed", VERSION, text, seq=7)

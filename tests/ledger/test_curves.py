@@ -41,7 +41,7 @@ def test_any_points_come_back_bit_by_bit(many) -> None:
 @given(st.integers(0, 10**6), st.integers(1, 1000), st.integers(1, 300))
 def test_evenly_spaced_steps_take_no_room(first: int, stride: int, n: int) -> None:
     points = [(first + i * stride, 0.0) for i in range(n)]
-    row, = pack([batch(points)])
+    (row,) = pack([batch(points)])
     assert unpack([row]).steps.tolist() == [step for step, _ in points]
     assert len(row.body) <= 8 * n + 1
 
@@ -58,11 +58,11 @@ def test_the_checksum_tells_order_names_and_values_apart() -> None:
 
 @pytest.mark.parametrize("n", [3, 100])
 def test_a_row_whose_bytes_changed_is_damage_not_numbers(n: int) -> None:
-    row, = pack([batch([(i * i, float(i)) for i in range(n)])])
+    (row,) = pack([batch([(i * i, float(i)) for i in range(n)])])
     for body in (b"", row.body[:-1], row.body[:9], bytes([row.body[0]]), row.body + b"x" * 8):
         if n > 24 and body[:-8] == row.body:
             continue  # bytes behind the end of a deflated stream are not read
-        with pytest.raises(LedgerDamaged, match="t1.a1"):
+        with pytest.raises(LedgerDamaged, match=r"t1\.a1"):
             unpack([replace(row, body=body)])
     with pytest.raises(LedgerDamaged):
         unpack([replace(row, n=n + 1)])
@@ -85,7 +85,9 @@ def test_a_thinned_curve_is_a_part_of_the_curve_with_its_extremes(values, points
     thin = decimated(whole, points)
     assert len(thin) <= max(points, 4)
     assert bool(np.all(np.diff(thin.steps) > 0))
-    assert all(repr(values[step]) == repr(value) for step, value in zip(thin.steps.tolist(), thin.values.tolist(), strict=True))
+    assert all(
+        repr(values[step]) == repr(value) for step, value in zip(thin.steps.tolist(), thin.values.tolist(), strict=True)
+    )
     numbers = [v for v in values if not math.isnan(v)]
     kept = [v for v in thin.values.tolist() if not math.isnan(v)]
     assert (min(numbers, default=0), max(numbers, default=0)) == (min(kept, default=0), max(kept, default=0))

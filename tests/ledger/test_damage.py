@@ -18,7 +18,9 @@ from tests.ledger.scenes import child, fact, filled, opened, points
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Everything in a folder but SQLite's index of its log, which is made anew by every reader."""
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and not path.name.endswith("-shm")}
+    return {
+        path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and not path.name.endswith("-shm")
+    }
 
 
 def refused(folder: Path, error: type[Exception], match: str = "nothing was changed") -> None:

@@ -29,7 +29,9 @@ def test_a_folder_with_unusual_characters_passes(tmp_path: Path) -> None:
         ("unix-excl", "another process"),  # shared memory of one process only
     ],
 )
-def test_a_way_to_the_disk_that_cannot_lock_or_log_is_refused_with_the_cure(tmp_path: Path, vfs: str, finding: str) -> None:
+def test_a_way_to_the_disk_that_cannot_lock_or_log_is_refused_with_the_cure(
+    tmp_path: Path, vfs: str, finding: str
+) -> None:
     with pytest.raises(FilesystemUnfit, match=finding) as caught:
         probe(tmp_path, vfs=vfs)
     assert "local disk" in str(caught.value) and "--ledger" in str(caught.value)
@@ -38,7 +40,9 @@ def test_a_way_to_the_disk_that_cannot_lock_or_log_is_refused_with_the_cure(tmp_
 
 @pytest.mark.parametrize("number", range(len(STEPS)))
 @pytest.mark.parametrize("error", [OSError(22, "Invalid argument"), sqlite3.OperationalError("disk I/O error")])
-def test_whatever_step_fails_the_folder_is_refused_and_left_clean(tmp_path: Path, number: int, error: Exception) -> None:
+def test_whatever_step_fails_the_folder_is_refused_and_left_clean(
+    tmp_path: Path, number: int, error: Exception
+) -> None:
     def fails(_: Site) -> None:
         raise error
 

@@ -112,7 +112,7 @@ def test_an_append_against_a_lock_raises_and_can_be_repeated(tmp_path: Path) -> 
 
 def test_two_processes_that_make_the_same_ledger_at_once_end_up_with_one(tmp_path: Path) -> None:
     def make(pipe: int) -> None:
-        ledger, token = opened(tmp_path)
+        _, token = opened(tmp_path)
         os.write(pipe, f"{token}\n".encode())
         time.sleep(30)
 

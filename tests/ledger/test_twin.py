@@ -68,7 +68,10 @@ def done(ledger: Ledger, step: tuple) -> str:
 
 def seen(ledger: Ledger, trial: str, points: int | None, raw: bool) -> str:
     curves = [ledger.series(trial, name, points=points, raw=raw) for name in ("loss", "acc", "\ud800")]
-    told = [(c.steps.tolist(), c.values.tobytes(), c.attempts.tolist(), str(c.steps.dtype), str(c.attempts.dtype)) for c in curves]
+    told = [
+        (c.steps.tolist(), c.values.tobytes(), c.attempts.tolist(), str(c.steps.dtype), str(c.attempts.dtype))
+        for c in curves
+    ]
     return repr((ledger.metrics(trial), told))
 
 
@@ -94,4 +97,8 @@ def test_the_same_steps_lead_to_the_same_answers(steps: list[tuple]) -> None:
 
 def without_beats(ledger: Ledger) -> tuple:
     lease = ledger.lease()
-    return (repr(list(ledger.read())), ledger.last_seq(), lease and (lease.token, lease.holder, lease.released, lease.how))
+    return (
+        repr(list(ledger.read())),
+        ledger.last_seq(),
+        lease and (lease.token, lease.holder, lease.released, lease.how),
+    )

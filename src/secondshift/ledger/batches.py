@@ -10,9 +10,8 @@ from typing import Protocol
 import numpy as np
 
 from secondshift.errors import LedgerDamaged
-from secondshift.ledger.codec import clean
+from secondshift.ledger.attempts import number_of
 from secondshift.ledger.curves import Series
-from secondshift.ledger.subjects import number_of
 from secondshift.records.orders import Batch
 
 _REGULAR = 1  # steps rise by one constant stride: first, last and count say it all
@@ -81,13 +80,6 @@ def unpack(rows: Sequence[StoredBatch]) -> Series:
     return Series(steps=steps, values=values, attempts=np.repeat(attempts, counts))
 
 
-def opened(row: PackedBatch) -> Batch:
-    """Turn a row back into the batch that was recorded. Raises LedgerDamaged."""
-    points = unpack([row])
-    steps, values = array("q", points.steps.tobytes()), array("d", points.values.tobytes())
-    return Batch(trial=row.trial, attempt=row.attempt, metric=row.metric, steps=steps, values=values)
-
-
 def _unpack_row(body: bytes, n: int, steps: np.ndarray, values: np.ndarray) -> None:
     """Fill in values[n], and steps[n] if they are not regular."""
     flags, words = body[0], body[1:]
@@ -127,6 +119,13 @@ def crc(batches: Iterable[Batch]) -> int:
         total = zlib.crc32(_words(batch.steps, "<i8"), total)
         total = zlib.crc32(_words(batch.values, "<f8"), total)
     return total
+
+
+def clean(text: str) -> str:
+    """Replace what no database can store as text (lone surrogates, NUL) in a name that came from a script."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")
 
 
 def _packed(batch: Batch) -> PackedBatch:

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -75,11 +75,11 @@ def continued(previous: str, events: Iterable[Event]) -> str:
     return previous
 
 
-def clean(text: str) -> str:
-    """Replace what no database can store as text (lone surrogates, NUL) in a name that came from a script."""
-    if text.isascii() and "\0" not in text:
-        return text
-    return text.encode("utf-8", "replace").decode().replace("\0", "?")
+def check_kinds(kinds: Sequence[str] | None) -> None:
+    """Raise ValueError for a kind of event that does not exist; asking for one is a spelling mistake."""
+    unknown = sorted(set(kinds or ()) - set(KINDS))
+    if unknown:
+        raise ValueError(f"There are no events of kind {', '.join(unknown)}. Expected some of: {', '.join(KINDS)}.")
 
 
 def _plain(value: object) -> Any:

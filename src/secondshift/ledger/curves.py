@@ -22,6 +22,16 @@ class Series:
 EMPTY = Series(steps=np.empty(0, np.int64), values=np.empty(0, np.float64), attempts=np.empty(0, np.int32))
 
 
+def check_series(points: int | None, raw: bool) -> None:
+    """Raise ValueError if a raw curve is to be thinned, or to almost nothing."""
+    if raw and points is not None:
+        raise ValueError(
+            f"raw=True and points={points} were given. Expected one: raw curves are every point ever logged."
+        )
+    if points is not None and points < 4:
+        raise ValueError(f"A curve of {points} points was asked for. Expected at least 4, or None for all of them.")
+
+
 def joined(older: Series, newer: Series) -> Series:
     """Put one behind the other, in the order of writing."""
     return Series(
@@ -44,7 +54,8 @@ def merged(series: Series) -> Series:
 def decimated(series: Series, points: int) -> Series:
     """Thin a curve (sorted by step) to at most `points` of its own points.
 
-    Each of equal runs of points keeps its lowest and its highest, and its first NaN if the curve has any NaN at all.    `points` is at least 4.
+    Each of equal runs of points keeps its lowest and its highest, and its first NaN if the curve has any NaN at all.
+    `points` is at least 4.
     """
     n = len(series)
     if n <= points:

@@ -6,22 +6,20 @@ from collections.abc import Callable, Iterator, Sequence
 from secondshift.errors import LeaseLost
 from secondshift.ledger import batches as packing
 from secondshift.ledger import codec
-from secondshift.ledger.curves import Curve, Series, decimated
+from secondshift.ledger.curves import Curve, Series, check_series, decimated
 from secondshift.ledger.leases import Holder, Lease, claim
-from secondshift.ledger.sql import check_kinds, check_series
 from secondshift.ledger.subjects import subject_of
 from secondshift.records.events import VERSION, Event, Payload
 from secondshift.records.orders import Batch
 
 
 class MemoryLedger:
-    """A Ledger (see stores.py) that is gone with its process. Several engines may share one object, as they share a file."""
+    """A Ledger (see stores.py) that is gone with its process; several engines may share it as they share a file."""
 
     def __init__(self) -> None:
         self._events: list[Event] = []
         self._subjects: list[str] = []
         self._rows: dict[tuple[str, str], list[packing.PackedBatch]] = {}
-        self._written: list[packing.PackedBatch] = []
         self._order: list[packing.PackedBatch] = []  # as they were written
         self._curves: dict[tuple[str, str], Curve] = {}  # last_row counts the rows that are in it
         self._lease: Lease | None = None
@@ -52,17 +50,21 @@ class MemoryLedger:
             ]
             self._events += events
             self._subjects += [subject_of(payload) for payload in decoded]
-            self._written += rows
+            self._order += rows
             for row in rows:
                 self._rows.setdefault((row.trial, row.metric), []).append(row)
-            self._order += rows
         return events
 
     def read(
-        self, after: int = 0, *, until: int | None = None, kinds: Sequence[str] | None = None, subject: str | None = None
+        self,
+        after: int = 0,
+        *,
+        until: int | None = None,
+        kinds: Sequence[str] | None = None,
+        subject: str | None = None,
     ) -> Iterator[Event]:
         """Yield facts since `after`; see Ledger.read."""
-        check_kinds(kinds)
+        codec.check_kinds(kinds)
         after = max(after, 0)
         newest = len(self._events) if until is None else max(until, 0)
         wanted = None if kinds is None else frozenset(kinds)
@@ -75,7 +77,7 @@ class MemoryLedger:
     def series(self, trial: str, metric: str, *, points: int | None = None, raw: bool = False) -> Series:
         """Return a curve; see Ledger.series."""
         check_series(points, raw)
-        key = (trial, codec.clean(metric))
+        key = (trial, packing.clean(metric))
         with self._lock:
             curve, rows = self._curves.get(key, Curve()), self._rows.get(key, [])
             if len(rows) > curve.last_row:
@@ -86,11 +88,7 @@ class MemoryLedger:
 
     def batches(self) -> Iterator[Batch]:
         """Yield all points ever recorded; see Ledger.batches."""
-        return map(packing.unpacked, tuple(self._written))
-
-    def batches(self) -> Iterator[Batch]:
-        """Yield all points in the order of writing; see Ledger.batches."""
-        return (packing.opened(row) for row in self._order)
+        return map(packing.unpacked, tuple(self._order))
 
     def metrics(self, trial: str) -> list[str]:
         """Name a trial's metrics; see Ledger.metrics."""
@@ -111,9 +109,7 @@ class MemoryLedger:
         """Return who holds or last held the lease; see Ledger.lease."""
         return self._lease
 
-    def take_lease(
-        self, holder: Holder, *, how_dead: Callable[[Lease], bool], stale: Lease | None = None
-    ) -> Lease:
+    def take_lease(self, holder: Holder, *, how_dead: Callable[[Lease], bool], stale: Lease | None = None) -> Lease:
         """Take the lease; see Ledger.take_lease."""
         with self._lock:
             how = claim(self._lease, how_dead=how_dead, stale=stale)
@@ -126,7 +122,9 @@ class MemoryLedger:
             lease = self._lease
             if lease is None or lease.released or lease.token != token:
                 held = lease.token if lease and not lease.released else "nobody's"
-                raise LeaseLost(f"Lease {token} is not valid any more; the current one is {held}. Nothing was recorded.")
+                raise LeaseLost(
+                    f"Lease {token} is not valid any more; the current one is {held}. Nothing was recorded."
+                )
             self._lease = Lease(token=token, holder=lease.holder, beat=lease.beat + 1, how=lease.how)
 
     def release(self, token: int) -> None:

@@ -14,14 +14,14 @@ FOLDER = Path(__file__).parent / "migrations"
 def migrate(connection: Connection) -> None:
     """Build or upgrade the tables within the connection's transaction; the caller commits."""
     # Loading Alembic costs 0.4 s, as much as a whole `status`; only the first run and an upgrade need it.
-    from alembic import command
+    from alembic import command  # optional: needed to build tables, never to use them
 
     command.upgrade(config(connection=connection), "head")
 
 
 def config(**attributes: Any) -> Any:  # Any: alembic.config.Config, which is loaded late
     """Return Alembic's configuration for this package's migrations."""
-    from alembic.config import Config
+    from alembic.config import Config  # optional: as above
 
     settings = Config(attributes=attributes)
     settings.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
@@ -44,6 +44,6 @@ def judge(revision: str | None, name: str) -> bool:
             "Upgrade secondshift, or use another study folder; nothing was changed."
         )
     raise LedgerDamaged(
-        f"{name} says its tables are of revision {revision!r}; expected one of {', '.join(REVISIONS)}. It is damaged or not "
-        "a ledger. Restore it from a copy, or move it away to begin anew; nothing was changed."
+        f"{name} says its tables are of revision {revision!r}; expected one of {', '.join(REVISIONS)}. It is "
+        "damaged or not a ledger. Restore it from a copy, or move it away to begin anew; nothing was changed."
     )

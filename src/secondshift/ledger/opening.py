@@ -20,7 +20,7 @@ def open_ledger(where: str | Path, *, readonly: bool = False) -> Ledger:
         if "://" in where:
             scheme = where.partition("://")[0]
             raise ConfigInvalid(
-                f"The ledger URL begins with {scheme}://. Expected a folder on a local disk, or memory: for a trial run. "
-                "Other databases are not supported yet; leave --ledger out to keep the ledger beside the study."
+                f"The ledger URL begins with {scheme}://. Expected a folder on a local disk, or memory: for a "
+                "trial run. Other databases are not supported yet; without --ledger it lies beside the study."
             )
     return SqliteLedger(Path(where), readonly=readonly)

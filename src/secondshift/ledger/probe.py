@@ -2,10 +2,12 @@
 
 import os
 import select
+import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ NETWORK_FILESYSTEMS = frozenset(
     "nfs nfs3 nfs4 cifs smb smb2 smb3 smbfs ncpfs afs lustre gpfs beegfs ceph glusterfs orangefs pvfs2 ocfs2 gfs2 coda "
     "fuse.sshfs fuse.glusterfs fuse.ceph fuse.s3fs fuse.rclone fuse.gcsfuse fuse.goofys fuse.davfs davfs".split()
 )
+_ROOM = "probe-"  # what the probe's folders are called
 _PATIENCE_S = 20.0  # for the second process; a lock daemon that hangs is unfit too
 
 # Runs in a second process, because locks taken through one process never collide with themselves.
@@ -63,13 +66,16 @@ def probe(folder: Path, *, vfs: str = "", steps: "Sequence[Step] | None" = None)
     work. Takes about 0.1 s, most of it for the second process.
     """
     try:
-        room = tempfile.TemporaryDirectory(prefix="probe-", dir=folder)
+        _sweep(folder)
+        room = tempfile.TemporaryDirectory(prefix=_ROOM, dir=folder)
     except OSError as error:
         raise _read_only(folder, error) from error
     with room as name:
         file = Path(name) / "probe.db"
         command = [sys.executable, "-I", "-S", "-c", _SECOND, str(file), vfs]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as second:
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, stderr=subprocess.DEVNULL
+        ) as second:
             try:
                 site = Site(folder=folder, file=file, second=second, vfs=vfs)
                 for step in STEPS if steps is None else steps:
@@ -80,11 +86,20 @@ def probe(folder: Path, *, vfs: str = "", steps: "Sequence[Step] | None" = None)
                 second.kill()
 
 
+def _sweep(folder: Path) -> None:
+    """Remove what probes that were killed left behind; an hour is more than any probe at work needs."""
+    for left in folder.glob(f"{_ROOM}*"):
+        if left.stat().st_mtime < time.time() - 3600:
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def known_network(site: Site) -> None:
     """Refuse filesystems that are shared between hosts, by their name."""
     kind = filesystem_of(site.folder)
     if kind in NETWORK_FILESYSTEMS:
-        raise _unfit(site.folder, f"it is a network filesystem ({kind}), where two hosts would not see each other's locks")
+        raise _unfit(
+            site.folder, f"it is a network filesystem ({kind}), where two hosts would not see each other's locks"
+        )
 
 
 def renames(site: Site) -> None:
@@ -170,5 +185,5 @@ def _unfit(folder: Path, finding: str) -> FilesystemUnfit:
 
 def _read_only(folder: Path, error: OSError) -> FolderReadOnly:
     return FolderReadOnly(
-        f"Nothing can be written in {folder}: {error.strerror}. Make it writable, or copy the study to a folder that is."
+        f"Nothing can be written in {folder}: {error.strerror}. Make it writable, or copy the study elsewhere."
     )

@@ -43,7 +43,7 @@ def save_state(state: State, cache_file: Path, *, ledger: Ledger) -> bool:
 def _kept(ledger: Ledger, cache_file: Path) -> State | None:
     """Return the copy if everything about it is right; any doubt, and the facts are folded anew."""
     try:
-        blob = memoryview(cache_file.read_bytes())
+        blob = cache_file.read_bytes()
     except OSError:
         return None
     head = _MAGIC + _shape()

@@ -32,7 +32,9 @@ def examine(path: Path, *, busy_s: float, thorough: bool) -> bool:
                     raise damaged(path, finding)
             return _examine_tables(path, connection)
     except PermissionError as error:
-        raise FolderReadOnly(f"{path} cannot be read: {error.strerror}. Make it readable for you; nothing was changed.") from error
+        raise FolderReadOnly(
+            f"{path} cannot be read: {error.strerror}. Make it readable for you; nothing was changed."
+        ) from error
     except sqlite3.Error as error:
         raise sqlite_dialect.explain(error, path) or damaged(path, str(error)) from error
 
@@ -58,7 +60,9 @@ def _examine_tables(path: Path, connection: sqlite3.Connection) -> bool:
     if not tables:
         return True  # a crash in the first second: the file was made, its tables were not
     if REVISION_TABLE not in tables:
-        raise damaged(path, f"it is a SQLite database with the tables {', '.join(sorted(tables)[:5])}, but not a ledger")
+        raise damaged(
+            path, f"it is a SQLite database with the tables {', '.join(sorted(tables)[:5])}, but not a ledger"
+        )
     row = connection.execute(f"select version_num from {REVISION_TABLE}").fetchone()
     old = judge(row[0] if row else None, str(path))
     missing = set(METADATA.tables) - tables
@@ -83,7 +87,9 @@ def missing_file(path: Path, fence: int) -> bool:
     if path.exists() and path.stat().st_size > 0:
         return False
     if left:
-        raise damaged(path, f"the file is {'empty' if path.exists() else 'gone'}, but {log.name} holds {left} bytes of facts")
+        raise damaged(
+            path, f"the file is {'empty' if path.exists() else 'gone'}, but {log.name} holds {left} bytes of facts"
+        )
     if path.exists() and fence:
         raise damaged(path, f"the file is empty, but lease {fence} was taken in this folder")
     return True

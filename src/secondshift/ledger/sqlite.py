@@ -1,8 +1,10 @@
 """The ledger in one SQLite file: the default, beside the study."""
 
+import fcntl
+import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,8 +34,8 @@ class SqliteLedger(SqlLedger):
     def __init__(self, folder: Path, *, readonly: bool = False, busy_s: float = 5.0) -> None:
         """Open the ledger of a folder; make it if there is none.
 
-        busy_s: how long to wait for another program's lock before LedgerBusy. readonly: never changes or makes anything.
-        Raises LedgerDamaged, LedgerNewer, LedgerBusy, FilesystemUnfit, FolderReadOnly, LedgerFull; readonly, StudyMissing.
+        busy_s: how long to wait for another program's lock before LedgerBusy. readonly: changes and makes nothing.
+        Raises LedgerDamaged, LedgerNewer, LedgerBusy, FilesystemUnfit, FolderReadOnly, LedgerFull, StudyMissing.
         """
         self.folder = folder
         self.path = folder / FILE
@@ -102,7 +104,9 @@ class SqliteLedger(SqlLedger):
         except OSError as error:
             # The disk may be full; one block of the ballast is enough for a second try.
             if not self.ballast.release():
-                raise LedgerFull(f"{self.folder}/fence cannot be written: {error.strerror}. Free some space.") from error
+                raise LedgerFull(
+                    f"{self.folder}/fence cannot be written: {error.strerror}. Free some space."
+                ) from error
             write_fence(self.folder, lease.token)
 
 
@@ -111,7 +115,7 @@ def _look(path: Path, *, busy_s: float) -> None:
         raise StudyMissing(f"There is no ledger at {path}: nothing has run here yet. Start with `secondshift run`.")
     if examine(path, busy_s=busy_s, thorough=False):
         raise StudyMissing(
-            f"{path} was made by an older secondshift, or its first start was cut off. `secondshift run` brings it up to date."
+            f"{path} was made by an older secondshift, or its first start was cut off. Run `secondshift run` once."
         )
 
 
@@ -120,40 +124,64 @@ def _prepare(path: Path, *, busy_s: float) -> Engine:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FolderReadOnly(f"{path.parent} cannot be made: {error.strerror}. Make the study's folder writable.") from error
-    fresh = missing_file(path, read_fence(path.parent))
-    if fresh:
+        raise FolderReadOnly(
+            f"{path.parent} cannot be made: {error.strerror}. Make the study's folder writable."
+        ) from error
+    if missing_file(path, read_fence(path.parent)):
         probe(path.parent)
-        path.touch()
-        sync_folder(path.parent)
-    build = fresh or examine(path, busy_s=busy_s, thorough=True)
+        with _alone(path.parent, busy_s):
+            _make(path, busy_s=busy_s)
+    build = examine(path, busy_s=busy_s, thorough=True)
     engine = sqlite_dialect.writing_engine(path, busy_s=busy_s)
     try:
         # Takes the write lock once, so that a folder that cannot be written or stays locked is told now, not at night.
-        _patiently(lambda: _open(engine, build), busy_s)
+        with engine.begin() as connection:
+            if build:
+                migrate(connection)
     except BaseException:
         engine.dispose()
         raise
     return engine
 
 
-def _open(engine: Engine, build: bool) -> None:
-    with engine.begin() as connection:
-        if build:
+def _make(path: Path, *, busy_s: float) -> None:
+    """Make a ledger under another name and rename it, so that there is a whole one or none, whenever we are killed."""
+    if not missing_file(path, read_fence(path.parent)):
+        return  # somebody else was faster
+    draft = path.with_name(f"{path.name}.new")
+    for left in path.parent.glob(f"{draft.name}*"):
+        left.unlink()
+    draft.touch()
+    engine = sqlite_dialect.writing_engine(draft, busy_s=busy_s)
+    try:
+        with engine.begin() as connection:
             migrate(connection)
+    finally:
+        engine.dispose()  # folds the log into the file
+    draft.replace(path)
+    sync_folder(path.parent)
 
 
-def _patiently(act: Callable[[], None], patience_s: float) -> None:
-    """Repeat an act while SQLite says at once that it is busy: it does not wait when two switch the log on together."""
+@contextmanager
+def _alone(folder: Path, patience_s: float) -> Iterator[None]:
+    """Hold the folder for ourselves. Raises LedgerBusy if somebody else holds it for too long."""
+    handle = os.open(folder, os.O_RDONLY)
     deadline = time.monotonic() + patience_s
-    while True:
-        try:
-            return act()
-        except DBAPIError as error:
-            meaning = sqlite_dialect.explain(error, Path())
-            if not isinstance(meaning, LedgerBusy) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
+    try:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise LedgerBusy(
+                        f"Another process has been making the ledger in {folder} for {patience_s:.0f} s. "
+                        "Run the command again; if that repeats, end the other process."
+                    ) from error
+                time.sleep(0.02)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _weight(payloads: Sequence[Payload], batches: Sequence[Batch]) -> int:

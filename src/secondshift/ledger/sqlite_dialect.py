@@ -65,7 +65,7 @@ def durability(engine: Engine) -> dict[str, str | int]:
         return {name: connection.exec_driver_sql(f"pragma {name}").scalar_one() for name in names}
 
 
-def explain(error: Exception, path: Path) -> SecondshiftError | None:
+def explain(error: DBAPIError | sqlite3.Error, path: Path) -> SecondshiftError | None:
     """Say in a sentence what SQLite's error means for the ledger; None if it is a mistake of ours."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     code = getattr(cause, "sqlite_errorcode", None)
@@ -84,6 +84,11 @@ def explain(error: Exception, path: Path) -> SecondshiftError | None:
         )
     if code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return damaged(path, f"SQLite says {str(cause)!r}")
+    if code == sqlite3.SQLITE_READONLY_ROLLBACK:
+        return LedgerBusy(
+            f"{found} Another program was ended while it changed the ledger, and left {path.name}-journal behind. Open "
+            "the file once with that program (or `sqlite3`), which takes the change back, and run the command again."
+        )
     if code & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
         return FolderReadOnly(
             f"{found} The study's folder cannot be written (or the file in it not be opened). "

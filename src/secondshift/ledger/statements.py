@@ -45,11 +45,6 @@ BATCHES_SINCE = text(
     "order by id limit :page"
 )
 
-# By row number, a page at a time, so that nothing is held while somebody walks a whole night.
-ALL_BATCHES = text(
-    "select id, trial, attempt, metric, n, first_step, last_step, body from batches where id > :after order by id limit :page"
-)
-
 METRICS = text("select distinct metric from batches where trial = :trial")
 
 # Where a digest may begin: the newest tick already says the chain of everything before it.

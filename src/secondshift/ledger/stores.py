@@ -28,7 +28,12 @@ class Ledger(Protocol):
         ...
 
     def read(
-        self, after: int = 0, *, until: int | None = None, kinds: Sequence[str] | None = None, subject: str | None = None
+        self,
+        after: int = 0,
+        *,
+        until: int | None = None,
+        kinds: Sequence[str] | None = None,
+        subject: str | None = None,
     ) -> Iterator[Event]:
         """Yield facts with after < seq <= until, in order; `until` is the newest at the time of the call if None.
 
@@ -69,9 +74,7 @@ class Ledger(Protocol):
         """Return who holds or last held the lease; None if nobody ever did."""
         ...
 
-    def take_lease(
-        self, holder: Holder, *, how_dead: Callable[[Lease], bool], stale: Lease | None = None
-    ) -> Lease:
+    def take_lease(self, holder: Holder, *, how_dead: Callable[[Lease], bool], stale: Lease | None = None) -> Lease:
         """Take the lease with a token higher than any before, if it is free, released, stale, or its holder is dead.
 
         how_dead: says whether the holder of this lease is provably gone. stale: the lease as a LeaseWatch saw it

@@ -3,25 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
+from secondshift.ledger.attempts import trial_of
 from secondshift.records import events as facts
 from secondshift.records.events import Payload
 
 
 def subject_of(payload: Payload) -> str:
-    """Name what a fact is about: a trial for nearly all, else a candidate, a shift or a policy; empty for the study itself."""
+    """Name what a fact is about: mostly a trial, else a candidate, a shift or a policy; empty for the study itself."""
     return _SUBJECTS[type(payload)](payload)
-
-
-def trial_of(attempt: str) -> str:
-    """Name the trial of an attempt: "t7.a2" is the second attempt of "t7". What is no attempt's id comes back as it is."""
-    trial, dot, number = attempt.rpartition(".a")
-    return trial if dot and number.isdigit() else attempt
-
-
-def number_of(attempt: str) -> int:
-    """Tell which attempt of its trial this is, from 1; 0 if the id does not say."""
-    number = attempt.rpartition(".a")[2]
-    return int(number) if number.isdecimal() and number.isascii() else 0
 
 
 def _nothing(_: Payload) -> str:

@@ -1,12 +1,12 @@
 """What every ledger must do: tests that a store of your own inherits and passes.
 
-    class TestMyStore(LedgerConformance):
-        def make(self, folder):
-            return MyStore(folder / "facts")
+class TestMyStore(LedgerConformance):
+    def make(self, folder):
+        return MyStore(folder / "facts")
 
-        def reopen(self, ledger, folder):      # leave out for a store that is gone with its process
-            ledger.close()
-            return MyStore(folder / "facts")
+    def reopen(self, ledger, folder):      # leave out for a store that is gone with its process
+        ledger.close()
+        return MyStore(folder / "facts")
 """
 
 import math
@@ -57,7 +57,13 @@ def closed(trial: str, reason: str = "enough") -> Payload:
 def logged(trial: str, points: int, *, attempt: int = 1, start: int = 0) -> Payload:
     """Make the fact that comes with points."""
     return MetricsLogged(
-        attempt=f"{trial}.a{attempt}", trial=trial, fragment="main.frag", start=start, end=start + 10, points=points, crc=0
+        attempt=f"{trial}.a{attempt}",
+        trial=trial,
+        fragment="main.frag",
+        start=start,
+        end=start + 10,
+        points=points,
+        crc=0,
     )
 
 
@@ -146,7 +152,9 @@ class LedgerConformance:
             list(ledger.read(kinds=["trial.clozed"]))
 
     def test_nan_and_infinities_in_a_fact_survive(self, ledger: Ledger, token: int) -> None:
-        summary = Summary(points=3, non_finite=3, first_step=0, last_step=2, last=math.nan, low=math.inf, high=-math.inf)
+        summary = Summary(
+            points=3, non_finite=3, first_step=0, last_step=2, last=math.nan, low=math.inf, high=-math.inf
+        )
         fact = MetricsLogged(
             attempt="t1.a1", trial="t1", fragment="f", start=0, end=1, points=3, crc=0, metrics={"NaN": summary}
         )
@@ -157,13 +165,15 @@ class LedgerConformance:
         assert (found.metrics["NaN"].low, found.metrics["NaN"].high) == (math.inf, -math.inf)
 
     def test_text_that_reads_like_a_number_stays_text(self, ledger: Ledger, token: int) -> None:
-        for text in ("NaN", "=NaN", "Infinity", "-Infinity", "null", "1", "true", "한국어 \u0000 \"quoted\"", "\u2028"):
+        for text in ("NaN", "=NaN", "Infinity", "-Infinity", "null", "1", "true", '한국어 \u0000 "quoted"', "\u2028"):
             ledger.append([IncidentClosed(incident="i1", outcome=text)], at=0.0, token=token)
             newest = list(ledger.read())[-1].payload
             assert newest == IncidentClosed(incident="i1", outcome=text)
 
     def test_text_that_no_database_takes_is_kept_as_far_as_it_can_be(self, ledger: Ledger, token: int) -> None:
-        ledger.append([PointsDropped(attempt="t1.a1", trial="t1", points=1, reason="torn \udcff name")], at=0.0, token=token)
+        ledger.append(
+            [PointsDropped(attempt="t1.a1", trial="t1", points=1, reason="torn \udcff name")], at=0.0, token=token
+        )
         found = next(ledger.read()).payload
         assert isinstance(found, PointsDropped)
         assert found.reason.startswith("torn ") and found.reason.endswith(" name")
@@ -207,7 +217,9 @@ class LedgerConformance:
 
     def test_a_curve_has_one_value_per_step_the_last_written(self, ledger: Ledger, token: int) -> None:
         ledger.append([logged("t1", 4)], at=0.0, token=token, batches=[batch("t1", [0, 1, 2, 3], [0.0, 0.1, 0.2, 0.3])])
-        ledger.append([logged("t1", 2, attempt=2)], at=1.0, token=token, batches=[batch("t1", [2, 1], [7.2, 7.1], attempt=2)])
+        ledger.append(
+            [logged("t1", 2, attempt=2)], at=1.0, token=token, batches=[batch("t1", [2, 1], [7.2, 7.1], attempt=2)]
+        )
         curve = ledger.series("t1", "loss")
         assert curve.steps.tolist() == [0, 1, 2, 3]
         assert curve.values.tolist() == [0.0, 7.1, 7.2, 0.3]
@@ -279,7 +291,11 @@ class LedgerConformance:
         for number, chunk in enumerate(chunks):
             ledger.append([logged("t1", 4)], at=float(number), token=token, batches=chunk)
         found = list(ledger.batches())
-        assert [(b.trial, b.attempt, len(b.steps)) for b in found] == [("t1", "t1.a1", 3), ("t2", "t2.a1", 1), ("t1", "t1.a2", 100)]
+        assert [(b.trial, b.attempt, len(b.steps)) for b in found] == [
+            ("t1", "t1.a1", 3),
+            ("t2", "t2.a1", 1),
+            ("t1", "t1.a2", 100),
+        ]
         assert [crc(found[:2]), crc(found[2:])] == [crc(chunk) for chunk in chunks]
 
     # -- the lease
@@ -339,8 +355,12 @@ class LedgerConformance:
 
     # -- after closing
 
-    def test_everything_is_there_after_closing_and_opening_again(self, ledger: Ledger, token: int, tmp_path: Path) -> None:
-        written = ledger.append([logged("t1", 2), closed("t1")], at=3.0, token=token, batches=[batch("t1", [0, 1], [1.0, 2.0])])
+    def test_everything_is_there_after_closing_and_opening_again(
+        self, ledger: Ledger, token: int, tmp_path: Path
+    ) -> None:
+        written = ledger.append(
+            [logged("t1", 2), closed("t1")], at=3.0, token=token, batches=[batch("t1", [0, 1], [1.0, 2.0])]
+        )
         again = self.reopen(ledger, tmp_path)
         if again is None:
             return
@@ -351,4 +371,3 @@ class LedgerConformance:
         again.append([closed("t2")], at=4.0, token=token)
         assert again.last_seq() == 3
         again.close()
-

@@ -58,4 +58,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Refuse: facts are never dropped."""
-    raise NotImplementedError("A ledger is never downgraded: that would drop facts. Go back to a copy made before the upgrade.")
+    raise NotImplementedError(
+        "A ledger is never downgraded: that would drop facts. Go back to a copy made before the upgrade."
+    )
