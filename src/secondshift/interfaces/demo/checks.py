@@ -1,14 +1,16 @@
 """What the demo checks about itself at the end: it says that nothing was lost only after looking."""
 
+import json
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from secondshift.interfaces.demo.stories import Story, real
 from secondshift.interfaces.demo.studies import Half
+from secondshift.ledger.opening import open_ledger
 from secondshift.ledger.stores import Ledger
 from secondshift.records.trials import Trial
 from secondshift.runtime import hosts
@@ -95,6 +97,51 @@ def _curves(half: Half, story: Story, ledger: Ledger) -> Iterator[Finding]:
     resumed = sum(1 for trial in story.state.trials.values() if trial.attempts > 1)
     text = f"{half.key}: {len(story.state.trials)} curves without a gap, {resumed} of them resumed at least once"
     yield Finding(fine=True, line=real(story.state.last_seq, os.getpid(), text))
+
+
+def agree(halves: Sequence[Half], stories: Sequence[Story]) -> Finding | None:
+    """Compare trials that both searches ran to the end with the same parameters and seed, bit by bit.
+
+    Their curves must be the same, although one was paused at each rung, or killed, and the other was not.
+    None if there is no such pair.
+    """
+    ledgers = [open_ledger(half.private, readonly=True) for half in halves]
+    try:
+        curves = [_complete(story, ledger) for story, ledger in zip(stories, ledgers, strict=True)]
+    finally:
+        for ledger in ledgers:
+            ledger.close()
+    pairs = [(curves[0][key], curves[1][key]) for key in curves[0].keys() & curves[1].keys()]
+    if not pairs:
+        return None
+    odd = [f"{first.trial} and {second.trial}" for first, second in pairs if first.values != second.values]
+    if odd:
+        line = f"trials of the same parameters and seed came out differently: {', '.join(odd)}"
+        return Finding(fine=False, line=line)
+    resumed = sum(1 for pair in pairs if max(curve.attempts for curve in pair) > 1)
+    text = (
+        f"{len(pairs)} trials ran to their end in both searches, {resumed} of them paused or killed on the way; "
+        "every curve is the same in both, to the last bit"
+    )
+    return Finding(fine=True, line=real(stories[-1].state.last_seq, os.getpid(), text))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Curve:
+    trial: str
+    attempts: int
+    values: bytes
+
+
+def _complete(story: Story, ledger: Ledger) -> dict[str, _Curve]:
+    """The curves of complete trials by what determines them: parameters and seed."""
+    found = {}
+    for trial in story.state.trials.values():
+        if trial.status == "complete":
+            key = json.dumps([sorted(trial.params.items()), trial.seed])
+            values = ledger.series(trial.id, story.metric).values.tobytes()
+            found[key] = _Curve(trial=trial.id, attempts=trial.attempts, values=values)
+    return found
 
 
 def processes_of(folder: Path) -> list[int]:

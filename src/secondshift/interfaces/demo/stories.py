@@ -1,5 +1,6 @@
 """What the demo says: each line tagged REAL, DRILL or SIMULATED; a REAL line names a process and a recorded fact."""
 
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -97,13 +98,14 @@ class Story:
         trial = self.state.trials.get(attempt.trial) if attempt else None
         if trial is None:
             return
-        self._real(event, pid, f"{self._outcome(trial)} after {said.exit.elapsed_s:.1f} s")
-
-    def _outcome(self, trial: Trial) -> str:
         horizon = self.state.study.horizon_steps if self.state.study else 0
         value = self.value(trial)
         shown = "nothing logged" if value is None else f"{self.metric} {value:.4f}"
-        return f"{trial.id} is {trial.status}, {trial.logged_step + 1} of {horizon} steps, {shown},"
+        lost = ""
+        if trial.status == "paused" and trial.interruptions and said.exit.signal is not None:
+            lost = f"was ended by {signal.Signals(said.exit.signal).name} and "
+        steps = f"{trial.logged_step + 1} of {horizon} steps"
+        self._real(event, pid, f"{trial.id} {lost}is {trial.status} after {said.exit.elapsed_s:.1f} s, {steps}, {shown}")
 
     def value(self, trial: Trial) -> float | None:
         """The trial's newest value of the demo's metric; None if there is none."""

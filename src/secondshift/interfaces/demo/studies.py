@@ -27,11 +27,11 @@ min_effect = 0.005
 steps = {steps}
 
 [search]
-lr = {{ low = 1e-4, high = 1.0, log = true }}
+lr = {{ low = 1e-5, high = 1.0, log = true }}
 momentum = {{ low = 0.0, high = 0.98 }}
-width = [32, 64, 128]
-batch = [30, 60, 120]
-l2 = {{ low = 1e-6, high = 1e-2, log = true }}
+width = [64, 128, 256]
+batch = [20, 40, 80]
+l2 = {{ low = 1e-6, high = 1e-1, log = true }}
 activation = ["relu", "tanh", "leaky"]
 
 [budget]
