@@ -333,7 +333,7 @@ def test_lines_are_found_through_every_form_of_toml() -> None:
         '[t."u.v".w]\n'
         'k = { l = { m = "}]" }, n = 2024-01-01T00:00:00Z }\n'
         "[[arr]]\nz = 1\n[[arr]]\nz = 2\n"
-        "[arr2]\nlast = '''\n'''\nend = 1e-3\n"
+        "[arr2]\nfirst.a = 1\nfirst.b = 2\nlast = '''\n'''\nend = 1e-3\n"
     )
     lines = key_lines(text)
     assert lines[("a", "b", "c d")] == 2
@@ -341,7 +341,7 @@ def test_lines_are_found_through_every_form_of_toml() -> None:
     assert (lines[("list", 0)], lines[("list", 1, "x")], lines[("list", 1, "y", 1)]) == (6, 7, 8)
     assert lines[("t", "u.v", "w", "k", "l", "m")] == 11
     assert (lines[("arr", 0, "z")], lines[("arr", 1, "z")]) == (13, 15)
-    assert lines[("arr2", "end")] == 19
+    assert (lines[("arr2", "first")], lines[("arr2", "end")]) == (17, 21)
     assert flat(tomllib.loads(text)) - {()} <= set(lines)
 
 

@@ -4,14 +4,16 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from secondshift.errors import SecondshiftError
-from secondshift.records.decisions import Decision
-from secondshift.records.states import State
 from secondshift.records.studies import Study
 
-Decider = Callable[[State], list[Decision]]
+if TYPE_CHECKING:  # only names of types: the study file is read without loading every record
+    from secondshift.records.decisions import Decision
+    from secondshift.records.states import State
+
+Decider = Callable[["State"], list["Decision"]]
 
 SEARCHERS: Mapping[str, str] = {
     "random": "secondshift.policies.searchers.uniform:decide",

@@ -13,7 +13,7 @@ from secondshift.policies.searchers import uniform
 from secondshift.records.nights import Shift
 from secondshift.records.states import Spend, State
 from secondshift.records.studies import Budget, Policy, Study
-from secondshift.records.trials import Candidate, Milestone, Summary, Trial
+from secondshift.records.trials import Attempt, Candidate, Milestone, Summary, Trial
 from secondshift.testing.policy_conformance import SPACES, curve, study
 from secondshift.testing.simulated_nights import play
 
@@ -193,3 +193,23 @@ def test_a_trial_killed_between_its_last_checkpoint_and_its_exit_is_let_finish()
         )
         assert night.reason
         assert night.state.statuses["complete"] == (1 if scheduler is halving else 3)
+
+
+def test_a_running_opaque_trial_goes_on_only_among_the_best_one_in_eta_rounded_up() -> None:
+    asked = study(SPACES["continuous"], tier="opaque", trials=None)
+
+    def fate(place: int, count: int) -> str:
+        state = paused_at_first_rung([float(n) for n in range(1, count + 1)], asked, slots=4)
+        judged = replace(state.trials[f"t{place}"], status="running", steps_done=0, logged_step=9, milestones=())
+        attempt = Attempt(id=f"t{place}.a1", trial=judged.id, number=1, status="running", until_step=10)
+        state = replace(state, trials={**state.trials, judged.id: judged}, attempts={attempt.id: attempt})
+        return next(d.verb for d in halving.decide(state) if d.subject == judged.id)
+
+    assert [fate(place, 3) for place in (1, 2, 3)] == ["advance", "stop", "stop"]
+    assert [fate(place, 4) for place in (1, 2, 3)] == ["advance", "advance", "stop"]
+    assert fate(1, 1) == "advance"
+
+
+def test_fifo_resumes_no_more_than_the_free_slots_hold() -> None:
+    state = paused_at_first_rung([0.4, 0.3, 0.2, 0.1], study(SPACES["continuous"], scheduler="fifo"), slots=2)
+    assert [(d.subject, d.until_step) for d in fifo.decide(state)] == [("t1", 90), ("t2", 90)]

@@ -85,3 +85,16 @@ def test_no_more_than_the_free_slots_need_is_proposed_in_a_tick() -> None:
     for state, decisions in zip(played.seen, played.decided, strict=True):
         proposals = [d for d in decisions if d.verb == "propose"]
         assert len(proposals) <= max(0, state.free_slots() - state.statuses.get("queued", 0))
+
+
+def test_a_hundred_single_draws_are_a_hundred_points() -> None:
+    for name in ("random", "sobol"):
+        played = night(study(SPACES["without defaults"], searcher=name, scheduler="fifo", trials=100), slots=1)
+        assert len({c.params["x"] for c in played.state.candidates.values()}) == 100
+
+
+def test_a_searcher_stops_at_the_budgets_trials_even_where_more_slots_are_free() -> None:
+    asked = study(SPACES["continuous"], scheduler="fifo", trials=3)
+    first = night(asked, slots=5).seen[0]
+    for name in plugins.SEARCHERS:
+        assert len(plugins.load("secondshift.searchers", name)(first)) == 3

@@ -51,7 +51,7 @@ class Enumeration:
         """Find the number of a point; None if it is not one of them."""
         for block, end in zip(self.blocks, self.ends, strict=True):
             names = {*block.parents, *(parameter.name for parameter, _ in block.free)}
-            if params.keys() != names or any(params[name] != value for name, value in block.parents.items()):
+            if set(params) != names or any(params[name] != value for name, value in block.parents.items()):
                 continue
             found = 0
             for parameter, count in block.free:
