@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from interfaces.nights import HOSTILE, Night, complete, eventful
+from secondshift.errors import ConfigInvalid, LeaseHeld, LedgerBusy, LedgerFull
 from secondshift.interfaces.cli import stop as stop_verb
 from secondshift.interfaces.cli.main import app, called
 from secondshift.interfaces.cli.queries import ask
@@ -24,6 +25,7 @@ from secondshift.ledger.opening import open_ledger
 from secondshift.records.decisions import Decision
 from secondshift.records.events import DecisionDropped, DecisionMade, RequestReceived, TrialClosed
 from secondshift.runtime import hosts, spool
+from secondshift.runtime.keeper import FINAL
 
 VERBS = ("demo", "run", "status", "show", "why", "brief", "replay", "sql", "stop", "service")
 Said = SimpleNamespace
@@ -225,10 +227,32 @@ def test_a_fault_of_ours_is_a_sentence_and_a_traceback_only_when_asked(
         raise RuntimeError("planted")
 
     monkeypatch.setattr("secondshift.interfaces.cli.status.look", broken)
-    assert "RuntimeError: planted" in say("status").err
+    said = say("status")
+    assert said.code == 70 and "RuntimeError: planted" in said.err and "Traceback" not in said.err
     monkeypatch.setenv("SECONDSHIFT_DEBUG", "1")
     with pytest.raises(RuntimeError, match="planted"):
         called(("status",))
+
+
+def test_an_engine_that_breaks_is_started_again_by_its_keeper_and_leaves_its_traceback(
+    study: Path, say: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults = {
+        RuntimeError("planted"): 70,
+        LedgerFull(): 75,
+        LedgerBusy(): 75,
+        LeaseHeld(): 3,
+        ConfigInvalid("line 3"): 2,
+    }
+    for fault, code in faults.items():
+
+        def broken(*_: object, fault: Exception = fault, **__: object) -> int:
+            raise fault
+
+        monkeypatch.setattr("secondshift.interfaces.cli.night.shifts.work", broken)
+        said = say("engine", "--study", str(study))
+        assert (said.code, "Traceback" in said.err) == (code, code == 70) and str(fault) in said.err
+        assert (code in FINAL) == (code in (2, 3)), "the keeper must know which ends are final"
 
 
 def live(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Night:

@@ -101,9 +101,9 @@ def _legend(entries: list[tuple[str, str]], more: str = "") -> str:
 
 
 def _curves_note(figures: Figures, lang: str) -> str:
-    entries = [("others", say("plot.legend_others", lang))]
+    entries = [("others", say("plot.legend_trials", lang))]
     if any(c.best for c in figures.curves):
-        entries.insert(0, ("accent", say("plot.legend_best", lang)))
+        entries = [("accent", say("plot.legend_best", lang)), ("others", say("plot.legend_others", lang))]
     more = say("plot.too_many", lang, n=MOST_CURVES) if figures.curves_of > MOST_CURVES else ""
     return _legend(entries, more)
 

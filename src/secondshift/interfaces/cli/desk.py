@@ -10,6 +10,7 @@ from secondshift.config import find_study
 from secondshift.errors import SecondshiftError
 from secondshift.interfaces.messages.formats import LANGUAGES
 from secondshift.interfaces.readmodel.overview import Holder
+from secondshift.ledger.fold import fold
 from secondshift.ledger.leases import Lease
 from secondshift.ledger.opening import open_ledger
 from secondshift.ledger.snapshots import load_state
@@ -20,17 +21,22 @@ from secondshift.records.trials import Trial
 from secondshift.runtime import hosts
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Desk:
     """An open study, for reading only."""
 
     file: Path  # secondshift.toml
     folder: Path  # .secondshift beside it
     ledger: Ledger
+    _known: State | None = None
 
     def state(self) -> State:
-        """All facts so far, folded."""
-        return load_state(self.ledger, self.folder / "cache" / "state.bin")
+        """All facts so far, folded; a second look folds only what is new."""
+        if self._known is None:
+            self._known = load_state(self.ledger, self.folder / "cache" / "state.bin")
+        else:
+            self._known = fold(self._known, self.ledger.read(self._known.last_seq))
+        return self._known
 
     def holder(self) -> Holder:
         """Who works on the study now, as far as this machine can see."""

@@ -2,15 +2,18 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from difflib import get_close_matches
 
 from cyclopts import App, CycloptsError, Group, UnknownCommandError
 
 from secondshift.errors import SecondshiftError
+from secondshift.interfaces.plain import clean
 
 VERBS = "secondshift.interfaces.cli"
 MISTAKE = 2  # exit code: something about the call, the study or its ledger is not as it must be
+FAULT = 70  # exit code: ours; an engine that ends so is started again by its keeper
 
 NIGHT, LOOK, ACT = Group("Run a night", sort_key=1), Group("Look", sort_key=2), Group("Act", sort_key=3)
 REST = Group("More", sort_key=4)
@@ -91,10 +94,13 @@ def called(arguments: Sequence[str]) -> int:
     except Exception as fault:
         if os.environ.get("SECONDSHIFT_DEBUG"):
             raise
-        return _told(
+        if list(arguments[:1]) == ["engine"]:
+            traceback.print_exc()  # into engine.log, for whoever mends it
+        text = (
             f"This is a fault of secondshift itself: {_first(_cause(fault))}. What was recorded is safe. "
             "Run it again with SECONDSHIFT_DEBUG=1 to see where, and report that."
         )
+        return _told(text, FAULT)
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -126,6 +132,6 @@ def _first(text: str) -> str:
     return " ".join(text.split())[:600]
 
 
-def _told(text: str) -> int:
-    print(text, file=sys.stderr, flush=True)
-    return MISTAKE
+def _told(text: str, code: int = MISTAKE) -> int:
+    print(clean(text, limit=10_000), file=sys.stderr, flush=True)  # a message may quote what a run printed
+    return code

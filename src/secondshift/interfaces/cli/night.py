@@ -17,6 +17,7 @@ from secondshift.interfaces.cli.spans import seconds
 from secondshift.records.events import BriefWritten
 from secondshift.runtime.keeper import keep
 
+TRY_AGAIN = 75  # exit code of an engine that may do better in a moment: its keeper starts it again
 Study = Annotated[
     Path | None, Parameter(name="--study", help="The secondshift.toml, or its folder. Left out: found here or above.")
 ]
@@ -95,6 +96,9 @@ def engine(
     except LeaseHeld as held:
         print(held, file=sys.stderr, flush=True)
         return shifts.HELD
+    except (LedgerBusy, LedgerFull) as passing:
+        print(passing, file=sys.stderr, flush=True)
+        return TRY_AGAIN
     except LedgerBusy as busy:  # it may pass: the keeper tries again
         print(busy, file=sys.stderr, flush=True)
         return CRASHED

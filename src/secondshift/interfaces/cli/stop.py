@@ -47,13 +47,8 @@ def stop(
             code, doc = 0, {"text": "Nothing is running: no shift is open and no engine works. Nothing was asked for."}
         elif state.shift is None:
             request = put_request(desk.folder, "stop", _args(target, now), _who())
-            code, doc = (
-                0,
-                {
-                    "request": request,
-                    "text": f"No engine is running. {target} will be stopped when the next one begins.",
-                },
-            )
+            text = f"No engine is running. {target} will be stopped when the next one begins."
+            code, doc = 0, {"request": request, "text": text}
         else:
             code, doc = _by_ourselves(desk, target, now)
     if json:
