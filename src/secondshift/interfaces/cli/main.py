@@ -2,7 +2,6 @@
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from difflib import get_close_matches
 
@@ -13,7 +12,7 @@ from secondshift.interfaces.plain import clean
 
 VERBS = "secondshift.interfaces.cli"
 MISTAKE = 2  # exit code: something about the call, the study or its ledger is not as it must be
-FAULT = 70  # exit code: ours; an engine that ends so is started again by its keeper
+FAULT = 70  # exit code: a fault of ours
 
 NIGHT, LOOK, ACT = Group("Run a night", sort_key=1), Group("Look", sort_key=2), Group("Act", sort_key=3)
 REST = Group("More", sort_key=4)
@@ -94,8 +93,6 @@ def called(arguments: Sequence[str]) -> int:
     except Exception as fault:
         if os.environ.get("SECONDSHIFT_DEBUG"):
             raise
-        if list(arguments[:1]) == ["engine"]:
-            traceback.print_exc()  # into engine.log, for whoever mends it
         text = (
             f"This is a fault of secondshift itself: {_first(_cause(fault))}. What was recorded is safe. "
             "Run it again with SECONDSHIFT_DEBUG=1 to see where, and report that."

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from secondshift import shifts
-from secondshift.errors import LeaseHeld, LedgerBusy, SecondshiftError
+from secondshift.errors import LeaseHeld, LedgerBusy, LedgerFull, SecondshiftError
 from secondshift.interfaces.brief.write import write_brief
 from secondshift.interfaces.cli.desk import open_desk, study_file
 from secondshift.interfaces.cli.printing import document
@@ -17,7 +17,6 @@ from secondshift.interfaces.cli.spans import seconds
 from secondshift.records.events import BriefWritten
 from secondshift.runtime.keeper import keep
 
-TRY_AGAIN = 75  # exit code of an engine that may do better in a moment: its keeper starts it again
 Study = Annotated[
     Path | None, Parameter(name="--study", help="The secondshift.toml, or its folder. Left out: found here or above.")
 ]
@@ -96,11 +95,8 @@ def engine(
     except LeaseHeld as held:
         print(held, file=sys.stderr, flush=True)
         return shifts.HELD
-    except (LedgerBusy, LedgerFull) as passing:
+    except (LedgerBusy, LedgerFull) as passing:  # it may do better in a moment: the keeper tries again
         print(passing, file=sys.stderr, flush=True)
-        return TRY_AGAIN
-    except LedgerBusy as busy:  # it may pass: the keeper tries again
-        print(busy, file=sys.stderr, flush=True)
         return CRASHED
     except SecondshiftError:
         raise
