@@ -38,6 +38,26 @@ def test_a_way_to_the_disk_that_cannot_lock_or_log_is_refused_with_the_cure(
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("answers", "finding"),
+    [
+        (["it got the lock too"], "a lock held by one process did not stop another one"),
+        (["busy", "it got the lock too"], "with a write-ahead log, a lock did not stop another process"),
+        (["busy", "busy", "1"], "did not read what was committed"),
+        (["busy", "busy", "1,3"], ""),
+    ],
+)
+def test_what_a_second_process_saw_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: list[str], finding: str
+) -> None:
+    monkeypatch.setattr(probing, "_SECOND", f"for a in {answers!r}: input(); print(a, flush=True)")
+    if not finding:
+        probe(tmp_path)
+        return
+    with pytest.raises(FilesystemUnfit, match=finding):
+        probe(tmp_path)
+
+
 @pytest.mark.parametrize("number", range(len(STEPS)))
 @pytest.mark.parametrize("error", [OSError(22, "Invalid argument"), sqlite3.OperationalError("disk I/O error")])
 def test_whatever_step_fails_the_folder_is_refused_and_left_clean(

@@ -61,7 +61,6 @@ def damages() -> dict[str, object]:
         "gone": lambda blob: None,
         "empty": lambda blob: b"",
         "cut": lambda blob: blob[:-10],
-        "one bit": lambda blob: blob[:-100] + bytes([blob[-100] ^ 1]) + blob[-99:],
         "rubbish": lambda blob: b"x" * 1000,
         "other release": lambda blob: blob.replace(b"secondshift state 1", b"secondshift state 0"),
         "other fields": lambda blob: blob[:25] + bytes([blob[25] ^ 1]) + blob[26:],
@@ -79,6 +78,17 @@ def test_an_odd_copy_is_ignored_and_the_facts_are_folded(tmp_path: Path, damage:
     blob = damages()[damage](file.read_bytes())
     file.unlink() if blob is None else file.write_bytes(blob)
     assert repr(load_state(ledger, file)) == repr(right)
+
+
+def test_a_copy_with_one_wrong_bit_anywhere_is_ignored(tmp_path: Path) -> None:
+    ledger, _ = busy(1)
+    file = tmp_path / "state.bin"
+    right = load_state(ledger, file)
+    save_state(replace(right, ticks=99), file, ledger=ledger)
+    blob = file.read_bytes()
+    for place in range(0, len(blob), 7):
+        file.write_bytes(blob[:place] + bytes([blob[place] ^ 1]) + blob[place + 1 :])
+        assert repr(load_state(ledger, file)) == repr(right), place
 
 
 def test_the_copy_of_another_ledger_or_of_a_later_state_is_ignored(tmp_path: Path) -> None:
