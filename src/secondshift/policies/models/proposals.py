@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
+from typing import cast
 
 import numpy as np
 
@@ -47,8 +48,9 @@ def exhausted(state: State) -> str:
 def own(state: State, by: str) -> Iterator[Candidate]:
     """Go through this searcher's candidates of the current revision, newest first."""
     revision = state.study.revision if state.study else 0
-    for name in reversed(list(state.candidates)):
-        candidate = state.candidates[name]
+    candidates = cast("dict[str, Candidate]", state.candidates)  # only a dict can be walked from its newest entry on
+    for name in reversed(candidates):
+        candidate = candidates[name]
         if candidate.revision != revision:
             return
         if candidate.by == by:
@@ -73,9 +75,12 @@ def fill(
         return []
     newest = next(own(state, by), None)
     baseline = ground.baseline()
+    whose = "study"
+    if baseline is None and _has_defaults_of_its_own(state):
+        baseline, whose = {}, "script"
     decisions: list[Decision] = []
     if newest is None and baseline is not None and not _tried(state, baseline):
-        reason = "The baseline comes first: the study's own defaults, against which everything else is judged."
+        reason = f"The baseline comes first: the {whose}'s own defaults, against which everything else is judged."
         decisions.append(propose(params=baseline, reason=reason, by=by))
     after = newest.params if newest and newest.params != baseline else None
     try:
@@ -85,6 +90,14 @@ def fill(
     except Infeasible as error:
         return decisions or _give_up(state, by, str(error))
     return decisions or _give_up(state, by, "every distinct point of the search space has been proposed")
+
+
+def _has_defaults_of_its_own(state: State) -> bool:
+    """Say whether the script can run without being told parameters: run.params(...) then gives its own defaults."""
+    study = state.study
+    if study is None or study.tier != "cooperative":
+        return False
+    return not any(f"{{{axis.name}}}" in study.command for axis in study.space.parameters)
 
 
 def numbered(
