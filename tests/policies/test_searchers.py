@@ -58,6 +58,15 @@ def test_an_empty_space_runs_the_baseline_once_and_is_then_exhausted(name: str) 
     assert exhausted(played.state)
 
 
+@pytest.mark.parametrize("name", plugins.SEARCHERS)
+def test_a_script_that_asks_for_its_parameters_runs_first_with_its_own_defaults(name: str) -> None:
+    asked = replace(study(Space(parameters=(X, Y)), searcher=name, scheduler="fifo"), command="python train.py")
+    candidates = list(night(asked).state.candidates.values())
+    assert candidates[0].params == {} and all(c.params for c in candidates[1:])
+    told = night(replace(asked, tier="opaque"))
+    assert all(c.params for c in told.state.candidates.values())
+
+
 def test_a_change_of_the_searcher_goes_on_without_a_second_baseline() -> None:
     asked = study(SPACES["continuous"], searcher="random", scheduler="fifo", trials=5)
     first = night(asked)
