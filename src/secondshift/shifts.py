@@ -47,7 +47,7 @@ def work(
     Raises SecondshiftError with a sentence for people where the study, its folder or its ledger are not fit for work,
     LeaseHeld where another engine works on it.
     """
-    with opening.open_night(study_file) as night:
+    with opening.open_night(study_file, slots=slots) as night:
         engine = Engine(
             ledger=night.ledger, state=night.state, executor=night.executor, clock=night.clock, hands=night.hands
         )

@@ -71,12 +71,13 @@ def private_folder(study_file: Path) -> Path:
 
 
 @contextmanager
-def open_night(study_file: Path) -> Iterator[Night]:
-    """Open a study and hold its lease until the block is left.
+def open_night(study_file: Path, *, slots: int | None = None) -> Iterator[Night]:
+    """Open a study and hold its lease until the block is left. `slots`: trials at once, instead of the study's own.
 
     Raises ConfigInvalid, FolderReadOnly, FilesystemUnfit, LeaseHeld, LedgerNewer, LedgerDamaged, LedgerBusy.
     """
     study = config.load_study(study_file)
+    wide = replace(study, launch=replace(study.launch, slots=slots)) if slots else study
     folder = private_folder(study_file)
     probe(folder)
     ledger = open_ledger(folder)
@@ -84,20 +85,23 @@ def open_night(study_file: Path) -> Iterator[Night]:
         clock = HostClock()
         lease = take_lease(ledger, clock)
         try:
-            yield _assembled(study_file, study, folder, ledger, clock, lease)
+            executor = plugins.executor(study.launch.executor)(folder, study=wide)
+            yield _assembled(study_file, study, executor, ledger, clock, lease)
         finally:
             ledger.release(lease.token)
     finally:
         ledger.close()
 
 
-def _assembled(study_file: Path, study: Study, folder: Path, ledger: Ledger, clock: Clock, lease: Lease) -> Night:
+def _assembled(
+    study_file: Path, study: Study, executor: Executor, ledger: Ledger, clock: Clock, lease: Lease
+) -> Night:
+    folder = private_folder(study_file)
     sweep(folder)  # what outlived a supervisor that is dead belongs to nobody, and holds devices
     state = load_state(ledger, folder / "cache" / "state.bin")
     taken = facts.LeaseTaken(token=lease.token, holder=lease.holder.name, how=lease.how, boot_id=lease.holder.boot_id)
     state = replace(state, token=lease.token)
     edited = study_fact(state, study)
-    executor = plugins.executor(study.launch.executor)(folder)
     return Night(
         folder=folder,
         ledger=ledger,
