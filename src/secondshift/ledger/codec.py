@@ -2,14 +2,24 @@
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import msgspec
 
 from secondshift.errors import LedgerDamaged, LedgerNewer
-from secondshift.records.events import KIND_OF, KINDS, VERSION, Event, Payload, TickDecided
+from secondshift.records.events import (
+    KIND_OF,
+    KINDS,
+    VERSION,
+    AttemptEnded,
+    DecisionDropped,
+    DecisionMade,
+    Event,
+    Payload,
+    TickDecided,
+)
 
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -102,13 +112,27 @@ def _decoder(kind: str) -> "msgspec.json.Decoder[Payload]":
     return msgspec.json.Decoder(KINDS[kind])
 
 
+def _none(payload: Payload) -> int:
+    return 0
+
+
+# How many fields of the frequent facts hold None. A closer look costs ten times what writing them does.
+_EMPTY: Mapping[type, Callable[[Any], int]] = {
+    DecisionMade: lambda fact: fact.decision.value is None,
+    DecisionDropped: lambda fact: fact.decision.value is None,
+    AttemptEnded: lambda fact: (fact.exit.code is None) + (fact.exit.signal is None),
+}
+
+
 def _json(payload: Payload) -> bytes:
     try:
         raw = _ENCODER.encode(payload)
     except UnicodeEncodeError:
         return _ENCODER.encode(_exact(msgspec.to_builtins(payload, enc_hook=_plain)))
-    # The JSON writer turns a non-finite number into null, so any of these in its output asks for a closer look.
-    if b"null" in raw or b'NaN"' in raw or b'Infinity"' in raw:
+    # The JSON writer turns a non-finite number into null, so one that no field accounts for asks for a closer look.
+    nulls = raw.count(b"null")
+    unexplained = nulls and nulls != _EMPTY.get(type(payload), _none)(payload)
+    if unexplained or b'NaN"' in raw or b'Infinity"' in raw:
         return _ENCODER.encode(_exact(msgspec.to_builtins(payload, enc_hook=_plain)))
     return raw
 
