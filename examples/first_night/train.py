@@ -10,7 +10,7 @@ from pathlib import Path
 
 import secondshift
 
-run = secondshift.init(horizon=30)  # inside a study, the study's own horizon is used instead
+run = secondshift.init(horizon=27)  # inside a study, the study's own horizon is used instead
 p = run.params(lr=0.05, degree=3)  # defaults are the baseline
 
 chance = random.Random(run.seed)
