@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from secondshift.errors import FolderReadOnly, SecondshiftError
+from secondshift.runtime import spool
 from secondshift.runtime.spool import LIMIT_BYTES, RequestInvalid, discard, pending, put_request
 
 ASK_FOREVER = """
@@ -63,8 +64,10 @@ def test_threads_asking_at_once_get_ids_of_their_own(tmp_path: Path) -> None:
 
 
 def test_an_asker_killed_anywhere_leaves_whole_requests_and_all_it_acknowledged(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(spool.__file__).parents[2])}
     for pause_s in (0.0, 0.013, 0.031):
-        asker = subprocess.Popen([sys.executable, "-c", ASK_FOREVER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        command = [sys.executable, "-c", ASK_FOREVER, str(tmp_path)]
+        asker = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         assert asker.stdout is not None
         first = asker.stdout.readline().strip()
         time.sleep(pause_s)
