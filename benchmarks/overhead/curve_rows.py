@@ -68,7 +68,7 @@ def disk_row(plan: Plan) -> Row:
             "ingested at once": at_once, "of which fragment": _fragment_mb(fragment, data),
             f"at {STEPS_PER_S / plan.count(10, 100):g} calls a second": slowly,
         },
-        how=f"10 metrics a call, {STEPS_PER_S} calls a second, a tick each {TICK_S} s; ledger and fragment, scaled to 100,000 points",
+        how=f"10 metrics a call, {STEPS_PER_S} calls a second, a tick each {TICK_S} s; ledger and fragment",
         reason="each reading of a fragment records a fact with ten summaries and eleven rows, whatever few points it brings",
     )  # fmt: skip
 

@@ -142,7 +142,8 @@ def _started(executor: LocalExecutor, folder: Path, number: int) -> float:
     name = f"t{number}.a1"
     attempt = Attempt(id=name, trial=f"t{number}", number=1, devices=("bench-0",))
     order = Order(
-        attempt=name, trial=f"t{number}", number=1, token=1, command=COMMAND, cwd=str(folder / "code"), folder=str(executor.folder / "attempts" / name),
+        attempt=name, trial=f"t{number}", number=1, token=1, command=COMMAND, cwd=str(folder / "code"),
+        folder=str(executor.folder / "attempts" / name),
         checkpoints=str(executor.folder / "trials" / f"t{number}" / "checkpoints"), devices=("bench-0",),
     )  # fmt: skip
     began = time.perf_counter()
