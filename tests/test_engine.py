@@ -197,6 +197,23 @@ def test_a_request_recorded_just_before_a_crash_is_not_recorded_again(tmp_path, 
     assert spool.pending(tmp_path) == []
 
 
+def test_a_stop_asked_before_the_shift_began_does_not_end_it(tmp_path):
+    night = Night(tmp_path, study())
+    asked_before = spool.put_request(tmp_path, "stop", {}, "ann")
+    state = night.run()
+    assert state.statuses["complete"] >= 1
+    dropped = [p for p in night.payloads(facts.DecisionDropped) if asked_before in p.decision.based_on]
+    assert len(dropped) == 1 and spool.pending(tmp_path) == []
+
+
+def test_nothing_is_started_in_the_tick_that_ends_the_shift(tmp_path):
+    night = Night(tmp_path, study())
+    night.engine.begin(None)
+    spool.put_request(tmp_path, "stop", {}, "ann")
+    state = night.run()
+    assert state.shift is None and night.payloads(facts.AttemptOrdered) == []
+
+
 @pytest.mark.parametrize("jump", [-7200.0, 7200.0])
 def test_a_wall_clock_that_jumps_is_recorded_and_not_followed(tmp_path, jump):
     night = Night(tmp_path, study())

@@ -83,7 +83,7 @@ def _refusal(desk: _Desk, decision: Decision) -> str | None:
 
 
 def _propose_refusal(desk: _Desk) -> str | None:
-    if desk.state.ending:
+    if desk.state.ending or "shift" in desk.settled:
         return "the shift is ending"
     cap = desk.state.study.budget.trials if desk.state.study else None
     if cap is not None and len(desk.state.trials) + desk.trials >= cap:
@@ -93,7 +93,7 @@ def _propose_refusal(desk: _Desk) -> str | None:
 
 def _start_refusal(desk: _Desk, trial: Trial, decision: Decision) -> str | None:
     study = desk.state.study
-    if desk.state.ending:
+    if desk.state.ending or "shift" in desk.settled:
         return "the shift is ending"
     if trial.status == "running" or study is None:
         return ""

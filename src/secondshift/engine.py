@@ -29,6 +29,7 @@ from secondshift.runtime.shiftclock import ShiftClock
 POLICY = f"1 numpy-{np.__version__}"  # raise the number when a decider's answer to the same state changes
 BEAT_EVERY_S = 2.0
 Decider = Callable[[State], Sequence[Decision]]
+Tell = Callable[[State, Sequence[facts.Event]], None]
 Stages = tuple[tuple[str, tuple[tuple[str, Decider], ...]], ...]
 
 
@@ -75,6 +76,7 @@ class Engine:
         self.beaten_at = -1e9
         self.reload: Callable[[State], facts.Payload | None] = lambda state: None
         self.collected: dict[str, float] = {}  # attempt -> when its points were last read
+        self.tell: Tell = lambda state, events: None  # hears of facts once they are recorded
         self.wanted: list[str] = []  # what a signal handler asks for: "stop", "now"
 
     def tick(self) -> bool:
@@ -103,12 +105,16 @@ class Engine:
             spool.put_request(
                 self.hands.folder, "stop", {"now": True} if self.wanted.pop(0) == "now" else {}, "terminal"
             )
+        self.take_requests()
+        seen = ingest.observations(self.state, self.executor, self.clock.now(self.state), self.collected)
+        self.record(seen.out, seen.batches)
+
+    def take_requests(self) -> None:
+        """Record what people asked for; what is recorded leaves the spool."""
         asked = ingest.requests(self.state, self.hands.folder)
         self.record(asked.out)
         for request in asked.requests:
             spool.discard(self.hands.folder, request)
-        seen = ingest.observations(self.state, self.executor, self.clock.now(self.state), self.collected)
-        self.record(seen.out, seen.batches)
 
     def settle(self, stage: str, deciders: Sequence[tuple[str, Decider]]) -> bool:
         """Decide on a frozen snapshot and append the decisions; nothing is acted on before this returns."""
@@ -145,6 +151,7 @@ class Engine:
         at = self.clock.now(self.state)
         events = self.ledger.append(payloads, at=at, token=self.state.token, batches=batches)
         self.state = fold(self.state, events)
+        self.tell(self.state, events)
 
     def study(self) -> Study:
         """The study as it now stands."""
@@ -157,6 +164,9 @@ class Engine:
         study = self.study()
         if self.state.shift is not None:
             return
+        self.take_requests()
+        late = "nothing was running when it was asked"
+        self.record([facts.DecisionDropped(decision=decision, reason=late) for decision in requested(self.state)])
         shift = Shift(
             id=f"s{self.state.shifts + 1}", started_at=self.clock.now(self.state), deadline_at=deadline_at,
             slots=slots or study.launch.slots or len(self.executor.devices()) or 1, may=study.may,

@@ -5,13 +5,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
-from secondshift.engine import Engine
+from secondshift.engine import Engine, Tell
 from secondshift.errors import LeaseLost
 from secondshift.ledger.stores import Ledger
 from secondshift.records import events as facts
 from secondshift.records.states import State
-from secondshift.runtime import awake, opening, spool
+from secondshift.runtime import awake, opening
 
 FINISHED, MISTAKE, HELD = 0, 2, 3  # exit codes; the keeper restarts an engine that ends in any other way
 WriteBrief = Callable[[Path, Ledger, State, str], tuple[str, ...]]
@@ -40,7 +41,8 @@ def work(
     resume: bool = False,
     slots: int | None = None,
     write_brief: WriteBrief | None = None,
-    only_stop: bool = False,
+    tell: Tell | None = None,
+    only_stop: Literal["", "stop", "now"] = "",
 ) -> int:
     """Work one shift on a study, or go on with the one that a dead engine left. Returns an exit code.
 
@@ -51,6 +53,7 @@ def work(
         engine = Engine(
             ledger=night.ledger, state=night.state, executor=night.executor, clock=night.clock, hands=night.hands
         )
+        engine.tell = tell or engine.tell
         engine.record(night.opening)
         engine.reload = night.reload
         with politely(engine), awake.kept_awake("secondshift is on shift"):
@@ -59,6 +62,8 @@ def work(
                     finish(engine, write_brief)  # it ends by its own deadline; then the one asked for begins
                 if engine.state.shift is None and not only_stop and not (resume and engine.state.shifts):
                     engine.begin(opening.deadline(until, for_s, engine.clock.now(engine.state)), slots)
+                if only_stop:
+                    engine.wanted.append(only_stop)
                 finish(engine, write_brief)
             except LeaseLost as lost:
                 print(lost, file=sys.stderr, flush=True)
@@ -83,5 +88,4 @@ def stop_now(study_file: Path, *, now: bool = False, write_brief: WriteBrief | N
 
     Raises LeaseHeld when an engine does work on it; then a request in the spool is the way.
     """
-    spool.put_request(opening.private_folder(study_file), "stop", {"now": True} if now else {}, "cli")
-    return work(study_file, resume=True, write_brief=write_brief, only_stop=True)
+    return work(study_file, resume=True, write_brief=write_brief, only_stop="now" if now else "stop")

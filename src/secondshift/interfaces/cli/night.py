@@ -11,7 +11,8 @@ from cyclopts import Parameter
 from secondshift import shifts
 from secondshift.errors import LeaseHeld, LedgerBusy, LedgerFull, SecondshiftError
 from secondshift.interfaces.brief.write import write_brief
-from secondshift.interfaces.cli.desk import open_desk, study_file
+from secondshift.interfaces.cli.desk import language, open_desk, study_file
+from secondshift.interfaces.cli.narration import Narrator
 from secondshift.interfaces.cli.printing import document
 from secondshift.interfaces.cli.spans import seconds
 from secondshift.records.events import BriefWritten
@@ -91,6 +92,7 @@ def engine(
             resume=resume,
             slots=slots,
             write_brief=write_brief,
+            tell=Narrator(language(None)),
         )
     except LeaseHeld as held:
         print(held, file=sys.stderr, flush=True)

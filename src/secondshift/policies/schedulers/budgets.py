@@ -18,7 +18,7 @@ def _deadline(state: State) -> str:
     deadline = state.shift.deadline_at if state.shift else None
     if deadline is None or state.now_s < deadline:
         return ""
-    return f"The deadline of the shift has come ({state.now_s - deadline:.0f} s ago)."
+    return "The deadline of the shift has come."
 
 
 def _wall(state: State) -> str:

@@ -1,0 +1,80 @@
+"""What a night says while it works: the facts people wait for, one line each, as they are recorded."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from secondshift.interfaces.cli.printing import cited
+from secondshift.interfaces.messages.catalogue import tell
+from secondshift.interfaces.readmodel.objectives import written
+from secondshift.interfaces.readmodel.reasons import story
+from secondshift.records import events as facts
+from secondshift.records.nights import Statement
+from secondshift.records.states import State
+from secondshift.records.studies import Value
+from secondshift.records.trials import Trial
+
+AS_IN_WHY = (
+    facts.TrialClosed,
+    facts.TrialAdvanced,
+    facts.CheckpointRejected,
+    facts.PointsDropped,
+    facts.IncidentOpened,
+    facts.IncidentClosed,
+)
+
+
+class Narrator:
+    """Prints facts as they are recorded. A closed terminal or a full disk silences it; it never ends a night."""
+
+    def __init__(self, lang: str) -> None:
+        self.lang = lang
+
+    def __call__(self, state: State, events: Sequence[facts.Event]) -> None:
+        """Say those of these facts that a person at the terminal would want to hear; the state holds them already."""
+        try:
+            for event in events:
+                clock = datetime.fromtimestamp(event.at).astimezone().strftime("%H:%M:%S")
+                for statement in _statements(state, event):
+                    print(f"{clock}  {tell(statement, self.lang)} [{cited((event.seq,))}]", flush=True)
+        except (OSError, ValueError):
+            return
+
+
+def _statements(state: State, event: facts.Event) -> Iterator[Statement]:
+    payload = event.payload
+    if isinstance(payload, facts.LeaseTaken):
+        yield Statement(key="run.taken", values={"token": payload.token, "holder": payload.holder})
+    elif isinstance(payload, facts.ShiftStarted):
+        yield Statement(key="run.began", values={"shift": payload.shift.id, "slots": payload.shift.slots})
+    elif isinstance(payload, facts.ShiftEnded):
+        yield Statement(key="run.ended", values={"shift": payload.shift, "reason": payload.reason})
+    elif isinstance(payload, facts.BriefWritten):
+        files = ", ".join(name for name in payload.files if name.endswith((".md", ".html")))
+        yield Statement(key="run.brief", values={"files": files})
+    elif isinstance(payload, facts.AttemptStarted):
+        trial = state.trials[payload.attempt.partition(".")[0]]
+        values = {
+            "trial": trial.id,
+            "pid": str(payload.pid),
+            "steps": trial.steps_done,
+            "params": _params(state, trial),
+        }
+        yield Statement(key="run.resumed" if trial.steps_done else "run.started", values=values)
+    elif isinstance(payload, facts.AttemptEnded):
+        yield from _ended(state, state.trials[payload.attempt.partition(".")[0]])
+    elif isinstance(payload, AS_IN_WHY):
+        yield from story([event])
+
+
+def _ended(state: State, trial: Trial) -> Iterator[Statement]:
+    value = trial.objective(state.study.objective) if state.study else None
+    values: dict[str, Value] = {"trial": trial.id, "status_word": trial.status, "reason": trial.reason}
+    yield Statement(key="run.left", values=values)
+    if value is not None and state.study is not None:
+        values = {"metric": state.study.objective.metric, "value": value, "steps": trial.logged_step + 1}
+        yield Statement(key="run.value", values={**values, "horizon": state.study.horizon_steps})
+
+
+def _params(state: State, trial: Trial) -> str:
+    candidate = state.candidates.get(trial.candidate)
+    return written(candidate.params) if candidate and candidate.params else "-"
