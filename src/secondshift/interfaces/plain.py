@@ -20,7 +20,9 @@ def clean(text: str, *, limit: int = 2000) -> str:
 
 def one_line(text: str, *, limit: int = 200) -> str:
     """The text on one line, at most `limit` characters long."""
-    return clean(" ".join(clean(text, limit=limit * 4).split()), limit=limit)
+    if not (text.isascii() and text.isprintable()):
+        text = clean(text, limit=limit * 4)
+    return clean(" ".join(text.split()), limit=limit)
 
 
 def last_line(text: str, *, limit: int = 200) -> str:

@@ -43,14 +43,14 @@ class Narrator:
 def _statements(state: State, event: facts.Event) -> Iterator[Statement]:
     payload = event.payload
     if isinstance(payload, facts.LeaseTaken):
-        yield Statement(key="run.taken", values={"token": payload.token, "holder": payload.holder})
+        yield Statement(key="told.taken", values={"token": payload.token, "holder": payload.holder})
     elif isinstance(payload, facts.ShiftStarted):
-        yield Statement(key="run.began", values={"shift": payload.shift.id, "slots": payload.shift.slots})
+        yield Statement(key="told.began", values={"shift": payload.shift.id, "slots": payload.shift.slots})
     elif isinstance(payload, facts.ShiftEnded):
-        yield Statement(key="run.ended", values={"shift": payload.shift, "reason": payload.reason})
+        yield Statement(key="told.ended", values={"shift": payload.shift, "reason": payload.reason})
     elif isinstance(payload, facts.BriefWritten):
         files = ", ".join(name for name in payload.files if name.endswith((".md", ".html")))
-        yield Statement(key="run.brief", values={"files": files})
+        yield Statement(key="told.brief", values={"files": files})
     elif isinstance(payload, facts.AttemptStarted):
         trial = state.trials[payload.attempt.partition(".")[0]]
         values = {
@@ -59,7 +59,7 @@ def _statements(state: State, event: facts.Event) -> Iterator[Statement]:
             "steps": trial.steps_done,
             "params": _params(state, trial),
         }
-        yield Statement(key="run.resumed" if trial.steps_done else "run.started", values=values)
+        yield Statement(key="told.resumed" if trial.steps_done else "told.started", values=values)
     elif isinstance(payload, facts.AttemptEnded):
         yield from _ended(state, state.trials[payload.attempt.partition(".")[0]])
     elif isinstance(payload, AS_IN_WHY):
@@ -69,10 +69,10 @@ def _statements(state: State, event: facts.Event) -> Iterator[Statement]:
 def _ended(state: State, trial: Trial) -> Iterator[Statement]:
     value = trial.objective(state.study.objective) if state.study else None
     values: dict[str, Value] = {"trial": trial.id, "status_word": trial.status, "reason": trial.reason}
-    yield Statement(key="run.left", values=values)
+    yield Statement(key="told.left", values=values)
     if value is not None and state.study is not None:
         values = {"metric": state.study.objective.metric, "value": value, "steps": trial.logged_step + 1}
-        yield Statement(key="run.value", values={**values, "horizon": state.study.horizon_steps})
+        yield Statement(key="told.value", values={**values, "horizon": state.study.horizon_steps})
 
 
 def _params(state: State, trial: Trial) -> str:

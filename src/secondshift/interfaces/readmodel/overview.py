@@ -40,11 +40,12 @@ def shift_line(state: State) -> Statement:
 
 def trial_row(state: State, trial: Trial, now: float) -> dict[str, Any]:
     """One trial: progress in steps, objective, time to go (seconds, None if unknown), spend (device-seconds)."""
-    study, attempt = state.study, state.attempt_of(trial.id)
+    study = state.study
+    attempt = state.attempt_of(trial.id) if trial.status == "running" else None
     horizon = study.horizon_steps if study else 0
     done = max(trial.logged_step + 1, trial.steps_done)
     candidate = state.candidates.get(trial.candidate)
-    used = sum(now - a.started_at for a in state.attempts.values() if a.trial == trial.id and a.started_at)
+    used = now - attempt.started_at if attempt and attempt.started_at else 0.0
     return {
         "trial": trial.id,
         "status": trial.status,
