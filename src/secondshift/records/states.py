@@ -63,7 +63,9 @@ class State:
 
     def attempt_of(self, trial: str) -> Attempt | None:
         """The attempt of a trial that has not ended, if any."""
-        return next((a for a in self.attempts.values() if a.trial == trial), None)
+        known = self.trials.get(trial)
+        newest = self.attempts.get(f"{trial}.a{known.attempts}") if known else None  # no walk over a thousand others
+        return newest or next((a for a in self.attempts.values() if a.trial == trial), None)
 
     def free_slots(self) -> int:
         """How many more attempts may be started now."""
