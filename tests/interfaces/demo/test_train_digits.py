@@ -17,12 +17,14 @@ SOURCE = str(SCRIPT.parents[3])
 HORIZON = 5
 
 
-def train(folder: Path, attempt: int, *, until_step: int = HORIZON, seed: int = 3, **env: str) -> int:
+def train(
+    folder: Path, attempt: int, *, until_step: int = HORIZON, seed: int = 3, lr: float = 0.02, **env: str
+) -> int:
     """Run the script as an attempt of a trial in `folder`; return its exit code."""
     place = folder / f"a{attempt}"
     place.mkdir(parents=True)
     order = {
-        "attempt": f"t1.a{attempt}", "trial": "t1", "seed": seed, "params": {"width": 32, "batch": 60},
+        "attempt": f"t1.a{attempt}", "trial": "t1", "seed": seed, "params": {"width": 32, "batch": 60, "lr": lr},
         "horizon_steps": HORIZON, "until_step": until_step, "checkpoints": str(folder / "checkpoints"),
     }  # fmt: skip
     (place / "order.json").write_text(json.dumps(order))
@@ -93,9 +95,10 @@ def test_a_rate_that_is_too_high_gives_nan_and_not_a_crash() -> None:
 def test_the_drill_crashes_exactly_one_run_at_its_step(tmp_path: Path) -> None:
     drill = tmp_path / "drill"
     drill.write_text("1")
-    assert train(tmp_path / "first", 1, DIGITS_DRILL=str(drill)) == 1
+    assert train(tmp_path / "baseline", 1, until_step=2, DIGITS_DRILL=str(drill)) == 0
+    assert train(tmp_path / "first", 1, lr=0.05, DIGITS_DRILL=str(drill)) == 1
     assert not drill.exists()
-    assert train(tmp_path / "second", 1, until_step=2, DIGITS_DRILL=str(drill)) == 0
+    assert train(tmp_path / "second", 1, until_step=2, lr=0.05, DIGITS_DRILL=str(drill)) == 0
 
 
 def test_the_script_runs_on_its_own(tmp_path: Path) -> None:
