@@ -4,7 +4,6 @@ import shutil
 import statistics
 import sys
 import time
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from overhead import peers
@@ -63,20 +62,21 @@ def exit_row(plan: Plan) -> Row:
 def import_rows(plan: Plan) -> list[Row]:
     """`import secondshift` and `init()` in fresh interpreters: time, and growth of resident memory."""
     rounds = plan.count(7, 21)
-    ours, others = [], {name: [] for name in IMPORT_PEERS} if plan.peers else {}
-    _imported(plan, sys.executable, "secondshift")  # the first one compiles
-    for number in range(rounds):
-        ours.append(_imported(plan, sys.executable, "secondshift"))
-        for name in others if number < 5 else ():
+    stores = {name: plan.place / f"store-{number}" for number, name in enumerate(IMPORT_PEERS)} if plan.peers else {}
+    ours, others = [], {name: [] for name in stores}
+    for number in range(rounds + 1):
+        ours.append(_imported(plan))
+        for name in others if number < 6 else ():
             plan.say(f"import: {name}")
-            others[name].append(_imported(plan, plan.peers or "", name))
-    how = f"median of {rounds} fresh interpreters, inside an attempt"
+            stores[name].mkdir(exist_ok=True)
+            others[name].append(peers.script(plan.peers or "", "importing_script.py", name, stores[name]))
+    how = f"median of {rounds} fresh interpreters, inside an attempt; peers begin a run in a store that is there"
     rows = []
     for name, key, unit, factor, limit in (
         ("import and init, time", "s", "ms", 1000, 50), ("import and init, memory", "mb", "MB", 1, 20)
     ):  # fmt: skip
-        noise = spread([found[key] * factor for found in ours])
-        peer = {name: _median(found[key] * factor for found in runs) for name, runs in others.items()}
+        noise = spread([found[key] * factor for found in ours[1:]])  # the first compiles, or makes the store
+        peer = {name: statistics.median(found[key] * factor for found in runs[1:]) for name, runs in others.items()}
         rows.append(Row(name=name, unit=unit, limit=limit, ours=noise.median, peers=peer, spread=noise, how=how))
     return rows
 
@@ -108,14 +108,10 @@ def _run(python: str, tool: str, steps: int, folder: Path) -> dict:
     return found
 
 
-def _imported(plan: Plan, python: Path | str, tool: str) -> dict[str, float]:
+def _imported(plan: Plan) -> dict[str, float]:
     folder = attempt_folder(plan.place, "import", steps=10)
-    env = {"SECONDSHIFT_ATTEMPT": str(folder), "PYTHONPATH": str(SOURCE)} if tool == "secondshift" else {}
+    env = {"SECONDSHIFT_ATTEMPT": str(folder), "PYTHONPATH": str(SOURCE)}
     try:
-        return peers.script(python, "importing_script.py", tool, folder, env=env)
+        return peers.script(sys.executable, "importing_script.py", "secondshift", folder, env=env)
     finally:
         shutil.rmtree(folder)
-
-
-def _median(values: Iterable[float] | Sequence[float]) -> float:
-    return statistics.median(list(values))
