@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What secondshift costs: every row of DESIGN §7 beside its peers. See benchmarks/README.md for the contract.
 
-python benchmarks/overhead.py [--quick] [--json] [--only WORD] — with the Python of secondshift's own environment.
+python3 benchmarks/overhead.py [--quick] [--json] [--only GROUP]
 """
 
 import argparse
@@ -10,15 +10,27 @@ import json
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "src")]
 
-from overhead import curve_rows, loop_rows, peers, script_rows, study_rows  # noqa: E402  # the folders come first
+if find_spec("sqlalchemy") is None or find_spec("msgspec") is None:  # a bare python3: go on in start.py's environment
+    known = [
+        home for home in (HERE.parent / ".start" / name / "bin" / "python" for name in ("dev", "run")) if home.exists()
+    ]
+    if not known:
+        sys.exit(
+            "secondshift's packages are not installed here. Run `python3 start.py --version` once, then this again."
+        )
+    os.execv(known[0], [str(known[0]), *sys.argv])
+
+from overhead import curve_rows, loop_rows, pages, peers, script_rows, study_rows  # noqa: E402  # the folders come first
 from overhead.rows import Plan, Row, table  # noqa: E402
 
 GROUPS: dict[str, Callable[[Plan], list[Row]]] = {
@@ -58,6 +70,13 @@ def machine() -> dict[str, object]:
     }  # fmt: skip
 
 
+def commit() -> str:
+    """Name the commit that is measured."""
+    command = ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    return done.stdout.strip() or "unknown"
+
+
 def measure(plan: Plan, groups: Sequence[str]) -> list[Row]:
     """Measure some groups of rows; in quick mode, recorded values of the peers stand in for those not measured."""
     rows = [row for name in groups for row in GROUPS[name](plan)]
@@ -74,6 +93,11 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
     parser.add_argument("--only", action="append", choices=GROUPS, help="measure this group only; may be repeated")
     return parser.parse_args(given)
+
+
+def progress(text: str) -> None:
+    """Say what is being measured now; a full run takes a quarter of an hour."""
+    print(f"... {text}", file=sys.stderr, flush=True)
 
 
 def main(given: Sequence[str]) -> int:
@@ -93,14 +117,19 @@ def main(given: Sequence[str]) -> int:
     finally:
         shutil.rmtree(place, ignore_errors=True)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    print(f"{today}, {', '.join(f'{name} {value}' for name, value in on.items())}")
-    print(table(rows))
+    where = f"{today}, {', '.join(f'{name} {value}' for name, value in on.items())}"
+    print(f"{where}\n{table(rows)}")
+    found = {row.name: row.as_json() for row in rows}
     if python is not None:
         installed = peers.versions(python)
-        print("peers: " + ", ".join(f"{name} {version}" for name, version in installed.items()))
-        peers.record(rows, date=today, machine=on, measured=installed)
+        versions = "peers: " + ", ".join(f"{name} {version}" for name, version in installed.items())
+        print(versions)
+        peers.record(rows, date=today, machine=on, measured=installed, all_rows=not asked.only)
+        if not asked.only:
+            heading = ("`python3 benchmarks/overhead.py`", "", f"{where}; commit {commit()}; {versions}.")
+            pages.put_into(pages.PAGE, pages.section(found, heading))
     if asked.json:
-        print(json.dumps({row.name: row.as_json() for row in rows}))
+        print(json.dumps(found))
     return 0 if all(row.ours is not None for row in rows) else 1
 
 

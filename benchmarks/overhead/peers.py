@@ -85,9 +85,11 @@ def recorded_rows() -> dict[str, object]:
         return {}
 
 
-def record(rows: Sequence[Row], *, date: str, machine: Mapping[str, object], measured: Mapping[str, str]) -> None:
-    """Keep the peers' values of a full run."""
-    kept = recorded_rows()
+def record(
+    rows: Sequence[Row], *, date: str, machine: Mapping[str, object], measured: Mapping[str, str], all_rows: bool
+) -> None:
+    """Keep the peers' values of a full run; those of rows that were not measured stay, unless all were."""
+    kept = {} if all_rows else recorded_rows()
     found = {
         "date": date,
         "machine": machine,

@@ -26,8 +26,15 @@ from secondshift.records.states import State
 from secondshift.records.trials import Summary
 
 MANY = 10_000  # trials
-COPIES = "a fold copies the tables of trials and candidates that it changes: 0.1 ms and more each at 10,000 entries"
-COMMITS = "SQLAlchemy takes most of two transactions; SQLite itself takes 0.13 ms of CPU for each"
+COPIES = (
+    "a fold copies the tables of trials and candidates that it changes, 0.1 ms and more each at 10,000 entries. Tried: "
+    "a searcher no longer lists all candidates, and fields that are None are written without a second look"
+)
+COMMITS = (
+    "SQLAlchemy takes most of two durable transactions; SQLite itself takes 0.13 ms of CPU for each. Tried: statements "
+    "compiled once, fields that are None written without a second look; a connection kept open (15 % less, not adopted). A tick "
+    "commits once for all its trials, so a night pays this once a tick"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
