@@ -42,11 +42,7 @@ def section(found: Found, heading: Sequence[str]) -> str:
 
 def put_into(page: Path, text: str) -> None:
     """Replace the section in a page, or begin one with it; other sections stay."""
-    before = (
-        page.read_text()
-        if page.exists()
-        else "# Benchmarks\n\nWhat is asked stands in DESIGN §7 and in the issues; the contract in [benchmarks/](../benchmarks/README.md).\n\n"
-    )
+    before = page.read_text() if page.exists() else TITLE
     head, found, rest = before.partition(BEGIN)
     tail = rest.partition(END)[2].lstrip("\n") if found else ""
     if not found and not head.endswith("\n\n"):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.overhead import pages
 from benchmarks.overhead.rows import Row, percentile, spread, table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,3 +82,17 @@ def test_percentiles_are_values_that_were_measured() -> None:
     assert percentile([3.0], 99) == 3.0
     noise = spread([3.0, 1.0, 2.0])
     assert (noise.low, noise.median, noise.p95, noise.n) == (1.0, 2.0, 3.0, 3)
+
+
+def test_a_full_run_replaces_its_own_section_of_the_page_and_leaves_the_others(tmp_path: Path) -> None:
+    page = tmp_path / "benchmarks.md"
+    row = Row(name="r", unit="ms", limit=5.0, ours=6.0, peers={"peer": 7.0}, reason="because")
+    pages.put_into(page, pages.section({"r": row.as_json()}, ("first",)))
+    page.write_text(page.read_text() + "\n## Soak\n\nnothing lost\n")
+    pages.put_into(page, pages.section({"r": row.as_json()}, ("second",)))
+    text = page.read_text()
+    assert "first" not in text
+    assert text.count(pages.BEGIN) == text.count(pages.END) == 1
+    assert "| r | **6** ms | <= 5 | **MISS** | peer 7 |" in text
+    assert "- *r*: because." in text
+    assert text.endswith("## Soak\n\nnothing lost\n")
