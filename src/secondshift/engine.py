@@ -4,6 +4,7 @@ A crash anywhere is mended by running again: facts are recorded before anything 
 id, and the next engine repeats whatever was recorded but not done.
 """
 
+import errno
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 
 from secondshift import plugins
 from secondshift.arbitrate import arbitrate, closing, outdated, requested
-from secondshift.errors import LedgerFull, SecondshiftError
+from secondshift.errors import LedgerBusy, LedgerFull, SecondshiftError
 from secondshift.ledger.fold import fold
 from secondshift.ledger.stores import Ledger
 from secondshift.records import events as facts
@@ -77,6 +78,7 @@ class Engine:
         self.reload: Callable[[State], facts.Payload | None] = lambda state: None
         self.collected: dict[str, float] = {}  # attempt -> when its points were last read
         self.tell: Tell = lambda state, events: None  # hears of facts once they are recorded
+        self.waits_for = ""  # what was last told to be waited for
         self.wanted: list[str] = []  # what a signal handler asks for: "stop", "now"
 
     def tick(self) -> bool:
@@ -101,13 +103,24 @@ class Engine:
         edited = self.reload(self.state)
         jumped = self.clock.check(self.state)
         self.record([fact for fact in (edited, jumped) if fact is not None])
-        while self.wanted:
-            spool.put_request(
-                self.hands.folder, "stop", {"now": True} if self.wanted.pop(0) == "now" else {}, "terminal"
-            )
+        self.take_signals()
         self.take_requests()
         seen = ingest.observations(self.state, self.executor, self.clock.now(self.state), self.collected)
         self.record(seen.out, seen.batches)
+
+    def take_signals(self) -> None:
+        """Record what was asked for at the terminal; not through the spool, which a full disk cannot hold."""
+        if wanted := list(self.wanted):
+            last = self.state.last_seq
+            asked = [
+                facts.RequestReceived(
+                    id=f"signal-{last}-{number}", verb="stop", who="terminal",
+                    args={"now": True} if mode == "now" else {}, asked_at=self.clock.now(self.state),
+                )
+                for number, mode in enumerate(wanted)
+            ]  # fmt: skip
+            self.record(asked)
+            del self.wanted[: len(wanted)]
 
     def take_requests(self) -> None:
         """Record what people asked for; what is recorded leaves the spool."""
@@ -175,18 +188,40 @@ class Engine:
         self.record([facts.ShiftStarted(shift=shift)])
 
     def run(self) -> None:
-        """Tick until the shift has ended. A full disk is waited out; a lost lease ends this engine at once."""
+        """Tick until the shift has ended; a lost lease ends this engine at once."""
         while self.state.shift is not None:
+            if not self.patiently(self.tick):
+                self.clock.sleep(0.1 if self.state.attempts else 0.25)
+
+    def patiently(self, act: Callable[[], bool | None]) -> bool | None:
+        """Act, and act again: a full disk and another program's lock are waited out. What trials write stays in their files."""
+        while True:
             try:
-                if not self.tick():
-                    self.clock.sleep(0.1 if self.state.attempts else 0.25)
+                done = act()
+                self.waits_for = ""
+                return done
             except LedgerFull as full:
                 self.wait_for_space(full)
+            except LedgerBusy as busy:
+                self.say_once(busy)  # the ledger has waited for it already
+            except OSError as problem:
+                if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                self.wait_for_space(LedgerFull(f"The disk is full: {problem}. Free some space; the shift goes on from there."))
+
+    def say_once(self, problem: SecondshiftError) -> None:
+        """Tell people what is waited for, each time something else is."""
+        if type(problem).__name__ != self.waits_for:
+            self.waits_for = type(problem).__name__
+            try:
+                print(f"{problem} This engine waits for that.", file=sys.stderr, flush=True)
+            except OSError:
+                pass  # what we say goes to a file on the same full disk
 
     def wait_for_space(self, full: LedgerFull) -> None:
-        """Say once that the disk is full, with the space kept back for it; what trials write meanwhile stays in their files."""
+        """Say once that the disk is full, with the space kept back for it."""
         finding = "the disk is full"
-        print(f"{full}", file=sys.stderr, flush=True)
+        self.say_once(full)
         try:
             if all(incident.finding != finding for incident in self.state.incidents.values()):
                 incident = Incident(
@@ -194,6 +229,6 @@ class Engine:
                     action="waits for space; recorded facts are safe", opened_at=self.clock.now(self.state),
                 )  # fmt: skip
                 self.record([facts.IncidentOpened(incident=incident)])
-        except LedgerFull:
+        except (LedgerFull, LedgerBusy):
             pass  # not even the ballast was enough; the next round tries again
         self.clock.sleep(1.0)

@@ -2,19 +2,22 @@
 
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
 from secondshift.engine import Engine, Tell
-from secondshift.errors import LeaseLost
+from secondshift.errors import LeaseLost, LedgerBusy, LedgerFull
 from secondshift.ledger.stores import Ledger
 from secondshift.records import events as facts
 from secondshift.records.states import State
 from secondshift.runtime import awake, opening
 
 FINISHED, MISTAKE, HELD = 0, 2, 3  # exit codes; the keeper restarts an engine that ends in any other way
+PASSING_S = 2.0  # between two tries to open a ledger on a full disk, or one that is locked
+NEWEST = 200  # facts in which a shift's end is looked for that has no brief yet
 WriteBrief = Callable[[Path, Ledger, State, str], tuple[str, ...]]
 
 
@@ -49,19 +52,22 @@ def work(
     Raises SecondshiftError with a sentence for people where the study, its folder or its ledger are not fit for work,
     LeaseHeld where another engine works on it.
     """
-    with opening.open_night(study_file, slots=slots) as night:
+    with patiently_opened(study_file, slots) as night:
         engine = Engine(
             ledger=night.ledger, state=night.state, executor=night.executor, clock=night.clock, hands=night.hands
         )
         engine.tell = tell or engine.tell
-        engine.record(night.opening)
         engine.reload = night.reload
         with politely(engine), awake.kept_awake("secondshift is on shift"):
             try:
+                engine.patiently(lambda: engine.record(night.opening))
+                leave_owed_brief(engine, write_brief)
                 if not resume and night.overdue(engine.state):
                     finish(engine, write_brief)  # it ends by its own deadline; then the one asked for begins
                 if engine.state.shift is None and not only_stop and not (resume and engine.state.shifts):
-                    engine.begin(opening.deadline(until, for_s, engine.clock.now(engine.state)), slots)
+                    engine.patiently(
+                        lambda: engine.begin(opening.deadline(until, for_s, engine.clock.now(engine.state)), slots)
+                    )
                 if only_stop:
                     engine.wanted.append(only_stop)
                 finish(engine, write_brief)
@@ -78,9 +84,44 @@ def finish(engine: Engine, write_brief: WriteBrief | None) -> None:
     if shift is None:
         return
     engine.run()
+    leave_brief(engine, write_brief, shift.id)
+
+
+def leave_brief(engine: Engine, write_brief: WriteBrief | None, shift: str) -> None:
+    """Write the brief of a shift and record that it is there."""
     if write_brief is not None:
-        files = write_brief(engine.hands.folder, engine.ledger, engine.state, shift.id)
-        engine.record([facts.BriefWritten(shift=shift.id, files=files)])
+        files = write_brief(engine.hands.folder, engine.ledger, engine.state, shift)
+        engine.patiently(lambda: engine.record([facts.BriefWritten(shift=shift, files=files)]))
+
+
+def leave_owed_brief(engine: Engine, write_brief: WriteBrief | None) -> None:
+    """Write the brief that an engine owes which died between the end of its shift and its brief."""
+    owed = ""
+    if engine.state.shift is None:
+        newest = engine.ledger.read(max(0, engine.state.last_seq - NEWEST), kinds=("shift.ended", "brief.written"))
+        for event in newest:
+            owed = event.payload.shift if isinstance(event.payload, facts.ShiftEnded) else ""
+    if owed:
+        leave_brief(engine, write_brief, owed)
+
+
+@contextmanager
+def patiently_opened(study_file: Path, slots: int | None) -> Iterator[opening.Night]:
+    """Open a night; where a ledger is there already, a full disk and another program's lock are waited out."""
+    told = ""
+    with ExitStack() as stack:
+        while True:
+            try:
+                night = stack.enter_context(opening.open_night(study_file, slots=slots))
+                break
+            except (LedgerFull, LedgerBusy) as passing:
+                if not opening.has_ledger(study_file):
+                    raise
+                if type(passing).__name__ != told:
+                    told = type(passing).__name__
+                    print(f"{passing} This engine waits for that.", file=sys.stderr, flush=True)
+                time.sleep(PASSING_S)
+        yield night
 
 
 def stop_now(study_file: Path, *, now: bool = False, write_brief: WriteBrief | None = None) -> int:

@@ -1,5 +1,6 @@
 """A probe that really writes: does locking work in this folder, and does SQLite's write-ahead log?"""
 
+import errno
 import os
 import select
 import shutil
@@ -13,8 +14,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from secondshift.errors import FilesystemUnfit, FolderReadOnly
-from secondshift.ledger.sqlite_dialect import connect
+from secondshift.errors import FilesystemUnfit, FolderReadOnly, LedgerFull
+from secondshift.ledger.sqlite_dialect import connect, explain
 
 # Between processes of one host these may pass every test, and still lose writes between two hosts.
 NETWORK_FILESYSTEMS = frozenset(
@@ -62,14 +63,14 @@ Step = Callable[[Site], None]
 def probe(folder: Path, *, vfs: str = "", steps: "Sequence[Step] | None" = None) -> None:
     """Write, lock and log in a folder of the study's filesystem as the ledger will, and clean up.
 
-    Raises FolderReadOnly if nothing can be written there, FilesystemUnfit with the cure if locks or the log do not
-    work. Takes about 0.1 s, most of it for the second process.
+    Raises FolderReadOnly if nothing can be written there, LedgerFull if there is no room, FilesystemUnfit with the cure
+    if locks or the log do not work. Takes about 0.1 s, most of it for the second process.
     """
     try:
         _sweep(folder)
         room = tempfile.TemporaryDirectory(prefix=_ROOM, dir=folder)
     except OSError as error:
-        raise _read_only(folder, error) from error
+        raise _full(folder, error) or _read_only(folder, error) from error
     with room as name:
         file = Path(name) / "probe.db"
         command = [sys.executable, "-I", "-S", "-c", _SECOND, str(file), vfs]
@@ -81,7 +82,7 @@ def probe(folder: Path, *, vfs: str = "", steps: "Sequence[Step] | None" = None)
                 for step in STEPS if steps is None else steps:
                     step(site)
             except (OSError, sqlite3.Error) as error:
-                raise _unfit(folder, f"{type(error).__name__}: {error}") from error
+                raise _full(folder, error) or _unfit(folder, f"{type(error).__name__}: {error}") from error
             finally:
                 second.kill()
 
@@ -181,6 +182,14 @@ def _unfit(folder: Path, finding: str) -> FilesystemUnfit:
         f"A ledger cannot be kept in {folder}: {finding}. Expected locks and a write-ahead log that work. "
         "Put the study on a local disk, or name a folder on one with --ledger; nothing was changed."
     )
+
+
+def _full(folder: Path, error: OSError | sqlite3.Error) -> LedgerFull | None:
+    """Say that the disk is full, if it is only that: it will have room again, and is fit for a ledger all the same."""
+    meaning = explain(error, folder) if isinstance(error, sqlite3.Error) else None
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return LedgerFull(f"Nothing can be written in {folder}: {error.strerror}. Free some space; nothing was changed.")
+    return meaning if isinstance(meaning, LedgerFull) else None
 
 
 def _read_only(folder: Path, error: OSError) -> FolderReadOnly:
