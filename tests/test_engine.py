@@ -256,6 +256,16 @@ def test_a_new_revision_never_mixes_with_the_old(tmp_path):
     assert fresh and state.statuses["complete"] == sum(t.status == "complete" for t in fresh)
 
 
+def test_the_fold_is_kept_now_and_then_so_that_a_long_night_reopens_fast(tmp_path):
+    night = Night(tmp_path, study())
+    kept = []
+    night.engine.keep = kept.append
+    night.host.sleep = lambda seconds, real=night.host.sleep: real(max(seconds, 7.0))  # a snapshot is due each 60 s
+    night.engine.begin(None)
+    night.engine.run()
+    assert len(kept) >= 2 and kept[0].last_seq < kept[-1].last_seq
+
+
 def test_times_of_facts_are_utc_of_the_study_clock(tmp_path):
     night = Night(tmp_path, study())
     night.run()

@@ -29,6 +29,7 @@ from secondshift.runtime.shiftclock import ShiftClock
 
 POLICY = f"1 numpy-{np.__version__}"  # raise the number when a decider's answer to the same state changes
 BEAT_EVERY_S = 2.0
+KEEP_EVERY_S = 60.0  # between two snapshots of the fold
 Decider = Callable[[State], Sequence[Decision]]
 Tell = Callable[[State, Sequence[facts.Event]], None]
 Stages = tuple[tuple[str, tuple[tuple[str, Decider], ...]], ...]
@@ -78,6 +79,8 @@ class Engine:
         self.reload: Callable[[State], facts.Payload | None] = lambda state: None
         self.collected: dict[str, float] = {}  # attempt -> when its points were last read
         self.tell: Tell = lambda state, events: None  # hears of facts once they are recorded
+        self.keep: Callable[[State], None] = lambda state: None  # saves the fold now and then, so that reopening is fast
+        self.kept_at = clock.boot()
         self.waits_for = ""  # what was last told to be waited for
         self.wanted: list[str] = []  # what a signal handler asks for: "stop", "now"
 
@@ -192,13 +195,18 @@ class Engine:
         while self.state.shift is not None:
             if not self.patiently(self.tick):
                 self.clock.sleep(0.1 if self.state.attempts else 0.25)
+            if self.clock.boot() - self.kept_at >= KEEP_EVERY_S:
+                self.keep(self.state)
+                self.kept_at = self.clock.boot()
 
     def patiently(self, act: Callable[[], bool | None]) -> bool | None:
         """Act, and act again: a full disk and another program's lock are waited out. What trials write stays in their files."""
         while True:
             try:
                 done = act()
-                self.waits_for = ""
+                self.keep: Callable[[State], None] = lambda state: None  # saves the fold now and then, so that reopening is fast
+        self.kept_at = clock.boot()
+        self.waits_for = ""
                 return done
             except LedgerFull as full:
                 self.wait_for_space(full)

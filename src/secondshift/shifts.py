@@ -1,5 +1,6 @@
 """Working one shift from beginning to brief: open the study, run the engine, end politely."""
 
+import gc
 import signal
 import sys
 import time
@@ -57,7 +58,8 @@ def work(
             ledger=night.ledger, state=night.state, executor=night.executor, clock=night.clock, hands=night.hands
         )
         engine.tell = tell or engine.tell
-        engine.reload = night.reload
+        engine.reload, engine.keep = night.reload, night.keep
+        gc.freeze()  # ten thousand past trials are not garbage: the collector need not walk over them again and again
         with politely(engine), awake.kept_awake("secondshift is on shift"):
             try:
                 engine.patiently(lambda: engine.record(night.opening))
