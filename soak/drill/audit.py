@@ -36,6 +36,7 @@ class Findings:
     unfinished: list[str] = field(default_factory=list)  # trials
     cost: list[str] = field(default_factory=list)  # attempts charged otherwise than they lived
     unwitnessed: list[str] = field(default_factory=list)  # lives that no order asked for
+    briefs: list[str] = field(default_factory=list)  # shifts that ended and left none
     ledger: list[str] = field(default_factory=list)  # gaps, damage, changed facts, replay
     points: int = 0  # by the witness
     trials: int = 0
@@ -67,6 +68,7 @@ def audit(stage: Stage, *, finished: bool = True, decided_again: bool = True) ->
         found.trials = len(state.trials)
         _facts(found, events, stage)
         _charges(found, events, state, testimony)
+        _briefs(found, events, stage)
         _points(found, ledger, testimony)
         found.twice = list(testimony.overlaps)
         _curves(found, ledger, state, testimony)
@@ -93,6 +95,15 @@ def _facts(found: Findings, events: list[facts.Event], stage: Stage) -> None:
         (answer,) = connection.execute("pragma integrity_check").fetchone()
     if answer != "ok":
         found.ledger.append(f"integrity_check: {answer}")
+
+
+def _briefs(found: Findings, events: list[facts.Event], stage: Stage) -> None:
+    written = {e.payload.shift: e.payload.files for e in events if isinstance(e.payload, facts.BriefWritten)}
+    for shift in (e.payload.shift for e in events if isinstance(e.payload, facts.ShiftEnded)):
+        files = [stage.private / name for name in written.get(shift, ())]
+        if not files:
+            found.briefs.append(f"{shift} ended and has no brief")
+        found.briefs.extend(f"{path.name} is missing or empty" for path in files if not path.is_file() or not path.stat().st_size)
 
 
 def _charges(found: Findings, events: list[facts.Event], state: State, testimony: Testimony) -> None:

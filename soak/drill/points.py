@@ -155,11 +155,15 @@ def points(*, quick: bool, seed: int) -> tuple[list[Row], str]:
     try:
         for point, phase in every:
             round_.strike(point, phase)
+        again, round_.missed = round_.missed, []
+        for name in again:  # an engine that was just starting again may not have come by in time
+            round_.strike(*name.rsplit(" ", 1))
         over = round_.finish(60.0)
         found = audit(stage, finished=False)
         vanished = changed(stage, round_.samples)
         counted = hits(round_)
-        stopped = [f"{t.id} is {t.status}: {t.reason}" for t in stage.state().trials.values() if t.status not in ("complete", "stopped")]
+        trials = stage.state().trials.values()
+        stopped = [f"{t.id} is {t.status}: {t.reason}" for t in trials if t.status not in ("complete", "stopped")]
     except BaseException:
         stage.close(keep=True)
         print(f"The points could not be played to their end; the folder is {stage.root}", file=sys.stderr)
@@ -174,7 +178,8 @@ def points(*, quick: bool, seed: int) -> tuple[list[Row], str]:
                  ", ".join(f"{point} {count}" for point, count in per_point.items() if count)),
         *(Row(**{**vars(row), "name": f"points: {row.name}"}) for row in rows_of(found)),
         none_of("points: facts seen on the way that changed", vanished, "facts"),
-        Row(name="points: the study came to its end", ours=float(over), target="1", holds=over, note=f"exit codes of the command: {dict(round_.codes)}"),
+        Row(name="points: the study came to its end", ours=float(over), target="1", holds=over,
+            note=f"exit codes of the command: {dict(round_.codes)}"),
     ]  # fmt: skip
     return rows, str(stage.root) if wounded else ""
 

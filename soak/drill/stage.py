@@ -101,7 +101,7 @@ class Stage:
         self.plan = plan
         self.root = Path(tempfile.mkdtemp(prefix=f"soak-{plan.name}-")) if root is None else root
         self.study, self.witness = self.root / "study", self.root / "witness"
-        self.study.mkdir()
+        self.study.mkdir(exist_ok=True)  # a small disk may be mounted there
         self.witness.mkdir()
         self.private = self.study / ".secondshift"
         self.mark = f"{os.getpid()}-{secrets.token_hex(8)}"

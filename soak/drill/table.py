@@ -77,7 +77,8 @@ def machine() -> str:
         model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
     except OSError:
         pass
-    return f"{os.cpu_count()} cores, {model or platform.processor() or 'unknown processor'}, {platform.system()}, Python {platform.python_version()}"
+    model = model or platform.processor() or "unknown processor"
+    return f"{os.cpu_count()} cores, {model}, {platform.system()} {platform.release()}, Python {platform.python_version()}"
 
 
 def markdown(rows: Sequence[Row], heading: Sequence[str]) -> str:

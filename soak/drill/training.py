@@ -57,7 +57,8 @@ class Witness:
     def __init__(self) -> None:
         folder, attempt = Path(os.environ["SOAK_WITNESS"]), Path(os.environ["SECONDSHIFT_ATTEMPT"]).name
         ticks = int(Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()[19])
-        self.who = {"trial": attempt.split(".")[0], "attempt": attempt, "pid": os.getpid(), "ticks": ticks}
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+        self.who = {"trial": attempt.split(".")[0], "attempt": attempt, "pid": os.getpid(), "ticks": ticks, "boot": boot}
         self.file = os.open(folder / "witness.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self.lock = os.open(folder / f"{self.who['trial']}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -71,14 +72,23 @@ class Witness:
         os.write(self.file, json.dumps({"is": kind, **self.who, **values, "at": at}).encode() + b"\n")
 
 
+def leave_a_worker() -> None:
+    """Fork a helper that never looks after its parent, as loaders of data do; it inherits the lock of its trial."""
+    if os.fork() == 0:
+        while True:
+            time.sleep(1.0)
+
+
 def train() -> None:
     """Train one trial the way the tutorial does."""
-    import secondshift  # noqa: PLC0415  # the audit imports this file for `curve`, and needs no SDK
+    import secondshift  # the audit imports this file for `curve`, and needs no SDK
 
     witness = Witness()
     run = secondshift.init()
     params = run.params(lr=0.1, width=64)
     witness.say("begin", seed=run.seed)
+    if int(str(witness.who["trial"]).lstrip("t")) % 3 == 0:
+        leave_a_worker()
     job, start = Job(params, run.seed), 0
     if checkpoint := run.restore():
         job.load(checkpoint.path)

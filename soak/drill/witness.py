@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 HERTZ = os.sysconf("SC_CLK_TCK")
@@ -17,6 +18,7 @@ class Life:
     attempt: str
     pid: int
     ticks: int
+    boot: str  # which boot of the machine
     seed: int = 0
     first_at: float = 0.0
     last_at: float = 0.0
@@ -46,8 +48,8 @@ def read_witness(folder: Path) -> Testimony:
         key = (line["attempt"], line["pid"], line["ticks"])
         life = lives.get(key)
         if life is None:
-            life = Life(trial=line["trial"], attempt=line["attempt"], pid=line["pid"], ticks=line["ticks"], first_at=line["at"])
-            lives[key] = life
+            who = {name: line[name] for name in ("trial", "attempt", "pid", "ticks", "boot")}
+            life = lives[key] = Life(**who, first_at=line["at"])
         life.last_at = line["at"]
         match line["is"]:
             case "overlap":
@@ -66,12 +68,12 @@ def read_witness(folder: Path) -> Testimony:
 def _crossings(lives: list[Life]) -> list[str]:
     """Pairs of processes of one trial whose signs of life cross in time: the lock's answer, found a second way."""
     found = []
-    by_trial: dict[str, list[Life]] = {}
+    by_trial: dict[tuple[str, str], list[Life]] = {}  # clocks of two boots cannot be compared
     for life in lives:
-        by_trial.setdefault(life.trial, []).append(life)
+        by_trial.setdefault((life.trial, life.boot), []).append(life)
     for mine in by_trial.values():
         mine.sort(key=lambda life: life.first_at)
-        for earlier, later in zip(mine, mine[1:], strict=False):
+        for earlier, later in pairwise(mine):
             if later.first_at < earlier.last_at:
                 found.append(f"{earlier.attempt} (pid {earlier.pid}) and {later.attempt} (pid {later.pid})")
     return found

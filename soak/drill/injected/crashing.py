@@ -64,15 +64,18 @@ def armed(point: str, phase: str) -> bool:
 
 
 def die(point: str, phase: str) -> None:
-    """Take the armed point away and end here; exactly one process ever does."""
+    """Take the armed point away and end here, or stand still if it says STOP; exactly one process ever does."""
     try:
+        fd = _open(f"{_ARMED}/{point}@{phase}", os.O_RDONLY)
+        number = 19 if os.read(fd, 4) == b"STOP" else 9
+        _close(fd)
         _unlink(f"{_ARMED}/{point}@{phase}")
     except OSError:
         return
     fd = _open(f"{_ARMED}/hits", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     _write(fd, f"{point}@{phase} {_role} {os.getpid()}\n".encode())
     _close(fd)
-    os.kill(os.getpid(), 9)
+    os.kill(os.getpid(), number)
 
 
 def _on_audit(event: str, arguments: tuple) -> None:
@@ -96,8 +99,8 @@ def _halve(path: str) -> None:
         os.truncate(path, os.path.getsize(path) // 2)
 
 
-def _moving(original):  # noqa: ANN001, ANN202  # wraps os.rename, os.replace and os.link alike
-    def moved(source, target, *more, **named):  # noqa: ANN001, ANN002, ANN003, ANN202
+def _moving(original):  # wraps os.rename, os.replace and os.link alike
+    def moved(source, target, *more, **named):
         point = next((p for p, (who, _, final) in _RENAMED.items() if who == _role and final.search(str(target))), "")
         if point and armed(point, "torn") and point not in IN_PLACE:
             _halve(str(source))
@@ -112,8 +115,8 @@ def _moving(original):  # noqa: ANN001, ANN202  # wraps os.rename, os.replace an
     return moved
 
 
-def _writing(original):  # noqa: ANN001, ANN202  # wraps os.write and os.pwrite alike
-    def written(fd, data, *more):  # noqa: ANN001, ANN002, ANN202
+def _writing(original):  # wraps os.write and os.pwrite alike
+    def written(fd, data, *more):
         point = _in_place(fd)
         if not point:
             return original(fd, data, *more)
@@ -141,8 +144,8 @@ def _in_place(fd: int) -> str:
     return next((point for point, path in mine if path.search(name)), "")
 
 
-def _opening(original):  # noqa: ANN001, ANN202
-    def opened(path, flags, *more, **named):  # noqa: ANN001, ANN002, ANN003, ANN202
+def _opening(original):
+    def opened(path, flags, *more, **named):
         fd = original(path, flags, *more, **named)
         if isinstance(path, str) and flags & os.O_CREAT:
             for point, (who, made) in _CREATED.items():
@@ -153,8 +156,8 @@ def _opening(original):  # noqa: ANN001, ANN202
     return opened
 
 
-def _removing(original):  # noqa: ANN001, ANN202  # wraps os.unlink, os.remove and os.rmdir alike
-    def removed(path, *more, **named):  # noqa: ANN001, ANN002, ANN003, ANN202
+def _removing(original):  # wraps os.unlink, os.remove and os.rmdir alike
+    def removed(path, *more, **named):
         point = next((p for p, (who, name) in _REMOVED.items() if who == _role and name.search(os.fspath(path))), "")
         if point and armed(point, "before"):
             die(point, "before")

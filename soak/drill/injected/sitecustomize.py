@@ -9,10 +9,10 @@ import crashing
 HERE = Path(__file__).resolve().parent
 
 
-def _supervised(original):  # noqa: ANN001, ANN202
+def _supervised(original):
     """Start our stand-in instead of a supervisor: supervisors run without site, and would never load this file."""
 
-    def spawned(program, arguments, *more, **named):  # noqa: ANN001, ANN002, ANN003, ANN202
+    def spawned(program, arguments, *more, **named):
         arguments = list(arguments)
         for place, argument in enumerate(arguments):
             if str(argument).endswith("executors/supervisor.py"):

@@ -4,7 +4,7 @@ import runpy
 import sys
 
 sys.path.insert(0, __file__.rpartition("/")[0])
-import crashing  # noqa: E402
+import crashing
 
 crashing.arm(sys.argv)
 sys.path.pop(0)

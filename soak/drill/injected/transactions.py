@@ -10,14 +10,14 @@ _SIGNS = (("insert into events", "ledger append"), ("update lease set token", "l
 class Cursor(sqlite3.Cursor):
     """Notices what a transaction is about."""
 
-    def execute(self, sql, *parameters):  # noqa: ANN001, ANN002, ANN201
+    def execute(self, sql, *parameters):
         """Run a statement, or end before or after it."""
         self._begun(sql)
         answer = super().execute(sql, *parameters)
         self._told(sql)
         return answer
 
-    def executemany(self, sql, *parameters):  # noqa: ANN001, ANN002, ANN201
+    def executemany(self, sql, *parameters):
         """Run a statement many times, or end after it."""
         answer = super().executemany(sql, *parameters)
         self._told(sql)
@@ -43,7 +43,7 @@ class Connection(sqlite3.Connection):
 
     about = ""
 
-    def cursor(self, factory=Cursor):  # noqa: ANN001, ANN201
+    def cursor(self, factory=Cursor):
         """A cursor that notices."""
         return super().cursor(factory)
 
@@ -62,7 +62,7 @@ def arm() -> None:
     """Let every connection that is opened from now on be ours."""
     original = sqlite3.connect
 
-    def connect(*arguments, **named):  # noqa: ANN002, ANN003, ANN202
+    def connect(*arguments, **named):
         if "ledger.db" in str(arguments[0]):  # not the databases of the probe
             named.setdefault("factory", Connection)
         return original(*arguments, **named)
