@@ -24,6 +24,7 @@ from secondshift.records.orders import Batch
 from secondshift.records.states import State
 from secondshift.records.studies import Study
 from secondshift.runtime import acting, ingest, pruning, spool
+from secondshift.runtime.devicewatch import DeviceWatch
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.shiftclock import ShiftClock
 
@@ -76,7 +77,8 @@ class Engine:
         self.clock = clock
         self.hands = hands
         self.beaten_at = -1e9
-        self.reload: Callable[[State], facts.Payload | None] = lambda state: None
+        self.reload: Callable[[State], Sequence[facts.Payload]] = lambda state: ()
+        self.watch = DeviceWatch()
         self.collected: dict[str, float] = {}  # attempt -> when its points were last read
         self.tell: Tell = lambda state, events: None  # hears of facts once they are recorded
         self.keep: Callable[[State], None] = lambda state: None  # saves the fold now and then, so that reopening is fast
@@ -102,10 +104,10 @@ class Engine:
             self.beaten_at = self.clock.boot()
 
     def take_in(self) -> None:
-        """Record what came in: an edited study, requests, points, starts and ends, a clock that jumped."""
-        edited = self.reload(self.state)
+        """Record what came in: an edited study, requests, points, starts and ends, a clock that jumped, a lack of devices."""
         jumped = self.clock.check(self.state)
-        self.record([fact for fact in (edited, jumped) if fact is not None])
+        self.record([*self.reload(self.state), *([jumped] if jumped is not None else [])])
+        self.record(self.watch.check(self.state, self.executor, boot_s=self.clock.boot(), now_s=self.clock.now(self.state)))
         self.take_signals()
         self.take_requests()
         seen = ingest.observations(self.state, self.executor, self.clock.now(self.state), self.collected)
@@ -183,9 +185,10 @@ class Engine:
         self.take_requests()
         late = "nothing was running when it was asked"
         self.record([facts.DecisionDropped(decision=decision, reason=late) for decision in requested(self.state)])
+        devices = len(self.executor.devices()) + len(self.executor.held())  # what others hold now comes free later
         shift = Shift(
             id=f"s{self.state.shifts + 1}", started_at=self.clock.now(self.state), deadline_at=deadline_at,
-            slots=slots or study.launch.slots or len(self.executor.devices()) or 1, may=study.may,
+            slots=slots or study.launch.slots or devices or 1, may=study.may,
             boot_id=self.clock.boot_id, anchor_boot_s=self.clock.boot(),
         )  # fmt: skip
         self.record([facts.ShiftStarted(shift=shift)])
@@ -204,9 +207,7 @@ class Engine:
         while True:
             try:
                 done = act()
-                self.keep: Callable[[State], None] = lambda state: None  # saves the fold now and then, so that reopening is fast
-        self.kept_at = clock.boot()
-        self.waits_for = ""
+                self.waits_for = ""
                 return done
             except LedgerFull as full:
                 self.wait_for_space(full)
