@@ -260,7 +260,7 @@ def test_the_fold_is_kept_now_and_then_so_that_a_long_night_reopens_fast(tmp_pat
     night = Night(tmp_path, study())
     kept = []
     night.engine.keep = kept.append
-    night.host.sleep = lambda seconds, real=night.host.sleep: real(max(seconds, 7.0))  # a snapshot is due each 60 s
+    night.host.sleep = lambda seconds, real=night.host.sleep: real(max(seconds, 31.0))  # a snapshot is due each 60 s
     night.engine.begin(None)
     night.engine.run()
     assert len(kept) >= 2 and kept[0].last_seq < kept[-1].last_seq
