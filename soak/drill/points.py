@@ -147,7 +147,7 @@ def points(*, quick: bool, seed: int) -> tuple[list[Row], str]:
     every = [(point, phase) for point, (phases, _) in POINTS.items() for phase in phases]
     rng = random.Random(seed)
     if quick:
-        names = rng.sample(sorted(POINTS), 8)
+        names = rng.sample(sorted(POINTS), 7)
         every = [(point, rng.choice(POINTS[point][0])) for point in names]
     rng.shuffle(every)
     round_ = Round(seed)
