@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -40,7 +40,7 @@ class Night:
     executor: Executor
     clock: ShiftClock
     hands: Hands
-    reload: Callable[[State], facts.Payload | None]
+    reload: Callable[[State], Sequence[facts.Payload]]
     opening: list[facts.Payload] = field(default_factory=list)  # to be recorded first: the lease, the study
 
     def keep(self, state: State) -> None:
@@ -119,7 +119,7 @@ def _assembled(
         clock=ShiftClock(clock, hosts.boot_id()),
         hands=Hands(folder=folder, place=study_file.resolve().parent),
         reload=Reload(study_file, hosts.boot_id()),
-        opening=[taken, *([edited] if edited else [])],
+        opening=[taken, *([edited] if edited else []), *mended(state)],
     )
 
 
@@ -168,8 +168,19 @@ def study_fact(state: State, study: Study) -> facts.StudyOpened | facts.StudyAme
     return None
 
 
+def mended(state: State) -> list[facts.Payload]:
+    """Close what was open about a mistake in the study file, which can be read again."""
+    return [
+        facts.IncidentClosed(incident=incident.id, outcome="the file can be read again and is in effect")
+        for incident in state.incidents.values()
+        if incident.subject == Reload.SUBJECT
+    ]
+
+
 class Reload:
-    """Looks at the study file when it changes; a mistake in it is told once, and the study goes on as it was."""
+    """Looks at the study file when it changes; a mistake in it stays an open incident, and the study goes on as it was."""
+
+    SUBJECT = "study"
 
     def __init__(self, study_file: Path, boot_id: str) -> None:
         self.study_file = study_file
@@ -183,26 +194,34 @@ class Reload:
             return (0, 0)
         return (stat.st_mtime_ns, stat.st_size)
 
-    def __call__(self, state: State) -> facts.Payload | None:
-        """Return a fact if the file was edited since the last look."""
+    def __call__(self, state: State) -> Sequence[facts.Payload]:
+        """Return what is to be recorded if the file was edited since the last look."""
         stamp = self._stamp()
         if stamp == self.seen:
-            return None
+            return ()
         self.seen = stamp
         if stamp == (0, 0):
-            return self._incident(state, f"{self.study_file.name} is gone; the study goes on as it was recorded")
+            return self._incident(state, f"{self.study_file.name} is gone")
         try:
-            return study_fact(state, config.load_study(self.study_file))
+            edited = study_fact(state, config.load_study(self.study_file))
         except ConfigInvalid as mistake:
-            return self._incident(state, f"{self.study_file.name} was edited and has mistakes: {mistake}")
+            text = " ".join(str(mistake).replace("; nothing was started", "").split())
+            return self._incident(state, f"{self.study_file.name} was edited and cannot be used: {text}")
+        return [*([edited] if edited is not None else []), *mended(state)]
 
-    def _incident(self, state: State, finding: str) -> facts.IncidentOpened:
-        return facts.IncidentOpened(
-            incident=Incident(
-                id=f"i{state.incidents_seen + 1}", subject="shift", finding=finding[:2000], opened_at=state.last_at,
-                action="the study goes on with its recorded settings", closed="noted",
-            )
+    def _incident(self, state: State, finding: str) -> Sequence[facts.Payload]:
+        action = "the study goes on as it was recorded before; correct the file, and it takes effect at once"
+        known = {i.finding for i in state.incidents.values() if i.subject == self.SUBJECT}
+        incident = Incident(
+            id=f"i{state.incidents_seen + 1}", subject=self.SUBJECT, finding=finding[:2000], opened_at=state.last_at,
+            action=action,
         )  # fmt: skip
+        replaced = [
+            facts.IncidentClosed(incident=i.id, outcome="the file was edited again")
+            for i in state.incidents.values()
+            if i.subject == self.SUBJECT
+        ]
+        return () if finding in known else [*replaced, facts.IncidentOpened(incident=incident)]
 
 
 def deadline(until: str | None, for_s: float | None, now: float) -> float | None:

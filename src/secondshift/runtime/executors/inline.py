@@ -3,7 +3,7 @@
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -29,6 +29,10 @@ class InlineExecutor:
     def devices(self) -> tuple[str, ...]:
         """Name the one place there is."""
         return ("inline-0",)
+
+    def held(self) -> Mapping[str, str]:
+        """Nothing: the one place is ours alone."""
+        return {}
 
     def submit(self, order: Order) -> None:
         """Run the command to its end, or for `grant_s` seconds. Raises DeviceBusy if given other devices than ours."""

@@ -65,6 +65,12 @@ class LocalExecutor:
         """List the devices that nobody on this host holds."""
         return self.pool.free()
 
+    def held(self) -> Mapping[str, str]:
+        """Name the devices that trials of other studies hold, each with the trial and its study's folder."""
+        ours, free = str(self.folder / "attempts") + os.sep, self.pool.free()
+        told = {name: self.pool.holder(name) for name in self.pool.names if name not in free}
+        return {name: _words(who) for name, who in told.items() if not str(who.get("attempt", "")).startswith(ours)}
+
     def submit(self, order: Order) -> None:
         """Start a supervisor for the attempt, or extend one that is at work.
 
@@ -210,6 +216,15 @@ class LocalExecutor:
         except OSError:
             pass  # a full disk; the ledger gets the exit all the same
         return exit
+
+
+def _words(holder: Mapping[str, str | int]) -> str:
+    """Say who holds a device; whoever wrote that down may be another user, so it is text and nothing else."""
+    attempt = Path(str(holder.get("attempt", "")))
+    if len(attempt.parts) < 4:
+        return f"process {holder['pid']}" if isinstance(holder.get("pid"), int) else "an unknown process"
+    text = f"{attempt.name} of the study in {attempt.parents[2]}"  # .../STUDY/.secondshift/attempts/t3.a1
+    return "".join(c for c in text if c.isprintable())[:200]
 
 
 def _launch(folder: Path, fds: Sequence[int]) -> int:

@@ -1,6 +1,6 @@
 """What the loop may ask of an executor: devices, submit, poll, cancel, collect; nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 from secondshift.records.orders import Chunk, Order, Sign
@@ -15,6 +15,10 @@ class Executor(Protocol):
 
     def devices(self) -> tuple[str, ...]:
         """List the devices that are free right now."""
+        ...
+
+    def held(self) -> Mapping[str, str]:
+        """Name the devices that others hold right now, trials of other studies, each with words on who holds it."""
         ...
 
     def submit(self, order: Order) -> None:

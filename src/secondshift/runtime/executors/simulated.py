@@ -122,6 +122,10 @@ class SimulatedExecutor:
         now, runs = self.clock.boot(), self._runs
         return tuple(name for name, holder in self._held.items() if not holder or runs[holder].end_at <= now)
 
+    def held(self) -> Mapping[str, str]:
+        """Nothing: simulated devices are ours alone."""
+        return {}
+
     def submit(self, order: Order) -> None:
         """Begin to play an attempt, or extend it. Raises DeviceBusy, LeaseLost; ValueError for too short a curve."""
         self._check(order.token)
