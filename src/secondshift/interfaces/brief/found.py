@@ -19,16 +19,21 @@ def found(night: Trace, state: State, objective: Objective) -> Iterable[Statemen
     if seen:
         yield _counts(night, seen)
     best = ranked(objective, done)
+    rest = [t for t in done if t not in best]
     if not best:
-        yield Statement(
-            key="found.none_complete", values={"metric": objective.metric}, facts=_all_outcomes(night, done)
-        )
+        if not done:
+            none = {"metric": objective.metric}
+            yield Statement(key="found.none_complete", values=none, facts=_all_outcomes(night, done))
+        yield from _without_value(night, rest, objective)
         yield from _ahead(night, seen, objective)
         return
     yield _best(night, state, best[0], objective)
     yield from _seeds(night, best, objective)
     yield from _against_defaults(night, state, best, objective)
-    rest = [t for t in done if t not in best]
+    yield from _without_value(night, rest, objective)
+
+
+def _without_value(night: Trace, rest: list[Trial], objective: Objective) -> Iterable[Statement]:
     if rest:
         yield Statement(
             key="found.no_value",
@@ -151,7 +156,9 @@ def unproven(night: Trace, state: State, objective: Objective) -> Iterable[State
         if objective.at == "best":
             yield Statement(key="unproven.best_step", facts=leader)
     else:
-        yield Statement(key="unproven.nothing", facts=tuple(s for s in (night.started, night.ended) if s))
+        ended = any(t.status == "complete" for t in trials)
+        key = "unproven.no_value" if ended else "unproven.nothing"
+        yield Statement(key=key, facts=tuple(s for s in (night.started, night.ended) if s))
     early = [t for t in trials if t.status in ("paused", "stopped") and 0 <= t.logged_step]
     if early:
         yield Statement(

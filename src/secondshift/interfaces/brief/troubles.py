@@ -18,7 +18,7 @@ from secondshift.records.events import (
     TrialClosed,
 )
 from secondshift.records.nights import Statement
-from secondshift.records.states import State
+from secondshift.records.states import MIN_GRANT_S, State
 from secondshift.records.trials import Trial
 
 MOST_ASKED = 3
@@ -28,7 +28,7 @@ MOST_NAMES = 6
 
 def needs_you(night: Trace, state: State) -> Iterable[Statement]:
     """At most three things that wait for a person, each with what happens without an answer, and when."""
-    asked = [*_open_incidents(night, state), *_budget_gone(night, state), *_left_paused(night, state)]
+    asked = [*_nothing_worked(night, state), *_open_incidents(night, state), *_budget_gone(night, state), *_left_paused(night, state)]
     yield from asked[:MOST_ASKED]
     if len(asked) > MOST_ASKED:
         facts = tuple(s for a in asked[MOST_ASKED:] for s in a.facts)
@@ -47,17 +47,27 @@ def _open_incidents(night: Trace, state: State) -> Iterable[Statement]:
 
 
 def _budget_gone(night: Trace, state: State) -> Iterable[Statement]:
-    left = state.device_s_left()
     waiting = [t for t in current(state) if t.status in ("queued", "paused")]
-    if left is not None and left <= 0 and waiting and night.ended:
+    if _no_time_left(state) and waiting and night.ended:
         facts = tuple(seq for seq, _ in night.settled) or (night.ended,)
         yield Statement(key="needs.budget", values={"n": len(waiting), "trials": names(waiting)}, facts=facts)
 
 
+def _no_time_left(state: State) -> bool:
+    left = state.device_s_left()
+    return left is not None and left < MIN_GRANT_S  # with less, nothing is started
+
+
+def _nothing_worked(night: Trace, state: State) -> Iterable[Statement]:
+    tried = [t for t in current(state) if t.id in night.trials and t.status != "queued"]
+    if tried and night.ended and all(t.status == "failed" for t in tried):
+        facts = tuple(s for t in tried for s in night.trials[t.id].outcome())
+        yield Statement(key="needs.all_failed", values={"n": len(tried), "trials": names(tried)}, facts=facts)
+
+
 def _left_paused(night: Trace, state: State) -> Iterable[Statement]:
     paused = [t for t in current(state) if t.status in ("queued", "paused") and t.id in night.trials]
-    left = state.device_s_left()
-    if paused and night.ended and (left is None or left > 0):
+    if paused and night.ended and not _no_time_left(state):
         facts = tuple(s for t in paused for s in (*night.trials[t.id].outcome(), night.trials[t.id].queued) if s)
         yield Statement(key="needs.go_on", values={"n": len(paused), "trials": names(paused)}, facts=facts)
 

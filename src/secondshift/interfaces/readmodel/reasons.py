@@ -153,9 +153,10 @@ def _ending(exit: Exit) -> str:
 
 
 def _logged(fact: facts.MetricsLogged, _: object) -> Told:
-    if fact.points:
-        last = max((s.last_step for s in fact.metrics.values()), default=-1)
-        yield "why.logged", {"attempt": fact.attempt, "points": fact.points, "step": last}
+    points = sum(s.points for s in fact.metrics.values())  # fact.points counts hidden ones of ours, too
+    if points:
+        last = max(s.last_step for s in fact.metrics.values())
+        yield "why.logged", {"attempt": fact.attempt, "points": points, "step": last}
 
 
 def _saved(fact: facts.CheckpointSaved, _: object) -> Told:

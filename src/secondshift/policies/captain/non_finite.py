@@ -27,6 +27,6 @@ def decide(state: State) -> list[Decision]:
             or not summary.points
         ):
             continue
-        reason = f"{attempt.trial} is stopped: {metric} was {summary.last} at step {summary.last_step}."
+        reason = f"{metric} was {summary.last} at step {summary.last_step}; it is stopped to save the rest of its budget."
         decisions.append(stop(attempt.trial, reason=reason, by=NAME, source="captain"))
     return decisions

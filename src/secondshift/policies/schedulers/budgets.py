@@ -39,8 +39,12 @@ def _device_time(state: State) -> str:
         and rate
         and (budget.device_s is None or budget.money_usd / rate <= budget.device_s)
     ):
-        return f"The money is used up: {used * rate:.2f} of {budget.money_usd:.2f} USD for {used:.0f} device-seconds."
-    return f"The device time is used up: {used:.0f} of {budget.device_s or 0.0:.0f} device-seconds."
+        return (
+            f"The money is used up: {used * rate:.2f} of {budget.money_usd:.2f} USD for {used:.0f} device-seconds; "
+            "what is left would not pay for another start."
+        )
+    left = f"{left:.1f} s left are too few for another start" if left > 0 else "nothing is left"
+    return f"The device time is used up: {used:.1f} of {budget.device_s or 0.0:.1f} device-seconds; {left}."
 
 
 def _trials(state: State) -> str:
