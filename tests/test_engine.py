@@ -8,7 +8,7 @@ from secondshift.errors import LeaseLost
 from secondshift.ledger.fold import fold
 from secondshift.records import events as facts
 from secondshift.records.states import State
-from secondshift.records.studies import Budget, Policy
+from secondshift.records.studies import Budget, Launch, Policy
 from secondshift.replay import replay
 from secondshift.runtime import spool
 from secondshift.runtime.executors.simulated import Mishap
@@ -270,3 +270,24 @@ def test_times_of_facts_are_utc_of_the_study_clock(tmp_path):
     night = Night(tmp_path, study())
     night.run()
     assert all(EVENING <= e.at < EVENING + 8 * 3600 for e in night.ledger.read())
+
+
+def test_devices_that_others_hold_when_a_shift_begins_count_as_its_slots(tmp_path):
+    night = Night(tmp_path, study(launch=Launch(slots=0)), slots=3)
+    free = night.executor.devices()
+    night.executor.devices, night.executor.held = (lambda: free[:1]), (lambda: {name: "others" for name in free[1:]})
+    night.engine.begin(None)
+    assert night.engine.state.shift.slots == 3  # what others hold now comes free later in the night
+
+
+def test_a_night_whose_devices_others_hold_says_for_whom_it_waits(tmp_path):
+    night = Night(tmp_path, study())
+    devices = night.executor.devices
+    night.executor.devices, night.executor.held = (lambda: ()), (lambda: {"sim-0": "t1.a1 of the study in /theirs"})
+    night.run(ticks=100)
+    [fact] = night.payloads(facts.IncidentOpened)
+    assert "/theirs" in fact.incident.finding and not night.payloads(facts.AttemptOrdered)
+    night.executor.devices, night.executor.held = devices, dict
+    assert night.run().shift is None
+    assert len(night.payloads(facts.IncidentClosed)) == 1
+    accounted(night)

@@ -177,6 +177,39 @@ def test_a_trial_without_a_finite_objective_is_never_the_best() -> None:
     assert any("t2" in line and "without a finite" in line for line in said(brief, "found"))
 
 
+def test_a_night_of_nan_alone_does_not_say_that_nothing_was_trained_to_the_end() -> None:
+    night = Night().open()
+    complete(night, {}, [float("nan")] * 9)
+    got = keys(composed(night.close()))
+    assert "found.no_value" in got and "unproven.no_value" in got
+    assert not {"found.none_complete", "unproven.nothing"} & set(got)
+
+
+def test_a_night_in_which_everything_failed_needs_somebody() -> None:
+    night = Night().open()
+    for lr in (0.1, 0.2):
+        night.end(night.start(night.queue({"lr": lr})), Exit(code=1, elapsed_s=1.0, message="no module named x"))
+    brief = composed(night.close())
+    assert "needs.all_failed" in keys(brief) and "needs.nothing" not in keys(brief)
+    assert "2 of 2 trials" in said(brief, "needs_you")[0]
+
+
+def test_a_budget_too_small_for_another_start_is_not_called_going_on() -> None:
+    night = Night(study=replace(STUDY, budget=Budget(device_s=30.5))).open()
+    complete(night, {}, [0.4] * 9)  # costs 30 s; half a second starts nothing
+    night.queue({"lr": 0.01})
+    got = keys(composed(night.close()))
+    assert "needs.budget" in got and "needs.go_on" not in got
+
+
+def test_defaults_that_lead_are_not_said_to_be_better_than_themselves() -> None:
+    night = Night().open()
+    complete(night, {}, [0.1] * 9)
+    complete(night, {"lr": 0.01}, [0.4] * 9)
+    got = keys(composed(night.close()))
+    assert "found.defaults_lead" in got and "unproven.not_a_verdict" not in got
+
+
 def test_an_older_shift_is_told_as_it_was_then() -> None:
     night = Night().open()
     complete(night, {}, [0.5] * 9)

@@ -30,10 +30,11 @@ class DeviceWatch:
         if told or boot_s - self._since < self._patience_s:
             return []
         self._patience_s = min(LONGEST_S, 2 * self._patience_s)  # two studies in turns must not fill the ledger
-        who = "; ".join(f"{name} by {holder}" for name, holder in held.items())
+        ours = f"{len(state.attempts)} of its trials run" if state.attempts else "none of its trials runs"
+        who = ", ".join(f"{name} by {holder}" for name, holder in held.items())
         incident = Incident(
             id=f"i{state.incidents_seen + 1}", subject=SUBJECT, opened_at=now_s,
-            finding=f"no device is free, and {len(state.attempts)} of ours run: others on this host hold {who}"[:2000],
+            finding=f"no device of this host is free for this study, and {ours}; others hold {who}"[:2000],
             action="waits; trials start as devices become free",
         )  # fmt: skip
         return [facts.IncidentOpened(incident=incident)]

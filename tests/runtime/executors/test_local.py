@@ -364,6 +364,8 @@ def test_two_studies_never_share_a_device(bench: Bench, tmp_path: Path) -> None:
         other.executor.submit(theirs)
     assert not Path(theirs.folder, "order.json").exists()
     assert other.executor.devices() == ("cpu-1",)  # what was taken before the refusal was given back
+    assert other.executor.held() == {"cpu-0": f"t1.a1 of the study in {bench.folder.parent}"}
+    assert bench.executor.held() == {}  # what is ours is held by nobody else
     bench.executor.cancel(order.attempt, mode="kill", token=5, grace_s=0.0)
     bench.end(order)
     other.executor.submit(theirs)

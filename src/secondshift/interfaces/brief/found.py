@@ -102,8 +102,7 @@ def _seeds(night: Trace, best: list[Trial], objective: Objective) -> Iterable[St
 
 
 def _against_defaults(night: Trace, state: State, best: list[Trial], objective: Objective) -> Iterable[Statement]:
-    space = state.study.space if state.study else None
-    plain = [t for t in best if space and (c := state.candidates.get(t.candidate)) and is_baseline(space, c.params)]
+    plain = [t for t in best if _plain(state, t)]
     leader = best[0]
     if leader in plain:
         yield Statement(
@@ -128,6 +127,12 @@ def _against_defaults(night: Trace, state: State, best: list[Trial], objective: 
         yield Statement(key="found.too_small", values=values, facts=(night.study, *facts) if night.study else facts)
 
 
+def _plain(state: State, trial: Trial) -> bool:
+    """Say whether a trial ran with the default parameters."""
+    candidate = state.candidates.get(trial.candidate)
+    return bool(state.study and candidate and is_baseline(state.study.space, candidate.params))
+
+
 def _ahead(night: Trace, seen: list[Trial], objective: Objective) -> Iterable[Statement]:
     ahead = ranked(objective, [t for t in seen if t.status in ("paused", "running")])
     if ahead:
@@ -148,7 +153,8 @@ def unproven(night: Trace, state: State, objective: Objective) -> Iterable[State
     done = ranked(objective, [t for t in trials if t.status == "complete"])
     if done:
         leader = night.trials[done[0].id].result(objective.at)
-        yield Statement(key="unproven.not_a_verdict", facts=leader)
+        if not _plain(state, done[0]):
+            yield Statement(key="unproven.not_a_verdict", facts=leader)
         if len(done) > 1:
             yield Statement(key="unproven.chosen", values={"n": len(done)}, facts=_all_outcomes(night, done))
         if state.study and not state.study.evaluate:
