@@ -53,7 +53,7 @@ def work(
     Raises SecondshiftError with a sentence for people where the study, its folder or its ledger are not fit for work,
     LeaseHeld where another engine works on it.
     """
-    with patiently_opened(study_file, slots) as night:
+    with patiently_opened(study_file, slots, resume) as night:
         engine = Engine(
             ledger=night.ledger, state=night.state, executor=night.executor, clock=night.clock, hands=night.hands
         )
@@ -108,13 +108,13 @@ def leave_owed_brief(engine: Engine, write_brief: WriteBrief | None) -> None:
 
 
 @contextmanager
-def patiently_opened(study_file: Path, slots: int | None) -> Iterator[opening.Night]:
+def patiently_opened(study_file: Path, slots: int | None, resume: bool) -> Iterator[opening.Night]:
     """Open a night; where a ledger is there already, a full disk and another program's lock are waited out."""
     told = ""
     with ExitStack() as stack:
         while True:
             try:
-                night = stack.enter_context(opening.open_night(study_file, slots=slots))
+                night = stack.enter_context(opening.open_night(study_file, slots=slots, resume=resume))
                 break
             except (LedgerFull, LedgerBusy) as passing:
                 if not opening.has_ledger(study_file):

@@ -3,11 +3,15 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from secondshift import config
+from secondshift.engine import Engine
+from secondshift.errors import ConfigInvalid
 from secondshift.ledger.fold import fold
 from secondshift.records import events as facts
 from secondshift.records.states import State
-from secondshift.runtime.opening import Reload
+from secondshift.runtime.opening import Reload, open_night
 
 STUDY = """command = "python train.py"
 [objective]
@@ -73,3 +77,35 @@ def test_a_study_file_that_is_gone_is_told_and_ends_nothing(tmp_path: Path) -> N
     assert [type(fact) for fact in study.fold(study.look(study.state))] == [facts.IncidentOpened]
     assert "is gone" in next(iter(study.state.incidents.values())).finding
     assert study.state.study is not None
+
+
+def begun(file: Path, *, shift: bool) -> None:
+    """An engine that opened the study, perhaps began a shift, and is gone."""
+    with open_night(file) as night:
+        engine = Engine(
+            ledger=night.ledger, state=night.state, executor=night.executor, clock=night.clock, hands=night.hands
+        )
+        engine.record(night.opening)
+        if shift:
+            engine.begin(None)
+
+
+def test_an_engine_that_died_while_the_file_was_wrong_is_followed_by_one_that_goes_on(tmp_path: Path) -> None:
+    file = tmp_path / "secondshift.toml"
+    file.write_text(STUDY.format(trials=6))
+    begun(file, shift=True)
+    file.write_text(STUDY.format(trials=-6))
+    with pytest.raises(ConfigInvalid), open_night(file):
+        pass  # a person stands by, and is told
+    with open_night(file, resume=True) as night:
+        assert [facts.KIND_OF[type(fact)] for fact in night.opening] == ["lease.taken", "incident.opened"]
+        assert night.state.study and night.state.study.budget.trials == 6
+
+
+def test_a_wrong_file_is_refused_where_no_shift_is_open(tmp_path: Path) -> None:
+    file = tmp_path / "secondshift.toml"
+    file.write_text(STUDY.format(trials=6))
+    begun(file, shift=False)
+    file.write_text("not toml")
+    with pytest.raises(ConfigInvalid), open_night(file, resume=True):
+        pass

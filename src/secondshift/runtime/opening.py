@@ -80,13 +80,14 @@ def has_ledger(study_file: Path) -> bool:
 
 
 @contextmanager
-def open_night(study_file: Path, *, slots: int | None = None) -> Iterator[Night]:
+def open_night(study_file: Path, *, slots: int | None = None, resume: bool = False) -> Iterator[Night]:
     """Open a study and hold its lease until the block is left. `slots`: trials at once, instead of the study's own.
+
+    `resume`: nobody stands by to correct the study file; where it has mistakes, an open shift goes on as it was recorded.
 
     Raises ConfigInvalid, FolderReadOnly, FilesystemUnfit, LeaseHeld, LedgerNewer, LedgerDamaged, LedgerBusy.
     """
-    study = config.load_study(study_file)
-    wide = replace(study, launch=replace(study.launch, slots=slots)) if slots else study
+    study, mistake = _read(study_file, resume), None
     folder = private_folder(study_file)
     probe(folder)
     ledger = open_ledger(folder)
@@ -94,23 +95,46 @@ def open_night(study_file: Path, *, slots: int | None = None) -> Iterator[Night]
         clock = HostClock()
         lease = take_lease(ledger, clock)
         try:
+            if isinstance(study, ConfigInvalid):
+                study, mistake = _recorded(ledger, folder, study), study
+            wide = replace(study, launch=replace(study.launch, slots=slots)) if slots else study
             executor = plugins.executor(study.launch.executor)(folder, study=wide)
-            yield _assembled(study_file, study, executor, ledger, clock, lease)
+            yield _assembled(study_file, study, executor, ledger, clock, lease, mistake)
         finally:
             ledger.release(lease.token)
     finally:
         ledger.close()
 
 
+def _read(study_file: Path, resume: bool) -> Study | ConfigInvalid:
+    """The study as the file says, or the mistakes in it. Raises ConfigInvalid unless a night is resumed."""
+    try:
+        return config.load_study(study_file)
+    except ConfigInvalid as mistake:
+        if not resume:
+            raise
+        return mistake
+
+
+def _recorded(ledger: Ledger, folder: Path, mistake: ConfigInvalid) -> Study:
+    """The study as it was recorded last, if its shift is open. Raises the mistake otherwise."""
+    state = load_state(ledger, folder / "cache" / "state.bin")
+    if state.study is None or state.shift is None:
+        raise mistake
+    return state.study
+
+
 def _assembled(
-    study_file: Path, study: Study, executor: Executor, ledger: Ledger, clock: Clock, lease: Lease
+    study_file: Path, study: Study, executor: Executor, ledger: Ledger, clock: Clock, lease: Lease,
+    mistake: ConfigInvalid | None,
 ) -> Night:
     folder = private_folder(study_file)
     sweep(folder)  # what outlived a supervisor that is dead belongs to nobody, and holds devices
     state = load_state(ledger, folder / "cache" / "state.bin")
     taken = facts.LeaseTaken(token=lease.token, holder=lease.holder.name, how=lease.how, boot_id=lease.holder.boot_id)
     state = replace(state, token=lease.token)
-    edited = study_fact(state, study)
+    edited, reload = study_fact(state, study), Reload(study_file, hosts.boot_id())
+    told = reload.mistaken(state, mistake) if mistake else mended(state)
     return Night(
         folder=folder,
         ledger=ledger,
@@ -118,8 +142,8 @@ def _assembled(
         executor=executor,
         clock=ShiftClock(clock, hosts.boot_id()),
         hands=Hands(folder=folder, place=study_file.resolve().parent),
-        reload=Reload(study_file, hosts.boot_id()),
-        opening=[taken, *([edited] if edited else []), *mended(state)],
+        reload=reload,
+        opening=[taken, *([edited] if edited else []), *told],
     )
 
 
@@ -205,9 +229,13 @@ class Reload:
         try:
             edited = study_fact(state, config.load_study(self.study_file))
         except ConfigInvalid as mistake:
-            text = " ".join(str(mistake).replace("; nothing was started", "").split())
-            return self._incident(state, f"{self.study_file.name} was edited and cannot be used: {text}")
+            return self.mistaken(state, mistake)
         return [*([edited] if edited is not None else []), *mended(state)]
+
+    def mistaken(self, state: State, mistake: ConfigInvalid) -> Sequence[facts.Payload]:
+        """Return what is to be recorded about a file that cannot be used."""
+        text = " ".join(str(mistake).replace("; nothing was started", "").split())
+        return self._incident(state, f"{self.study_file.name} was edited and cannot be used: {text}")
 
     def _incident(self, state: State, finding: str) -> Sequence[facts.Payload]:
         action = "the study goes on as it was recorded before; correct the file, and it takes effect at once"
