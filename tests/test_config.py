@@ -14,7 +14,7 @@ from secondshift.config.tables import TABLES, StudyFile
 from secondshift.errors import ConfigInvalid, StudyMissing
 from secondshift.ledger import codec
 from secondshift.records.events import VERSION, StudyOpened
-from secondshift.records.studies import Parameter, Policy, Study
+from secondshift.records.studies import Parameter, Policy, Study, Value
 
 AS_DESIGNED = """\
 command = "python train.py --lr {lr} --width {width} --seed {seed}"
@@ -54,6 +54,10 @@ metric = "loss"
 [horizon]
 steps = 100
 """
+
+
+def arguments(study: Study, params: dict[str, Value]) -> tuple[str, ...]:
+    return config.given(study, params, seed=0, checkpoint_dir="c", folder="/f").command
 
 
 def put(folder: Path, text: str) -> Path:
@@ -191,6 +195,15 @@ def test_a_parameter_that_never_reaches_the_script_is_a_mistake_unless_it_is_coo
     assert "never names" in str(only(tmp_path, text + '[resume]\nflag = "--d {checkpoint_dir}"\n'))
 
 
+def test_the_tier_and_the_way_to_resume_must_go_together(tmp_path: Path) -> None:
+    by_variable = SMALL + '[resume]\nenv = "CKPT"\n'
+    assert load(tmp_path, by_variable).tier == "resumable" and load(tmp_path, by_variable).resume_env == "CKPT"
+    assert "beside [resume] env" in str(only(tmp_path, 'tier = "opaque"\n' + by_variable))
+    assert "[resume] flag or env" in str(only(tmp_path, 'tier = "resumable"\n' + SMALL))
+    in_command = SMALL.replace("python train.py", "python train.py -o {checkpoint_dir}")
+    assert load(tmp_path, 'tier = "resumable"\n' + in_command).tier == "resumable"
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
@@ -202,6 +215,25 @@ def test_a_parameter_that_never_reaches_the_script_is_a_mistake_unless_it_is_coo
         ("[policy]\nmin_steps = 100\n", "fewer than the 100 steps"),
         ('[captain]\nmay = ["paus"]\n', "Is `pause` meant?"),
         ('[resume]\nflag = "--resume"\n', "{checkpoint_dir} in it"),
+        ('[resume]\nflag = "--d {checkpoint_dir}"\nenv = "CKPT"\n', "a flag or a variable"),
+        ('[resume]\nenv = "CKPT DIR"\n', "the name of an environment variable"),
+        ('[resume]\nenv = "PATH"\n', "not set by the system"),
+        ('[params]\nvia = "flag"\n', "Is `flags` meant?"),
+        ('[params]\nvia = "env"\nstyle = "-{name}={value}"\n', 'via = "flags" or via = "hydra"'),
+        ('[params]\nvia = "flags"\nstyle = "--{name}"\n', "{value} in it"),
+        ('[params]\nvia = "flags"\nstyle = "--{nam}={value} {name}"\n', "{nam}"),
+        ('[params]\nvia = "hydra"\nstyle = "{name}: {value}"\n', "++{name}={value}"),
+        ('[params]\nvia = "env"\nvariable = "H-{NAME}"\n', "HP_{NAME}"),
+        ('[params]\nvia = "env"\n[search]\npath = [1, 2]\n', "the variable PATH"),
+        ('[params]\nvia = "env"\n[search]\n"a.b" = [1, 2]\na-b = [1, 2]\n', "both be A_B"),
+        ('[params]\nvia = "env"\n[search]\na = [1, 2]\n[launch]\nenv = { A = "1" }\n', "[launch] env sets too"),
+        ('[params]\nvia = "file"\n', "{params_file} in the command"),
+        ('[params]\nvia = "file"\nflag = "--config"\n', "{params_file} in it"),
+        ('[params]\nvia = "file"\nflag = "-c {params_file}"\nfile = "p.ini"\n', ".json, .yaml, .yml or .toml"),
+        (
+            '[params]\nvia = "file"\nflag = "-c {params_file}"\n[search]\na = [1, 2]\n"a.b" = [1, 2]\n',
+            "a table of one name",
+        ),
         ("[budget]\ntrials = true\n", "a whole number"),
         ("[budget]\ndevice_hours = inf\n", "a finite number"),
     ],
@@ -259,7 +291,9 @@ def test_an_argument_is_filled_once_and_never_split_again(tmp_path: Path) -> Non
         "python train.py", "python 't r.py' --lr={lr} {{lr}} --n {n} --s {seed}/{horizon} {checkpoint_dir}"
     )
     study = load(tmp_path, text + '[search]\nlr = [1e-5, 0.5]\nn = ["a b; rm -rf {seed}"]\n')
-    given = config.arguments(study, {"lr": 1e-5, "n": "a b; rm -rf {seed}"}, 7, "/x y")
+    given = config.given(
+        study, {"lr": 1e-5, "n": "a b; rm -rf {seed}"}, seed=7, checkpoint_dir="/x y", folder="/f"
+    ).command
     expected = ("python", "t r.py", "--lr=1e-05", "{lr}", "--n", "a b; rm -rf {seed}", "--s", "7/100", "/x y")
     assert given == expected
 
@@ -268,8 +302,8 @@ def test_an_inactive_parameter_takes_its_flag_with_it_and_the_resume_flag_comes_
     text = SMALL.replace("python train.py", "python t.py --kind {kind} --m {m} --v --m2={m}")
     text += '[search]\nkind = ["a", "b"]\nm = { low = 0.0, high = 1.0, when = { kind = "b" } }\n'
     study = load(tmp_path, text + '[resume]\nflag = "--d {checkpoint_dir}"\n')
-    assert config.arguments(study, {"kind": "a"}, 0, "c") == ("python", "t.py", "--kind", "a", "--v", "--d", "c")
-    full = config.arguments(study, {"kind": "b", "m": 0.5}, 0, "c")
+    assert arguments(study, {"kind": "a"}) == ("python", "t.py", "--kind", "a", "--v", "--d", "c")
+    full = arguments(study, {"kind": "b", "m": 0.5})
     assert full == ("python", "t.py", "--kind", "b", "--m", "0.5", "--v", "--m2=0.5", "--d", "c")
 
 
@@ -394,6 +428,8 @@ def test_every_key_stands_in_the_reference_with_its_default() -> None:
 def _shown(default: object) -> str:
     if isinstance(default, list):
         return str(default).replace("'", '"')
+    if isinstance(default, bool):
+        return str(default).lower()
     return f'"{default}"' if isinstance(default, str) else f"{default:g}"
 
 

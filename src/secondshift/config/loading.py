@@ -9,13 +9,14 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from secondshift import plugins
-from secondshift.config.commands import RESERVED, check_command, check_words
+from secondshift.config.commands import JUDGED, check_command, check_words
 from secondshift.config.explaining import explain
 from secondshift.config.lines import key_lines
 from secondshift.config.mistakes import Given, Mistake, Notebook, nearest
 from secondshift.config.revisions import evaluator_hash
 from secondshift.config.searches import read_space
 from secondshift.config.tables import TABLES, StudyFile
+from secondshift.config.ways import check_passing, check_tier, passing_of
 from secondshift.errors import ConfigInvalid, StudyMissing
 from secondshift.records.studies import Budget, Launch, Objective, Policy, Space, Study
 
@@ -161,28 +162,26 @@ def _check_search(raw: Mapping[str, Any], notes: Notebook) -> Space:
 def _check_command(raw: Mapping[str, Any], notes: Notebook) -> None:
     search, resume, evaluate = (raw.get(table, {}) for table in ("search", "resume", "evaluate"))
     names = tuple(search) if isinstance(search, dict) else ()
-    flag = resume.get("flag", "") if isinstance(resume, dict) else ""
+    resumes = isinstance(resume, dict) and bool(resume.get("flag") or resume.get("env"))
     judge = evaluate.get("command", []) if isinstance(evaluate, dict) else []
-    used: set[str] = set()
+    via, used = check_passing(raw, names, notes)
     command = raw.get("command")
     if isinstance(command, str):
-        used |= check_command(command, ("command",), (*names, "seed", "horizon", "checkpoint_dir"), notes)
-    if isinstance(flag, str) and flag:
-        used |= check_command(flag, ("resume", "flag"), ("checkpoint_dir",), notes)
-        if "checkpoint_dir" not in flag:
-            notes.add(
-                ("resume", "flag"), got=flag, expected='{checkpoint_dir} in it, as in "--ckpt-dir {checkpoint_dir}"'
-            )
+        files = ("params_file",) if via == "file" else ()
+        used |= check_command(command, ("command",), (*names, "seed", "horizon", "checkpoint_dir", *files), notes)
     if isinstance(judge, list):
         words = [word for word in judge if isinstance(word, str)]
-        check_words(words, ("evaluate", "command"), (*names, *RESERVED), notes)
-    tier = raw.get("tier") or ("resumable" if flag else "cooperative")
-    if tier not in ("opaque", "resumable") or not isinstance(command, str):
-        return  # a cooperative script may ask for its parameters itself
+        check_words(words, ("evaluate", "command"), (*names, *JUDGED), notes)
+    tier = raw.get("tier") or ("resumable" if resumes else "cooperative")
+    if tier not in ("opaque", "resumable") or not isinstance(command, str) or via != "sdk":
+        return  # a cooperative script may ask for its parameters itself, and [params] passes them
     for name in names:
         if name not in used:
             given = Given(f"{name}, which the command never names")
-            advice = 'If the script asks for it through the SDK, write tier = "cooperative" and leave out [resume].'
+            advice = (
+                'Or pass all parameters alike: [params] via = "flags". If the script asks for it through the SDK, write '
+                'tier = "cooperative" and leave out [resume].'
+            )
             notes.add(
                 ("search", name), got=given, expected=f"a place for it such as --{name} {{{name}}}", advice=advice
             )
@@ -193,13 +192,7 @@ def _check_whole(file: StudyFile, place: Path, notes: Notebook) -> None:
     if file.budget.money_usd is not None and file.prices.device_hour_usd is None:
         advice = "Add these lines, with your own price: [prices] device_hour_usd = 2.50"
         notes.add(("budget", "money_usd"), got=Given("money without a price"), expected="[prices]", advice=advice)
-    if file.resume.flag and file.tier not in (None, "resumable"):
-        notes.add(
-            ("tier",), got=file.tier, expected='"resumable" beside [resume] flag', advice="Take one of them away."
-        )
-    if file.tier == "resumable" and not file.resume.flag:
-        advice = 'Add, for example: [resume] flag = "--ckpt-dir {checkpoint_dir}"'
-        notes.add(("tier",), got=file.tier, expected="[resume] flag to go with it", advice=advice)
+    check_tier(file, notes)
     if file.policy.min_steps >= file.horizon.steps:
         expected = f"fewer than the {file.horizon.steps} steps of [horizon]"
         notes.add(("policy", "min_steps"), got=file.policy.min_steps, expected=expected)
@@ -235,8 +228,10 @@ def _study(file: StudyFile, space: Space, place: Path) -> Study:
         budget=_budget(file),
         policy=Policy(**file.policy.model_dump(exclude={"seed"})),
         launch=_launch(file),
-        tier=file.tier or ("resumable" if file.resume.flag else "cooperative"),
+        tier=file.tier or ("resumable" if file.resume.flag or file.resume.env else "cooperative"),
         resume_flag=file.resume.flag,
+        resume_env=file.resume.env,
+        passing=passing_of(file.params),
         evaluate=tuple(file.evaluate.command),
         evaluator_hash=evaluator_hash(place, tuple(file.protect.read_only), tuple(file.evaluate.command)),
         read_only=tuple(file.protect.read_only),

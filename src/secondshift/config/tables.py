@@ -9,6 +9,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
 _QUIET_HOURS = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d-(?:[01]\d|2[0-3]):[0-5]\d")
 
+FORMATS = (".json", ".yaml", ".yml", ".toml")  # of a file of parameters
 Authority = Literal["retry_infrastructure", "pause", "stop_non_finite"]
 
 
@@ -32,6 +33,18 @@ def _relative_globs(value: list[str]) -> list[str]:
     for pattern in value:
         if not pattern.strip() or pattern.startswith(("/", "~")) or ".." in pattern.split("/"):
             raise ValueError(f'patterns of files inside the study\'s folder, such as "data/**", and not {pattern!r}')
+    return value
+
+
+def _variable(value: str) -> str:
+    if value and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        raise ValueError('the name of an environment variable, such as "CKPT_DIR"')
+    return value
+
+
+def _parameter_file(value: str) -> str:
+    if "/" in value or not value.endswith(FORMATS) or value in FORMATS:
+        raise ValueError('the name of a file that ends with .json, .yaml, .yml or .toml, such as "params.yaml"')
     return value
 
 
@@ -76,6 +89,20 @@ class ResumeTable(Table):
     """[resume]"""
 
     flag: str = ""
+    env: Annotated[str, AfterValidator(_variable)] = ""
+
+
+class ParamsTable(Table):
+    """[params]"""
+
+    via: Literal["sdk", "flags", "hydra", "env", "file"] = "sdk"
+    style: str = ""
+    booleans: Literal["value", "switch", "pair"] = "value"
+    variable: Word = "{NAME}"
+    file: Annotated[Word, AfterValidator(_parameter_file)] = "params.json"
+    flag: str = ""
+    nested: bool = True
+    none: str = ""
 
 
 class BudgetTable(Table):
@@ -155,6 +182,7 @@ class StudyFile(Table):
     evaluate: EvaluateTable = EvaluateTable()
     search: dict[str, Any] = {}  # Any: read and checked by `searches`
     resume: ResumeTable = ResumeTable()
+    params: ParamsTable = ParamsTable()
     budget: BudgetTable = BudgetTable()
     prices: PricesTable = PricesTable()
     protect: ProtectTable = ProtectTable()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from secondshift.records.studies import Value
+from secondshift.records.studies import MetricsFrom, Value
 from secondshift.records.trials import Exit
 
 
@@ -35,6 +35,7 @@ class Order:
     keep_checkpoints: int = 2
     threads: int = 1
     env: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)  # path in `folder` -> text, written before anything starts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -99,6 +99,33 @@ class Launch:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Passing:
+    """How parameters that the command does not name by a placeholder reach the script."""
+
+    via: Literal["sdk", "flags", "hydra", "env", "file"] = "sdk"  # sdk: the script reads SECONDSHIFT_PARAMS
+    style: str = "--{name} {value}"  # of a flag or an override
+    booleans: Literal["value", "switch", "pair"] = "value"  # --amp true; --amp or nothing; --amp or --no-amp
+    variable: str = "{NAME}"  # of an environment variable
+    file: str = "params.json"  # name of the file; its ending says the format
+    flag: str = ""  # appended to the command, with {params_file} in it
+    nested: bool = True  # in the file, "a.b" is b in a
+    none: str = ""  # the text that stands for no value; empty: there is none
+
+
+Source = Literal["auto", "sdk", "stdout", "csv", "jsonl", "tensorboard", "wandb", "mlflow"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MetricsFrom:
+    """Where the numbers of a trial are read: what a script says without knowing of us."""
+
+    source: Source = "auto"  # auto: the SDK's stream where there is one, else what the script prints
+    pattern: str = ""  # regular expression for printed lines: groups step, name, value, or one named as each metric
+    path: str = ""  # glob of the files to follow, below the working folder or, after "{out}", below the attempt's out
+    step: str = ""  # the name of the step; empty: step, global_step, iter, iteration or epoch
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Study:
     """The question a person hands over in the evening."""
 
@@ -112,8 +139,11 @@ class Study:
     budget: Budget = Budget()
     policy: Policy = Policy()
     launch: Launch = Launch()
+    metrics: MetricsFrom = MetricsFrom()
     tier: Literal["opaque", "resumable", "cooperative"] = "cooperative"
     resume_flag: str = ""
+    resume_env: str = ""  # the variable that names the checkpoint folder, for a script that takes it so
+    passing: Passing = Passing()
     evaluate: tuple[str, ...] = ()
     evaluator_hash: str = ""  # digest of the protected files and the evaluator
     read_only: tuple[str, ...] = ()

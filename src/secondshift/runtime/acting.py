@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from secondshift.config import arguments
+from secondshift.config import given
 from secondshift.errors import DeviceBusy
 from secondshift.records import events as facts
 from secondshift.records.orders import Order, Sign
@@ -55,14 +55,16 @@ def order_for(state: State, attempt: Attempt, hands: Hands) -> Order:
     trial = state.trials[attempt.trial]
     params = state.candidates[trial.candidate].params
     checkpoints = hands.folder / "trials" / trial.id / "checkpoints"
+    folder = str(hands.folder / "attempts" / attempt.id)
+    start = given(study, params, seed=trial.seed, checkpoint_dir=str(checkpoints), folder=folder)
     return Order(
         attempt=attempt.id,
         trial=trial.id,
         number=attempt.number,
         token=state.token,
-        command=arguments(study, params, trial.seed, str(checkpoints)),
+        command=start.command,
         cwd=str((hands.place / study.folder).resolve()),
-        folder=str(hands.folder / "attempts" / attempt.id),
+        folder=folder,
         checkpoints=str(checkpoints),
         seed=trial.seed,
         params=params,
@@ -77,7 +79,8 @@ def order_for(state: State, attempt: Attempt, hands: Hands) -> Order:
         checkpoint_every_s=study.launch.checkpoint_every_s,
         keep_checkpoints=study.launch.keep_checkpoints,
         threads=study.launch.threads,
-        env=dict(study.launch.env),
+        env={**study.launch.env, **start.env},
+        files=start.files,
     )
 
 

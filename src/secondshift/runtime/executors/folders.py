@@ -12,10 +12,14 @@ EXIT_FIELDS = frozenset(field.name for field in fields(Exit))
 
 
 def write_order(order: Order) -> None:
-    """Write order.json and params.json, each at once, and make the attempt's folders. Raises OSError."""
+    """Write order.json, params.json and the files of the order, each at once, and make the attempt's folders. Raises OSError."""
     folder = Path(order.folder)
-    for part in (folder / "tmp", folder / "out"):
+    for part in (folder / "tmp", folder / "out", Path(order.checkpoints)):
         part.mkdir(parents=True, exist_ok=True)
+    for name, text in order.files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(str(path), text.encode())
     write_atomic(str(folder / "params.json"), to_json(dict(order.params)).encode())
     write_atomic(str(folder / "order.json"), to_json(asdict(order)).encode())
 
