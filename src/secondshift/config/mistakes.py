@@ -23,7 +23,8 @@ class Mistake:
     def __str__(self) -> str:
         head = ", ".join(part for part in (self.where, f"`{self.key}`" if self.key else "") if part)
         advice = f" {self.advice}" if self.advice else ""
-        return f"{head}: got {self.got}, expected {self.expected}.{advice}"
+        colon = ": " if head else ""
+        return f"{head}{colon}got {self.got}, expected {self.expected}.{advice}"
 
 
 @dataclass(kw_only=True)
