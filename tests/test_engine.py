@@ -275,7 +275,7 @@ def test_times_of_facts_are_utc_of_the_study_clock(tmp_path):
 def test_devices_that_others_hold_when_a_shift_begins_count_as_its_slots(tmp_path):
     night = Night(tmp_path, study(launch=Launch(slots=0)), slots=3)
     free = night.executor.devices()
-    night.executor.devices, night.executor.held = (lambda: free[:1]), (lambda: {name: "others" for name in free[1:]})
+    night.executor.devices, night.executor.held = (lambda: free[:1]), (lambda: dict.fromkeys(free[1:], "others"))
     night.engine.begin(None)
     assert night.engine.state.shift.slots == 3  # what others hold now comes free later in the night
 

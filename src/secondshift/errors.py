@@ -1,4 +1,4 @@
-"""The exceptions of secondshift. A class's docstring is its default message; a message says what was found, expected, and what to do."""
+"""The exceptions of secondshift. A class's docstring is its default message: what was found, expected, and what to do."""
 
 
 class SecondshiftError(Exception):

@@ -28,7 +28,8 @@ MOST_NAMES = 6
 
 def needs_you(night: Trace, state: State) -> Iterable[Statement]:
     """At most three things that wait for a person, each with what happens without an answer, and when."""
-    asked = [*_nothing_worked(night, state), *_open_incidents(night, state), *_budget_gone(night, state), *_left_paused(night, state)]
+    kinds = (_nothing_worked, _open_incidents, _budget_gone, _left_paused)
+    asked = [statement for kind in kinds for statement in kind(night, state)]
     yield from asked[:MOST_ASKED]
     if len(asked) > MOST_ASKED:
         facts = tuple(s for a in asked[MOST_ASKED:] for s in a.facts)
