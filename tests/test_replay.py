@@ -1,12 +1,16 @@
 """Replay: the same facts give the same decisions, and a changed fact is seen."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
+from secondshift.ledger import codec
 from secondshift.ledger.memory import MemoryLedger
+from secondshift.ledger.opening import open_ledger
 from secondshift.records import events as facts
 from secondshift.records.events import Event
+from secondshift.records.studies import Budget
 from secondshift.replay import replay
 from simulated_nights import Night, study
 
@@ -80,3 +84,22 @@ def test_changed_points_are_flagged_though_no_fact_was_touched(night):
     twin._order[place] = replace(other[0], metric="loss")
     report = replay(twin)
     assert report.identical and report.tampering
+
+
+def test_a_night_recorded_before_a_field_was_added_is_not_called_changed(tmp_path, monkeypatch):
+    written = codec._json
+
+    def by_an_older_release(payload):
+        if not isinstance(payload, facts.StudyOpened):
+            return written(payload)
+        known = json.loads(written(payload))
+        assert known["study"].pop("schedule") == "free"  # its default, which a reader fills in
+        return json.dumps(known).encode()
+
+    ledger = open_ledger(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(codec, "_json", by_an_older_release)
+        Night(tmp_path, study(budget=Budget(trials=3)), ledger=ledger).run()
+    assert replay(ledger).holds
+    ledger.close()
+    assert replay(open_ledger(tmp_path, readonly=True)).holds

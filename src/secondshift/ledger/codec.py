@@ -68,7 +68,8 @@ def chain(previous: str, events: Iterable[Event]) -> str:
     for event in events:
         link = hashlib.sha256(previous.encode())
         link.update(event.kind.encode())
-        link.update(_json(event.payload))
+        # As it was written, not as this release would write it: a field added later changes no old fact.
+        link.update(event.text.encode() if event.text else _json(event.payload))
         previous = link.hexdigest()
     return previous
 

@@ -70,10 +70,11 @@ class SqlLedger:
             self._beat(connection, token)
             last = connection.execute(statements.LAST_SEQ).scalar_one()
             lines = []
-            for seq, (payload, (kind, text)) in enumerate(zip(payloads, encoded, strict=True), last + 1):
+            for seq, (given, (kind, text)) in enumerate(zip(payloads, encoded, strict=True), last + 1):
                 # The fact is handed back as a reader will see it, so that a live night and its replay agree.
-                events.append(Event(seq=seq, at=at, token=token, kind=kind, payload=codec.decode(kind, VERSION, text)))
-                lines.append((seq, at, token, kind, VERSION, subject_of(payload), text))
+                payload = codec.decode(kind, VERSION, text)
+                events.append(Event(seq=seq, at=at, token=token, kind=kind, payload=payload, text=text))
+                lines.append((seq, at, token, kind, VERSION, subject_of(given), text))
             _insert(connection, statements.ADD_EVENT, lines)
             if rows:
                 _insert(connection, statements.ADD_BATCH, [_line(row, events[-1].seq) for row in rows])
@@ -105,7 +106,8 @@ class SqlLedger:
             with self._looking() as connection:
                 page = connection.execute(query.where(columns.seq > after, columns.seq <= until)).all()
             for seq, at, token, kind, version, text in page:
-                yield Event(seq=seq, at=at, token=token, kind=kind, payload=codec.decode(kind, version, text, seq=seq))
+                payload = codec.decode(kind, version, text, seq=seq)
+                yield Event(seq=seq, at=at, token=token, kind=kind, payload=payload, text=text)
             if len(page) < _PAGE:
                 return
             after = page[-1].seq

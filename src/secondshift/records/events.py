@@ -376,3 +376,4 @@ class Event:
     token: int  # of the lease it was written under
     kind: str
     payload: Payload
+    text: str = field(default="", compare=False, repr=False)  # the payload as it was written down; "" if only in memory
