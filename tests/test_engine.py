@@ -291,3 +291,14 @@ def test_a_night_whose_devices_others_hold_says_for_whom_it_waits(tmp_path):
     assert night.run().shift is None
     assert len(night.payloads(facts.IncidentClosed)) == 1
     accounted(night)
+
+
+def test_a_trial_whose_stop_was_asked_between_shifts_is_stopped_when_the_next_begins(tmp_path):
+    night = Night(tmp_path, study())
+    paused = next(night.run().waiting("paused")).id
+    spool.put_request(tmp_path, "stop", {"trial": paused}, "minji")
+    spool.put_request(tmp_path, "stop", {}, "minji")  # of a shift that was over: it does not end the next one
+    state = night.run()
+    assert state.trials[paused].status == "stopped" and "minji" in state.trials[paused].reason
+    ends = [p.decision for p in night.payloads(facts.DecisionMade) if p.decision.verb == "end"]
+    assert all(decision.by != "minji" for decision in ends)

@@ -184,7 +184,8 @@ class Engine:
             return
         self.take_requests()
         late = "nothing was running when it was asked"
-        self.record([facts.DecisionDropped(decision=decision, reason=late) for decision in requested(self.state)])
+        ends = [decision for decision in requested(self.state) if decision.verb == "end"]
+        self.record([facts.DecisionDropped(decision=decision, reason=late) for decision in ends])
         devices = len(self.executor.devices()) + len(self.executor.held())  # what others hold now comes free later
         shift = Shift(
             id=f"s{self.state.shifts + 1}", started_at=self.clock.now(self.state), deadline_at=deadline_at,
