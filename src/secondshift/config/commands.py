@@ -6,7 +6,7 @@ import shlex
 from secondshift.config.filling import PIECE
 from secondshift.config.mistakes import Given, Notebook, nearest
 
-RESERVED = ("seed", "checkpoint_dir", "horizon", "artefact", "params_file")  # placeholders that are no parameters
+RESERVED = ("seed", "checkpoint_dir", "horizon", "artefact", "params_file", "out")  # placeholders that are no parameters
 JUDGED = ("seed", "checkpoint_dir", "horizon", "artefact")  # those of them that an evaluation may name
 _SHELL_WORDS = frozenset(["|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1"])
 

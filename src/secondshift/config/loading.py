@@ -13,12 +13,13 @@ from secondshift.config.commands import JUDGED, check_command, check_words
 from secondshift.config.explaining import explain
 from secondshift.config.lines import key_lines
 from secondshift.config.mistakes import Given, Mistake, Notebook, nearest
+from secondshift.config.readings import check_metrics
 from secondshift.config.revisions import evaluator_hash
 from secondshift.config.searches import read_space
 from secondshift.config.tables import TABLES, StudyFile
 from secondshift.config.ways import check_passing, check_tier, passing_of
 from secondshift.errors import ConfigInvalid, StudyMissing
-from secondshift.records.studies import Budget, Launch, Objective, Policy, Space, Study
+from secondshift.records.studies import Budget, Launch, MetricsFrom, Objective, Policy, Space, Study
 
 FILE = "secondshift.toml"
 PREFIX = "SECONDSHIFT_"
@@ -168,7 +169,7 @@ def _check_command(raw: Mapping[str, Any], notes: Notebook) -> None:
     command = raw.get("command")
     if isinstance(command, str):
         files = ("params_file",) if via == "file" else ()
-        used |= check_command(command, ("command",), (*names, "seed", "horizon", "checkpoint_dir", *files), notes)
+        used |= check_command(command, ("command",), (*names, "seed", "horizon", "checkpoint_dir", "out", *files), notes)
     if isinstance(judge, list):
         words = [word for word in judge if isinstance(word, str)]
         check_words(words, ("evaluate", "command"), (*names, *JUDGED), notes)
@@ -193,6 +194,7 @@ def _check_whole(file: StudyFile, place: Path, notes: Notebook) -> None:
         advice = "Add these lines, with your own price: [prices] device_hour_usd = 2.50"
         notes.add(("budget", "money_usd"), got=Given("money without a price"), expected="[prices]", advice=advice)
     check_tier(file, notes)
+    check_metrics(file, notes)
     if file.policy.min_steps >= file.horizon.steps:
         expected = f"fewer than the {file.horizon.steps} steps of [horizon]"
         notes.add(("policy", "min_steps"), got=file.policy.min_steps, expected=expected)
@@ -228,6 +230,7 @@ def _study(file: StudyFile, space: Space, place: Path) -> Study:
         budget=_budget(file),
         policy=Policy(**file.policy.model_dump(exclude={"seed"})),
         launch=_launch(file),
+        metrics=MetricsFrom(**file.metrics.model_dump()),
         tier=file.tier or ("resumable" if file.resume.flag or file.resume.env else "cooperative"),
         resume_flag=file.resume.flag,
         resume_env=file.resume.env,

@@ -35,7 +35,7 @@ def given(study: Study, params: Mapping[str, Value], *, seed: int, checkpoint_di
     rest = {name: value for name, value in params.items() if name not in said}
     values = {
         **params, "seed": seed, "horizon": study.horizon_steps, "checkpoint_dir": checkpoint_dir,
-        "params_file": f"{folder}/{file}",
+        "params_file": f"{folder}/{file}", "out": f"{folder}/out",
     }  # fmt: skip
     command = words(study, shlex.split(study.command), values)
     env: dict[str, str] = {}

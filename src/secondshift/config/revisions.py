@@ -10,7 +10,7 @@ from secondshift.records.studies import Study
 
 # A change of one of these asks another question; results before and after are never compared.
 REVISING = frozenset(
-    ["command", "folder", "objective", "horizon_steps", "schedule", "space", "evaluate", "evaluator_hash", "passing"]
+    ["command", "folder", "objective", "horizon_steps", "schedule", "space", "evaluate", "evaluator_hash", "passing", "metrics"]
 )
 _NOT_IN_THE_FILE = frozenset(["revision"])
 _PRIVATE = ".secondshift"  # our own folder changes all the time

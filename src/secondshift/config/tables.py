@@ -139,6 +139,15 @@ class OncallTable(Table):
     quiet_hours: Annotated[str, AfterValidator(_quiet_hours)] = ""
 
 
+class MetricsTable(Table):
+    """[metrics]"""
+
+    source: Literal["auto", "sdk", "stdout", "csv", "jsonl", "tensorboard", "wandb", "mlflow"] = "auto"
+    pattern: str = ""
+    path: str = ""
+    step: str = ""
+
+
 class PolicyTable(Table):
     """[policy]"""
 
@@ -188,6 +197,7 @@ class StudyFile(Table):
     protect: ProtectTable = ProtectTable()
     captain: CaptainTable = CaptainTable()
     oncall: OncallTable = OncallTable()
+    metrics: MetricsTable = MetricsTable()
     policy: PolicyTable = PolicyTable()
     launch: LaunchTable = LaunchTable()
 

@@ -11,6 +11,7 @@ from secondshift.records.states import State
 from secondshift.records.trials import Attempt, Exit
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.ingest import end_facts
+from secondshift.runtime.readers.sources import environment_of
 
 
 @dataclass(kw_only=True, slots=True)
@@ -79,8 +80,9 @@ def order_for(state: State, attempt: Attempt, hands: Hands) -> Order:
         checkpoint_every_s=study.launch.checkpoint_every_s,
         keep_checkpoints=study.launch.keep_checkpoints,
         threads=study.launch.threads,
-        env={**study.launch.env, **start.env},
+        env={**environment_of(study.metrics, study.launch.env, f"{folder}/out"), **start.env},
         files=start.files,
+        metrics=study.metrics,
     )
 
 

@@ -14,7 +14,7 @@ from secondshift.records.trials import Attempt, Exit
 from secondshift.runtime.executors.attempt_files import environment, tail
 from secondshift.runtime.executors.folders import read_exit, write_exit, write_order
 from secondshift.runtime.executors.protocol import COLLECT_LIMIT, Mode
-from secondshift.runtime.readers.fragments import collect_folder
+from secondshift.runtime.readers.collecting import collect_attempt
 
 
 class InlineExecutor:
@@ -81,9 +81,9 @@ class InlineExecutor:
         """Do nothing: an attempt that could be cancelled has ended."""
 
     def collect(self, attempt: Attempt, *, limit: int = COLLECT_LIMIT) -> list[Chunk]:
-        """Return what the attempt's fragments hold after `attempt.offsets`."""
+        """Return what the attempt's streams hold after `attempt.offsets`."""
         folder = self.folder / "attempts" / attempt.id
-        return collect_folder(folder, attempt.offsets, trial=attempt.trial, attempt=attempt.id, limit=limit)
+        return collect_attempt(folder, attempt.offsets, trial=attempt.trial, attempt=attempt.id, limit=limit)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -27,7 +27,7 @@ from secondshift.runtime.executors.folders import read_exit, write_exit, write_o
 from secondshift.runtime.executors.processes import boot_id, boot_s, signal_process
 from secondshift.runtime.executors.protocol import COLLECT_LIMIT, Mode
 from secondshift.runtime.executors.remains import end_remains, supervised
-from secondshift.runtime.readers.fragments import collect_folder
+from secondshift.runtime.readers.collecting import collect_attempt
 from secondshift.runtime.snapshots import Snapshots
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
@@ -117,9 +117,9 @@ class LocalExecutor:
         self._control(folder, token, ask={"mode": mode, "grace_s": grace_s, "id": f"{mode}:{grace_s:g}"})
 
     def collect(self, attempt: Attempt, *, limit: int = COLLECT_LIMIT) -> list[Chunk]:
-        """Return what the attempt's fragments hold after `attempt.offsets`."""
+        """Return what the attempt's streams hold after `attempt.offsets`."""
         folder = self._folder_of(attempt.id)
-        return collect_folder(folder, attempt.offsets, trial=attempt.trial, attempt=attempt.id, limit=limit)
+        return collect_attempt(folder, attempt.offsets, trial=attempt.trial, attempt=attempt.id, limit=limit)
 
     def close(self) -> None:
         """Reap supervisors that have ended; the others go on by themselves."""

@@ -1,0 +1,134 @@
+"""Reads all that an attempt says, wherever its study looks for it: fragments, printed lines, and files of libraries."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+
+from secondshift.records.orders import Chunk
+from secondshift.records.studies import MetricsFrom
+from secondshift.runtime.executors.attempt_files import read_object
+from secondshift.runtime.readers.columns import Columns
+from secondshift.runtime.readers.dialects import Dialect, dialect_of
+from secondshift.runtime.readers.eventfiles import read_events
+from secondshift.runtime.readers.file_stores import metric_name, read_database, read_metric
+from secondshift.runtime.readers.fragments import LIMIT, collect_folder
+from secondshift.runtime.readers.offline_runs import read_run
+from secondshift.runtime.readers.sources import OUTPUT, Followed, followed_files
+from secondshift.runtime.readers.texts import read_text
+from secondshift.tracking import wire
+
+_FIELDS = frozenset(field.name for field in fields(MetricsFrom))
+
+
+def collect_attempt(
+    folder: str | os.PathLike[str], offsets: Mapping[str, int], *, trial: str, attempt: str, limit: int = LIMIT
+) -> list[Chunk]:
+    """Return what is new in an attempt's streams, at most about `limit` bytes of each kind.
+
+    What is read beside the fragments is said by the attempt's order. `offsets` maps the names of files to the `end` of
+    the last committed chunk. Call again until the list is empty. Never raises on what the script wrote.
+    """
+    chunks = collect_folder(folder, offsets, trial=trial, attempt=attempt, limit=limit)
+    place = os.fspath(folder)
+    order = read_object(os.path.join(place, "order.json"))
+    metrics = _metrics(order.get("metrics"))
+    if metrics.source == "sdk" or (metrics == _AUTO and _uses_sdk(place)):
+        return chunks
+    ended = os.path.exists(os.path.join(place, "exit.json"))
+    for file in _files(place, str(order.get("cwd", "")), metrics, offsets, ended):
+        if limit <= 0:
+            break
+        start = offsets.get(file.name, 0)
+        columns, end = _read(file, start, metrics, ended, limit)
+        if end == start:
+            continue
+        if end < start:
+            start = 0  # truncated, and read again from its beginning
+        batches, notes = columns.batches(trial, attempt), columns.notes()
+        chunks.append(Chunk(attempt=attempt, fragment=file.name, start=start, end=end, batches=batches, notes=notes))
+        limit -= end - start
+    return chunks
+
+
+_AUTO = MetricsFrom()
+
+
+def reader_of(metrics: MetricsFrom) -> Dialect:
+    """Make the dialect in which a study's text is read. Raises re.error if its pattern is none."""
+    return dialect_of(metrics.source, metrics.pattern, metrics.step)
+
+
+def _metrics(found: object) -> MetricsFrom:
+    values = found if isinstance(found, dict) else {}
+    return MetricsFrom(**{name: value for name, value in values.items() if name in _FIELDS and isinstance(value, str)})
+
+
+def _uses_sdk(folder: str) -> bool:
+    try:
+        return any(name.endswith(wire.SUFFIX) for name in os.listdir(folder))
+    except OSError:
+        return False
+
+
+def _files(folder: str, cwd: str, metrics: MetricsFrom, offsets: Mapping[str, int], ended: bool) -> list[Followed]:
+    if metrics.source in ("auto", "stdout") or (metrics.pattern and not metrics.path):
+        if not metrics.path:
+            return [Followed(path=os.path.join(folder, OUTPUT), name=OUTPUT)]
+    elif metrics.source in ("csv", "jsonl") and not metrics.path:
+        return [
+            Followed(path=os.path.join(folder, OUTPUT), name=OUTPUT),
+            *followed_files(folder, cwd, metrics, offsets, ended=ended),
+        ]
+    return list(followed_files(folder, cwd, metrics, offsets, ended=ended))
+
+
+def _read(file: Followed, start: int, metrics: MetricsFrom, ended: bool, limit: int) -> tuple[Columns, int]:
+    """Read one file on from `start` in the way of its source."""
+    if metrics.source == "tensorboard":
+        return read_events(file.path, start, ended=ended, limit=limit)
+    if metrics.source == "wandb":
+        return read_run(file.path, start, ended=ended, limit=limit)
+    if metrics.source == "mlflow":
+        if file.path.endswith((".db", ".sqlite")):
+            return read_database(file.path, start)
+        if metric_name(file.path):
+            return read_metric(file.path, start, ended=ended, limit=limit)
+        return Columns(), start
+    kind = repr(metrics)
+    return read_text(file.path, start, lambda: reader_of(metrics), kind=kind, ended=ended, limit=limit)
+
+
+def seen(folder: str | os.PathLike[str]) -> dict[str, dict[str, int]]:
+    """List the names of all metrics found in an attempt's folder, by source, with their counts.
+
+    Every source is looked at, whatever the study asks for: who finds nothing in one learns where the numbers are. `sdk`
+    is what the script logged itself, `stdout` what it printed; the others are looked for below the attempt's `out`.
+    """
+    place = Path(folder)
+    found: dict[str, dict[str, int]] = {}
+    asked = _metrics(read_object(str(place / "order.json")).get("metrics"))
+    _count(found, "sdk", collect_folder(place, {}, trial="", attempt="", limit=1 << 40, ended=True))
+    ways = [MetricsFrom(source=source) for source in ("stdout", "csv", "jsonl", "tensorboard", "wandb", "mlflow")]
+    for metrics in (*ways, asked) if asked.pattern or asked.path else ways:
+        cwd = str(read_object(str(place / "order.json")).get("cwd", ""))
+        files = _files(str(place), cwd, replace(metrics), {}, True)
+        for file in files:
+            if file.name == OUTPUT and metrics.source in ("csv", "jsonl"):
+                continue
+            start = 0
+            while True:
+                columns, end = _read(file, start, metrics, True, LIMIT)
+                counts = found.setdefault(metrics.source, {})
+                for name, (steps, _) in columns.columns.items():
+                    counts[name] = counts.get(name, 0) + len(steps)
+                if end <= start:
+                    break
+                start = end
+    return {source: counts for source, counts in found.items() if counts}
+
+
+def _count(found: dict[str, dict[str, int]], source: str, chunks: list[Chunk]) -> None:
+    counts = found.setdefault(source, {})
+    for batch in (batch for chunk in chunks for batch in chunk.batches if batch.metric != wire.WALL):
+        counts[batch.metric] = counts.get(batch.metric, 0) + len(batch.steps)
