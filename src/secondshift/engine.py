@@ -23,7 +23,7 @@ from secondshift.records.nights import Incident, Shift
 from secondshift.records.orders import Batch
 from secondshift.records.states import State
 from secondshift.records.studies import Study
-from secondshift.runtime import acting, ingest, pruning, spool
+from secondshift.runtime import acting, ingest, ownsaves, pruning, spool
 from secondshift.runtime.devicewatch import DeviceWatch
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.shiftclock import ShiftClock
@@ -80,6 +80,7 @@ class Engine:
         self.reload: Callable[[State], Sequence[facts.Payload]] = lambda state: ()
         self.watch = DeviceWatch()
         self.collected: dict[str, float] = {}  # attempt -> when its points were last read
+        self.saves = ownsaves.OwnSaves(folder=hands.folder)
         self.tell: Tell = lambda state, events: None  # hears of facts once they are recorded
         self.keep: Callable[[State], None] = lambda state: None  # saves the fold now and then, so that reopening is fast
         self.kept_at = clock.boot()
@@ -110,7 +111,9 @@ class Engine:
         self.record(self.watch.check(self.state, self.executor, boot_s=self.clock.boot(), now_s=self.clock.now(self.state)))
         self.take_signals()
         self.take_requests()
-        seen = ingest.observations(self.state, self.executor, self.clock.now(self.state), self.collected)
+        seen = ingest.observations(
+            self.state, self.executor, self.clock.now(self.state), self.collected, self.saves
+        )
         self.record(seen.out, seen.batches)
 
     def take_signals(self) -> None:
@@ -155,7 +158,7 @@ class Engine:
         self.record(acting.act(self.state, self.executor, self.hands))
         pruned = pruning.overflow(self.state)
         self.record(pruned)
-        pruning.delete(self.hands.folder, pruned)
+        pruning.delete(self.hands.folder, pruned, whole=self.study().tier == "resumable")
 
     def end_if_over(self) -> None:
         """Close the shift once it was decided to end and nothing runs any more."""

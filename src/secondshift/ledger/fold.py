@@ -353,7 +353,8 @@ def _params_resolved(draft: Draft, fact: facts.ParamsResolved, event: facts.Even
 
 def _checkpoint_saved(draft: Draft, fact: facts.CheckpointSaved, event: facts.Event) -> None:
     saved = fact.checkpoint
-    older = tuple(c for c in draft.checkpoints.get(saved.trial, ()) if c.step != saved.step)
+    kept = draft.checkpoints.get(saved.trial, ())
+    older = tuple(c for c in kept if c.step != saved.step and not (saved.own() and c.own()))
     draft.write("checkpoints")[saved.trial] = (*older, saved)
     draft.write("trials")[saved.trial] = replace(draft.trials[saved.trial], steps_done=saved.step)
 

@@ -56,6 +56,9 @@ class Milestone:
     value: float
 
 
+OWN = "changed-"  # begins the digest of a checkpoint of the script's own; the time (ns) of its last change follows
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checkpoint:
     """A verified, resumable state of a trial."""
@@ -64,8 +67,12 @@ class Checkpoint:
     step: int  # number of steps done
     folder: str  # relative to the study's private folder
     bytes: int = 0
-    digest: str = ""  # sha256 over the manifest
+    digest: str = ""  # sha256 over the manifest; a script's own checkpoint has none, see OWN
     attempt: str = ""
+
+    def own(self) -> bool:
+        """Say whether the script keeps it by itself: then its step is an estimate, and a newer one replaces it."""
+        return self.digest.startswith(OWN)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,7 @@ from secondshift.records import events as facts
 from secondshift.records.orders import Batch, Chunk, Note, Sign
 from secondshift.records.states import State
 from secondshift.records.trials import Attempt, Checkpoint
-from secondshift.runtime import spool
+from secondshift.runtime import ownsaves, spool
 from secondshift.runtime.executors.protocol import Executor
 
 
@@ -37,11 +37,14 @@ def requests(state: State, folder: Path) -> Intake:
     return intake
 
 
-def observations(state: State, executor: Executor, now: float, collected: dict[str, float]) -> Intake:
+def observations(
+    state: State, executor: Executor, now: float, collected: dict[str, float], saves: ownsaves.OwnSaves
+) -> Intake:
     """Ask the executor what started, what ended and what was logged.
 
     The points of an attempt that ended are read to the last before its end becomes a fact; those of one that runs, as
     often as its age deserves. `collected` remembers when (study clock, seconds), and is only a pace: losing it is harmless.
+    `saves` looks at the checkpoints that a script keeps by itself.
     """
     intake = Intake()
     signs = executor.poll(list(state.attempts.values()))
@@ -58,7 +61,8 @@ def observations(state: State, executor: Executor, now: float, collected: dict[s
         due = now - collected.get(attempt.id, -math.inf) >= _pace_s(now - attempt.ordered_at)
         if due or attempt.id in ended:
             collected[attempt.id] = now
-            _collect(intake, executor, attempt, to_the_end=attempt.id in ended)
+            chunks = _chunks(executor, attempt, to_the_end=attempt.id in ended)
+            _take_points(intake, state, attempt, chunks, saves, ended.get(attempt.id))
     for attempt_id, sign in ended.items():
         collected.pop(attempt_id, None)
         if attempt_id in state.attempts:
@@ -75,15 +79,30 @@ def _pace_s(age_s: float) -> float:
     return min(10.0, age_s / 50.0)
 
 
-def _collect(intake: Intake, executor: Executor, attempt: Attempt, *, to_the_end: bool) -> None:
+def _chunks(executor: Executor, attempt: Attempt, *, to_the_end: bool) -> list[Chunk]:
+    found: list[Chunk] = []
     while True:
         chunks = executor.collect(attempt)
-        for chunk in chunks:
-            intake.out.extend(_chunk_facts(attempt, chunk))
-            intake.batches.extend(chunk.batches)
+        found.extend(chunks)
         if not to_the_end or not any(chunk.end > chunk.start for chunk in chunks):
-            return
+            return found
         attempt = replace(attempt, offsets={**attempt.offsets, **{c.fragment: c.end for c in chunks}})
+
+
+def _take_points(
+    intake: Intake, state: State, attempt: Attempt, chunks: list[Chunk], saves: ownsaves.OwnSaves, end: Sign | None
+) -> None:
+    """Take in an attempt's points between what they say of its beginning and what its checkpoint folder says after."""
+    incidents = sum(isinstance(fact, facts.IncidentOpened) for fact in intake.out)
+    intake.out.extend(ownsaves.resumed(state, attempt, chunks, incidents))
+    for chunk in chunks:
+        intake.out.extend(_chunk_facts(attempt, chunk))
+        intake.batches.extend(chunk.batches)
+    saved = saves.look(state, attempt, chunks, ended=end is not None)
+    intake.out.extend(saved)
+    if end is not None and end.exit is not None:
+        incidents = sum(isinstance(fact, facts.IncidentOpened) for fact in intake.out)
+        intake.out.extend(ownsaves.left_nothing(state, attempt, end.exit.cause, saved, incidents))
 
 
 def end_facts(attempt: Attempt, sign: Sign) -> list[facts.Payload]:

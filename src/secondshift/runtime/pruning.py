@@ -36,7 +36,12 @@ def _expendable(state: State) -> Iterator[Checkpoint]:
         yield from kept[:-1] if state.trials[name].open() else kept
 
 
-def delete(folder: Path, pruned: Sequence[CheckpointPruned]) -> None:
-    """Delete pruned checkpoints; those that are gone already are passed over."""
+def delete(folder: Path, pruned: Sequence[CheckpointPruned], *, whole: bool = False) -> None:
+    """Delete pruned checkpoints; those that are gone already are passed over.
+
+    `whole`: the script keeps its checkpoints itself, and all that lies in a trial's folder is one.
+    """
     for fact in pruned:
+        if whole:
+            shutil.rmtree(folder / "trials" / fact.trial / "checkpoints", ignore_errors=True)
         shutil.rmtree(folder / "trials" / fact.trial / "checkpoints" / f"step-{fact.step}", ignore_errors=True)

@@ -160,7 +160,7 @@ def _logged(fact: facts.MetricsLogged, _: object) -> Told:
 
 
 def _saved(fact: facts.CheckpointSaved, _: object) -> Told:
-    yield "why.saved", {"step": fact.checkpoint.step}
+    yield "why.saved_own" if fact.checkpoint.own() else "why.saved", {"step": fact.checkpoint.step}
 
 
 def _rejected(fact: facts.CheckpointRejected, _: object) -> Told:
@@ -230,7 +230,7 @@ def _condensed(told: list[Statement]) -> Iterator[Statement]:
 
 
 def _twin(out: list[Statement], new: Statement) -> int | None:
-    routine = ("why.logged", "why.saved", "why.saved_more", "why.pruned", "why.reserved")
+    routine = ("why.logged", "why.saved", "why.saved_more", "why.saved_own", "why.pruned", "why.reserved")
     for place in range(len(out) - 1, -1, -1):
         if _alike(out[place], new):
             return place
@@ -244,6 +244,8 @@ def _alike(old: Statement, new: Statement) -> bool:
         return old.key == new.key and old.values["attempt"] == new.values["attempt"]
     if new.key == "why.saved":
         return old.key in ("why.saved", "why.saved_more")
+    if new.key == "why.saved_own":
+        return old.key == new.key
     if new.key == "why.pruned":
         return old.key == new.key and old.values["reason"] == new.values["reason"]
     if new.key == "why.reserved":
