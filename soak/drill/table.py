@@ -86,7 +86,7 @@ def markdown(rows: Sequence[Row], heading: Sequence[str]) -> str:
     lines = [BEGIN, "## Soak", "", *heading, "", "| what | ours | target | verdict | note |", "|---|---|---|---|---|"]
     for row in rows:
         ours = "-" if row.ours is None else f"{row.ours:g} {row.unit}"
-        note = row.note.replace("|", "/").replace("\n", " ")[:300]
+        note = row.note.replace("|", "/").replace("\n", " ")[:600]
         lines.append(f"| {row.name} | {ours} | {row.target} | {row.verdict} | {note} |")
     return "\n".join([*lines, END, ""])
 
