@@ -13,6 +13,7 @@ from secondshift.records.states import State
 from secondshift.records.trials import Attempt, Checkpoint
 from secondshift.runtime import ownsaves, spool
 from secondshift.runtime.executors.protocol import Executor
+from secondshift.runtime.snapshots import mask
 
 
 @dataclass(kw_only=True, slots=True)
@@ -105,6 +106,11 @@ def _take_points(
         intake.out.extend(ownsaves.left_nothing(state, attempt, end.exit.cause, saved, incidents))
 
 
+def _without_keys(text: str) -> str:
+    """Mask what looks like a key: a script's last words go into the ledger and the brief."""
+    return mask(text.encode("utf-8", "replace"))[0].decode()
+
+
 def end_facts(attempt: Attempt, sign: Sign) -> list[facts.Payload]:
     """The end of an attempt and what it cost: device-seconds as its supervisor measured them."""
     exit = sign.exit
@@ -116,7 +122,7 @@ def end_facts(attempt: Attempt, sign: Sign) -> list[facts.Payload]:
     over = device_s - attempt.grant_s * max(1, len(attempt.devices))
     note = f"{over:.2f} device-seconds past what was reserved (stop latency)" if over > 0 else ""
     return [
-        facts.AttemptEnded(attempt=attempt.id, exit=exit),
+        facts.AttemptEnded(attempt=attempt.id, exit=replace(exit, message=_without_keys(exit.message))),
         facts.ChargeSettled(charge=attempt.id, trial=attempt.trial, device_s=device_s, note=note),
     ]
 
