@@ -269,7 +269,7 @@ def test_what_a_run_printed_is_shown_and_never_obeyed(lang: str) -> None:
 def test_plots_carry_a_title_and_a_description() -> None:
     night = eventful()
     html = page(night.record(), night.state, "s1").html("en")
-    assert html.count('role="img"') == 3
+    assert html.count('role="img"') == 5
     for name in ("best", "curves", "night"):
         assert re.search(rf'<title id="plot-{name}-title">[^<]+</title><desc id="plot-{name}-desc">[^<]+</desc>', html)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from secondshift.interfaces.brief.parameter_figures import Panel, panels
 from secondshift.interfaces.brief.trace import Trace, by_others
 from secondshift.interfaces.readmodel.objectives import current, ranked
 from secondshift.ledger.subjects import trial_of
@@ -53,6 +54,7 @@ class Figures:
     takeovers: tuple[float, ...] = field(
         default=()
     )  # moments (UTC seconds) at which an engine took over from a dead one
+    panels: tuple[Panel, ...] = ()  # parameters against result
 
 
 def figures(night: Trace, state: State, objective: Objective, read: Reader) -> Figures:
@@ -65,6 +67,7 @@ def figures(night: Trace, state: State, objective: Objective, read: Reader) -> F
     return Figures(
         metric=objective.metric, best=_best(night, done, objective), curves=curves, curves_of=of,
         bars=tuple(bars[:MOST_BARS]), bars_of=len(bars), takeovers=takeovers,
+        panels=panels(state, done, objective),
     )  # fmt: skip
 
 

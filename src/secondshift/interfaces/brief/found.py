@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 
+from secondshift.interfaces.brief.noise import noise
 from secondshift.interfaces.brief.trace import Trace
 from secondshift.interfaces.readmodel.objectives import current, is_baseline, names, ranked, written
 from secondshift.records.nights import Statement
@@ -30,6 +31,7 @@ def found(night: Trace, state: State, objective: Objective) -> Iterable[Statemen
     yield _best(night, state, best[0], objective)
     yield from _seeds(night, best, objective)
     yield from _against_defaults(night, state, best, objective)
+    yield from noise(night, best, objective, _gain(state, best, objective))
     yield from _without_value(night, rest, objective)
 
 
@@ -112,7 +114,7 @@ def _against_defaults(night: Trace, state: State, best: list[Trial], objective: 
     if not plain:
         yield Statement(key="found.no_baseline", facts=night.trials[leader.id].result(objective.at))
         return
-    gain = objective.loss(_value(plain[0], objective)) - objective.loss(_value(leader, objective))
+    gain = _gain(state, best, objective) or 0.0
     facts = (*night.trials[plain[0].id].result(objective.at), *night.trials[leader.id].result(objective.at))
     values = {
         "trial": plain[0].id,
@@ -125,6 +127,14 @@ def _against_defaults(night: Trace, state: State, best: list[Trial], objective: 
     if objective.min_effect and gain < objective.min_effect:
         values = {"min_effect": objective.min_effect}
         yield Statement(key="found.too_small", values=values, facts=(night.study, *facts) if night.study else facts)
+
+
+def _gain(state: State, best: list[Trial], objective: Objective) -> float | None:
+    """By how much the leader beats the defaults; None if it is the defaults, or they did not run to the end."""
+    plain = [t for t in best if _plain(state, t)]
+    if not plain or best[0] in plain:
+        return None
+    return objective.loss(_value(plain[0], objective)) - objective.loss(_value(best[0], objective))
 
 
 def _plain(state: State, trial: Trial) -> bool:

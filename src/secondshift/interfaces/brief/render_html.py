@@ -9,6 +9,8 @@ from pathlib import Path
 from secondshift.interfaces.brief import plots
 from secondshift.interfaces.brief.citations import cited, excerpt, ranges
 from secondshift.interfaces.brief.figures import MOST_BARS, MOST_CURVES, Figures
+from secondshift.interfaces.brief.parameter_figures import MOST_PANELS
+from secondshift.interfaces.brief.parameter_plots import panel_svgs
 from secondshift.interfaces.messages.catalogue import say, tell
 from secondshift.interfaces.messages.formats import moment, zone_name
 from secondshift.records.events import Event
@@ -83,6 +85,7 @@ def _plots(figures: Figures, lang: str, zone: tzinfo | None) -> str:
     drawn = (
         _figure("plot.best_title", plots.best_so_far(figures, lang), "", lang),
         _figure("plot.curves_title", plots.curves(figures, lang), _curves_note(figures, lang), lang),
+        _panels(figures, lang),
         _figure("plot.night_title", plots.night(figures, lang, zone), _night_note(figures, lang), lang, wide=True),
     )
     return f'<div class="plots">\n{"".join(drawn)}</div>\n' if any(drawn) else ""
@@ -93,6 +96,20 @@ def _figure(title: str, svg: str, note: str, lang: str, *, wide: bool = False) -
         return ""
     style = ' class="wide"' if wide else ""
     return f"<figure{style}><figcaption>{escape(say(title, lang))}</figcaption>{svg}{note}</figure>\n"
+
+
+def _panels(figures: Figures, lang: str) -> str:
+    drawn = panel_svgs(figures.panels[:MOST_PANELS], figures.metric, lang)
+    if not drawn:
+        return ""
+    title = escape(say("plot.panels_title", lang, metric=figures.metric))
+    boxes = "".join(f"<div><span>{escape(name)}</span>{svg}</div>" for name, svg in drawn)
+    more = say("plot.too_many", lang, n=MOST_PANELS) if len(figures.panels) > MOST_PANELS else ""
+    entries = [("accent", say("plot.legend_best", lang)), ("others", say("plot.legend_complete_others", lang))]
+    return (
+        f'<figure class="wide"><figcaption>{title}</figcaption><div class="panels">{boxes}</div>'
+        f"{_legend(entries, more)}</figure>\n"
+    )
 
 
 def _legend(entries: list[tuple[str, str]], more: str = "") -> str:
