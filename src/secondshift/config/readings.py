@@ -10,6 +10,7 @@ OUT = "{out}"
 FILES = ("csv", "jsonl", "tensorboard", "wandb", "mlflow")  # sources that may be files
 TEXTS = ("auto", "stdout", "csv", "jsonl")  # sources that are lines of text
 _parse = re._parser.parse  # type: ignore[attr-defined]  # there is no public way to see how an expression repeats
+_REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
 _UNBOUNDED = 100  # repetitions from which on one counts as without end
 
 
@@ -36,7 +37,7 @@ def _check_pattern(pattern: str, source: str, notes: Notebook) -> None:
         notes.add(path, got=pattern, expected=f"a regular expression ({error})")
         return
     if not groups - {"step", "name"} or ("name" in groups and "value" not in groups):
-        example = r'''such as 'step (?P<step>\d+): (?P<val_loss>\S+)' or '(?P<name>\w+) is (?P<value>\S+)' '''.strip()
+        example = r"""such as 'step (?P<step>\d+): (?P<val_loss>\S+)' or '(?P<name>\w+) is (?P<value>\S+)' """.strip()
         notes.add(path, got=pattern, expected=f"a group named as the metric, or groups name and value, {example}")
     if _repeats_within(tree, False):
         advice = r"Write what stands between exactly, such as \w+(?: \w+){0,3}."
@@ -47,20 +48,17 @@ def _check_pattern(pattern: str, source: str, notes: Notebook) -> None:
 def _repeats_within(tree: Any, inside: bool) -> bool:  # Any: the parser's tree has no public types
     """Say whether a repetition without end holds another that does not end either."""
     for operation, argument in tree:
-        name = str(operation)
-        if name in ("MAX_REPEAT", "MIN_REPEAT"):
-            endless = int(argument[1]) >= _UNBOUNDED
-            if (endless and inside) or _repeats_within(argument[2], inside or endless):
-                return True
-        elif name == "SUBPATTERN" and _repeats_within(argument[3], inside):
+        name, parts = str(operation), []
+        endless = name in _REPEATS and int(argument[1]) >= _UNBOUNDED
+        if endless and inside:
             return True
-        elif name == "BRANCH" and any(_repeats_within(branch, inside) for branch in argument[1]):
-            return True
-        elif name in ("ASSERT", "ASSERT_NOT") and _repeats_within(argument[1], inside):
-            return True
-        elif name == "ATOMIC_GROUP" and _repeats_within(argument, inside):
-            return True
-        elif name == "GROUPREF_EXISTS" and any(_repeats_within(part, inside) for part in argument[1:] if part):
+        if name in (*_REPEATS, "ASSERT", "ASSERT_NOT", "SUBPATTERN"):
+            parts = [argument[-1]]
+        elif name in ("BRANCH", "GROUPREF_EXISTS"):
+            parts = argument[1] if name == "BRANCH" else argument[1:]
+        elif name == "ATOMIC_GROUP":
+            parts = [argument]
+        if any(_repeats_within(part, inside or endless) for part in parts if part):
             return True
     return False
 

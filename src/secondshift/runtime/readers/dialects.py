@@ -6,14 +6,16 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from secondshift.runtime.readers.columns import Columns
+from secondshift.runtime.readers.columns import MAX_NAME, Columns
 from secondshift.runtime.readers.numbers import ANSI, StepFinder, number, pairs
 from secondshift.runtime.readers.steps import Steps
 
 PATTERN_CHARACTERS = 2048  # of a line that a user's expression is shown: it may be slow where ours are not
 DEEPEST = 4  # levels of objects within a JSON line
 MAX_FIELDS = 1000  # of a table
-_BAR = re.compile(r"(?:[0-9]{1,3}%\|[^|\n]{0,500}\|\s{0,8}|:\s{0,8}\|[^|\n]{0,500}\|\s{0,8}(?=[0-9]{1,18}/\?))(?P<done>[0-9]{1,18})")
+_BAR = re.compile(
+    r"(?:[0-9]{1,3}%\|[^|\n]{0,500}\|\s{0,8}|:\s{0,8}\|[^|\n]{0,500}\|\s{0,8}(?=[0-9]{1,18}/\?))(?P<done>[0-9]{1,18})"
+)
 _IT = re.compile(r"(?<![\w.])(?P<done>[0-9]{1,18})(?:it|/[0-9?]{1,18}) ")
 _DELIMITERS = (",", "\t", ";", "|")
 _COLUMN = re.compile(r"[^\W\d][\w ./@%()\[\]-]{0,99}")
@@ -40,7 +42,7 @@ class Dialect(Protocol):
 class _Lines:
     """What the dialects share: a way to find steps."""
 
-    def __init__(self, step: str, steps: Steps | None = None) -> None:
+    def __init__(self, step: str = "", steps: Steps | None = None) -> None:
         self.step = step
         self.finder = StepFinder(step)
         self.steps = steps or Steps()
@@ -170,7 +172,8 @@ class Table:
         for delimiter in _DELIMITERS:
             if delimiter in text:
                 names = cells(text, delimiter)
-                good = 2 <= len(names) <= MAX_FIELDS and all(_COLUMN.fullmatch(name) for name in names if name)
+                fits = _titled if alone else _COLUMN.fullmatch
+                good = 2 <= len(names) <= MAX_FIELDS and all(fits(name) for name in names if name)
                 return cls(names, delimiter) if good and any(names) else None
         names = text.split()
         if alone and len(names) == 1 and _COLUMN.fullmatch(text):
@@ -183,9 +186,15 @@ class Table:
         texts = cells(text, self.delimiter) if self.delimiter else text.split()
         if len(texts) != len(self.names):
             return []
-        items = [(name, value) for name, cell in zip(self.names, texts, strict=True) if (value := number(cell)) is not None]
+        items = [
+            (name, value) for name, cell in zip(self.names, texts, strict=True) if (value := number(cell)) is not None
+        ]
         said = sum(1 for cell in texts if cell)
         return [] if half and 2 * len(items) < said else [item for item in items if item[0]]
+
+
+def _titled(name: str) -> bool:
+    return number(name) is None and len(name) <= MAX_NAME
 
 
 def cells(text: str, delimiter: str) -> list[str]:

@@ -126,7 +126,9 @@ def _scalars(event: bytes) -> tuple[int, list[tuple[str, float]]]:
         if number == 2 and wire == VARINT and isinstance(value, int):
             step = signed(value)
         elif number == 5 and wire == BYTES and isinstance(value, bytes):
-            found += [s for n, w, v in fields(value) if n == 1 and w == BYTES and isinstance(v, bytes) for s in _scalar(v)]
+            found += [
+                s for n, w, v in fields(value) if n == 1 and w == BYTES and isinstance(v, bytes) for s in _scalar(v)
+            ]
     return step, found
 
 
@@ -149,7 +151,7 @@ def _scalar(value: bytes) -> list[tuple[str, float]]:
 
 def _tensor(content: bytes) -> list[float]:
     kind, found, raw = 0, [], b""
-    for number, wire, value in fields(content):
+    for number, _, value in fields(content):
         if number == 1 and isinstance(value, int):
             kind = value
         elif number == 4 and isinstance(value, bytes):
@@ -162,8 +164,8 @@ def _tensor(content: bytes) -> list[float]:
 
 
 def _plugin(metadata: bytes) -> str:
-    for number, wire, value in fields(metadata):
-        if number == 1 and wire == BYTES and isinstance(value, bytes):
+    for number, _, value in fields(metadata):
+        if number == 1 and isinstance(value, bytes):
             for inner, _, name in fields(value):
                 if inner == 1 and isinstance(name, bytes):
                     return name.decode("utf-8", "replace")

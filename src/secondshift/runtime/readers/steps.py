@@ -28,7 +28,7 @@ class Steps:
         if step is not None:
             self.named = max(step, -1)
         for name, value in items:
-            if finder.is_step(name) or name in IGNORED:
+            if finder.is_step(name) or name in IGNORED or name.endswith(".py"):
                 continue
             name = name[:MAX_NAME]
             newest = self.last.get(name)

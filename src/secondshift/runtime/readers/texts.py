@@ -91,9 +91,7 @@ def read_text(
         os.close(fd)
 
 
-def _keep(
-    path: str, kind: str, status: os.stat_result, places: dict[int, _Place], way: _Place | None = None
-) -> None:
+def _keep(path: str, kind: str, status: os.stat_result, places: dict[int, _Place], way: _Place | None = None) -> None:
     _remembered[(path, kind)] = _Remembered(inode=status.st_ino, places=places, way=way)
     _remembered.move_to_end((path, kind))
     if len(_remembered) > REMEMBERED:
