@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from secondshift import config
 from secondshift.config.lines import key_lines
-from secondshift.config.tables import TABLES, StudyFile
+from secondshift.config.tables import TABLES, StudyFile, keys_of
 from secondshift.errors import ConfigInvalid, StudyMissing
 from secondshift.ledger import codec
 from secondshift.records.events import VERSION, StudyOpened
@@ -415,10 +415,10 @@ def test_every_key_stands_in_the_reference_with_its_default() -> None:
     page = (Path(__file__).parents[1] / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
     rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
     expected = {name for name in StudyFile.model_fields if name not in TABLES and name != "search"}
-    expected |= {f"{table}.{key}" for table, model in TABLES.items() for key in model.model_fields}
+    expected |= {f"{table}.{key}" for table, model in TABLES.items() for key in keys_of(model)}
     assert {key for key in rows if not key.startswith("search.")} == expected
     for table, model in TABLES.items():
-        for key, field in model.model_fields.items():
+        for key, field in zip(keys_of(model), model.model_fields.values(), strict=True):
             cells = [cell.strip() for cell in rows[f"{table}.{key}"].split("|")]
             default = field.get_default()
             if not field.is_required() and default not in (None, "", [], {}):

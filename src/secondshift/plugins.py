@@ -35,6 +35,7 @@ WATCH: Mapping[str, str] = {
     "failure_rate": "secondshift.policies.captain.failure_rate:decide",
     "silence": "secondshift.policies.captain.silence:decide",
     "non_finite": "secondshift.policies.captain.non_finite:decide",
+    "yielding": "secondshift.policies.captain.yielding:decide",
     "budgets": "secondshift.policies.schedulers.budgets:decide",
 }
 GROUPS: Mapping[str, Mapping[str, str]] = {

@@ -1,12 +1,14 @@
 """A study that waits for devices says so and for whom, once, and says when it is over."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from secondshift.ledger.fold import fold
 from secondshift.records import events as facts
 from secondshift.records.nights import Shift
 from secondshift.records.states import State
-from secondshift.runtime.devicewatch import LONGEST_S, PATIENCE_S, DeviceWatch
+from secondshift.records.trials import Attempt
+from secondshift.runtime.devicewatch import LONGEST_S, PATIENCE_S, STAYS_S, DeviceWatch
 
 OTHERS = {"cpu-0": "t3.a1 of the study in /home/minji/digits"}
 
@@ -75,3 +77,44 @@ def test_two_studies_that_take_turns_do_not_fill_the_ledger() -> None:
         state, made = look(watch, state, turn, float(at))
         opened += sum(isinstance(fact, facts.IncidentOpened) for fact in made)
     assert 1 <= opened <= 8 and LONGEST_S > 55
+
+
+class Seeing(Host):
+    """A host that also sees what befalls its devices."""
+
+    def __init__(self) -> None:
+        super().__init__(free=("GPU-1",), held={})
+        self.seen: dict[str, str] = {}
+
+    def troubles(self) -> Mapping[str, str]:
+        return self.seen
+
+
+def test_a_person_who_wants_the_machine_back_is_heard_at_once_and_the_end_of_it_too() -> None:
+    watch, state, host = DeviceWatch(), on_shift(), Seeing()
+    host.seen, host.free, host.by = {"yield:host": "minji asked for it"}, (), {"GPU-1": "minji asked for it"}
+    state, made = look(watch, state, host, 0.0)
+    assert [i.subject for i in state.incidents.values()] == ["yield:host"]
+    for second in range(1, 60):
+        state, made = look(watch, state, host, float(second))
+        assert not made, "that no device is free was said already"
+    host.seen = {}
+    state, made = look(watch, state, host, 61.0)
+    assert [type(fact) for fact in made] == [facts.IncidentClosed] and not state.incidents
+
+
+def test_a_stranger_counts_only_where_a_trial_of_ours_runs_and_if_he_stays() -> None:
+    watch, host = DeviceWatch(), Seeing()
+    attempt = Attempt(id="t1.a1", trial="t1", number=1, devices=("GPU-1.2",))
+    state = State(shift=Shift(id="s1", started_at=0.0, slots=2), attempts={"t1.a1": attempt})
+    host.seen = {"yield:GPU-1": "process 7", "yield:GPU-2": "process 8", "memory:GPU-3": "8 GiB are gone"}
+    state, _ = look(watch, state, host, 0.0)
+    assert [i.subject for i in state.incidents.values()] == ["memory:GPU-3"]
+    state, _ = look(watch, state, host, STAYS_S)
+    assert [i.subject for i in state.incidents.values()] == ["memory:GPU-3", "yield:GPU-1"]
+    assert sorted(state.incidents) == ["i1", "i2"]
+    state, _ = look(watch, replace(state, attempts={}), host, STAYS_S + 1)
+    assert len(state.incidents) == 2, "the trial has left; the stranger has not"
+    host.seen = {}
+    state, _ = look(watch, state, host, STAYS_S + 2)
+    assert not state.incidents

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from secondshift.config.mistakes import NOTHING, Given, Notebook, nearest
-from secondshift.config.tables import TABLES, StudyFile, Table
+from secondshift.config.tables import TABLES, StudyFile, Table, keys_of
 
 _TYPES = {
     "string_type": "a text in quotes",
@@ -59,8 +59,8 @@ def explain(detail: Mapping[str, Any], notes: Notebook) -> None:  # Any: an erro
 def _unknown(path: tuple[str | int, ...], notes: Notebook) -> None:
     name = str(path[-1])
     table: type[Table] = TABLES.get(str(path[0]), StudyFile) if len(path) > 1 else StudyFile
-    known = list(table.model_fields)
-    elsewhere = [other for other, model in TABLES.items() if name in model.model_fields]
+    known = keys_of(table)
+    elsewhere = [other for other, model in TABLES.items() if name in keys_of(model)]
     if name in StudyFile.model_fields:
         advice = "It belongs above the first [table]."
     elif elsewhere and not nearest(name, known):

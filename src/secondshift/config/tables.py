@@ -48,6 +48,12 @@ def _parameter_file(value: str) -> str:
     return value
 
 
+def _yielding(value: str) -> str:
+    if value not in ("gpu-busy", "never") and not value.removeprefix("file:").strip() != value:
+        raise ValueError('"gpu-busy", "never", or "file:" and a path, such as "file:/run/keep-off"')
+    return value
+
+
 Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0, allow_inf_nan=False)]
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -166,7 +172,10 @@ class LaunchTable(Table):
 
     executor: Word = "local"
     slots: Annotated[int, Field(ge=0)] = 0
-    threads: Count = 1
+    threads: Annotated[int, Field(ge=0)] = 0
+    per_device: Annotated[int, Field(ge=1, le=64)] = 1
+    share_with_others: bool = False
+    yield_to: Annotated[str, Field(alias="yield"), AfterValidator(_yielding)] = "gpu-busy"
     grace_s: Annotated[float, BeforeValidator(seconds), Field(ge=0, allow_inf_nan=False)] = 10.0
     grant: Duration = 600.0
     checkpoint_every_s: Duration = 60.0
@@ -200,6 +209,11 @@ class StudyFile(Table):
     metrics: MetricsTable = MetricsTable()
     policy: PolicyTable = PolicyTable()
     launch: LaunchTable = LaunchTable()
+
+
+def keys_of(table: type[Table]) -> list[str]:
+    """Name the keys of a table as they are written in the file."""
+    return [field.alias or name for name, field in table.model_fields.items()]
 
 
 TABLES: dict[str, type[Table]] = {

@@ -86,7 +86,10 @@ class Launch:
 
     executor: str = "local"
     slots: int = 0  # trials at once; 0: one per device of the host
-    threads: int = 1  # OMP_NUM_THREADS and friends of each trial
+    threads: int = 0  # OMP_NUM_THREADS and friends of each trial; 0: the host's CPUs shared among the slots
+    per_device: int = 1  # trials on one device at a time
+    share_with_others: bool = False  # use a GPU on which a program of somebody else computes
+    yield_to: str = "gpu-busy"  # when trials leave their devices: "gpu-busy", "file:PATH", "never"
     grace_s: float = 10.0  # between SIGTERM and SIGKILL
     grant_s: float = 600.0  # device time reserved at a time for one attempt
     checkpoint_every_s: float = 60.0

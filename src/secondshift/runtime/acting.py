@@ -9,9 +9,11 @@ from secondshift.records import events as facts
 from secondshift.records.orders import Order, Sign
 from secondshift.records.states import State
 from secondshift.records.trials import Attempt, Exit
+from secondshift.runtime.devices import fair_threads
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.ingest import end_facts
 from secondshift.runtime.readers.sources import environment_of
+from secondshift.runtime.secrecy import revealed
 
 
 @dataclass(kw_only=True, slots=True)
@@ -20,6 +22,7 @@ class Hands:
 
     folder: Path  # the study's private folder
     place: Path  # where the study file lies
+    secrets: dict[str, str] = field(default_factory=dict)  # variables of the study file that are never recorded
     submitted: dict[str, tuple[float, int]] = field(default_factory=dict)  # attempt -> grant, until_step
     cancelled: dict[str, tuple[str, bool]] = field(default_factory=dict)  # attempt -> mode, now
 
@@ -79,8 +82,10 @@ def order_for(state: State, attempt: Attempt, hands: Hands) -> Order:
         eval_every_steps=study.launch.eval_every_steps,
         checkpoint_every_s=study.launch.checkpoint_every_s,
         keep_checkpoints=study.launch.keep_checkpoints,
-        threads=study.launch.threads,
-        env={**environment_of(study.metrics, study.launch.env, f"{folder}/out"), **start.env},
+        threads=study.launch.threads or fair_threads(state.shift.slots if state.shift else 1),
+        env=revealed(
+            {**environment_of(study.metrics, study.launch.env, f"{folder}/out"), **start.env}, hands.secrets
+        ),
         files=start.files,
         metrics=study.metrics,
     )

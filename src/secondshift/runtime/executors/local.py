@@ -9,10 +9,10 @@ from pathlib import Path
 
 from secondshift.errors import DeviceBusy, LeaseLost
 from secondshift.records.orders import Chunk, Order, Sign
-from secondshift.records.studies import Study
+from secondshift.records.studies import Launch, Study
 from secondshift.records.trials import Attempt, Exit
 from secondshift.runtime.clocks import Clock, HostClock
-from secondshift.runtime.devices import DeviceLease, DevicePool, host_devices
+from secondshift.runtime.devices import DeviceLease, DevicePool
 from secondshift.runtime.executors.attempt_files import (
     DEVICE_FDS,
     claim_once,
@@ -27,6 +27,7 @@ from secondshift.runtime.executors.folders import read_exit, write_exit, write_o
 from secondshift.runtime.executors.processes import boot_id, boot_s, signal_process
 from secondshift.runtime.executors.protocol import COLLECT_LIMIT, Mode
 from secondshift.runtime.executors.remains import end_remains, supervised
+from secondshift.runtime.lending import Lending
 from secondshift.runtime.readers.collecting import collect_attempt
 from secondshift.runtime.snapshots import Snapshots
 
@@ -39,8 +40,9 @@ QUIET_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD, 
 class LocalExecutor:
     """Local processes. Everything it knows is in the attempts' folders, so a new one adopts what an old one started.
 
-    folder: the study's private folder; pool: the devices, by default one per CPU of the host or as many as the study
-    has slots; claim_timeout_s: how long a supervisor may take to claim its attempt before the attempt counts as lost;
+    folder: the study's private folder; pool: the devices, by default the GPUs of the host, or where there are none one
+    per CPU or as many as the study has slots; claim_timeout_s: how long a supervisor may take to claim its attempt before
+    the attempt counts as lost;
     fingerprint: describes the code and environment of an order (by default it stores a snapshot below `folder`).
     """
 
@@ -54,22 +56,25 @@ class LocalExecutor:
         claim_timeout_s: float = 10.0,
         fingerprint: Callable[[Order], Mapping[str, str]] | None = None,
     ) -> None:
-        slots = study.launch.slots if study else 0
-        self.folder, self.pool = folder.absolute(), pool or DevicePool(host_devices(at_least=slots))
+        self.folder = folder.absolute()
+        self.lending = Lending(self.folder, study.launch if study else Launch(), pool=pool)
+        self.pool = self.lending.pool
         self.clock, self.claim_timeout_s = clock or HostClock(), claim_timeout_s
         self._fingerprint = fingerprint or Snapshots(self.folder / "code").fingerprint
         self._launched: dict[str, int] = {}  # attempt -> pid of a supervisor of ours, until reaped
         self._since: dict[str, float] = {}  # attempt -> when we began to wait for its claim, by the boot clock
 
     def devices(self) -> tuple[str, ...]:
-        """List the devices that nobody on this host holds."""
-        return self.pool.free()
+        """List the devices that nobody on this host holds or needs."""
+        return self.lending.free()
+
+    def troubles(self) -> Mapping[str, str]:
+        """Say what befalls devices: who else needs one, and which are held back; see `Watchful`."""
+        return self.lending.troubles(self.clock.boot())
 
     def held(self) -> Mapping[str, str]:
-        """Name the devices that trials of other studies hold, each with the trial and its study's folder."""
-        ours, free = str(self.folder / "attempts") + os.sep, self.pool.free()
-        told = {name: self.pool.holder(name) for name in self.pool.names if name not in free}
-        return {name: _words(who) for name, who in told.items() if not str(who.get("attempt", "")).startswith(ours)}
+        """Name the devices that others hold or need, each with words on who does."""
+        return self.lending.held()
 
     def submit(self, order: Order) -> None:
         """Start a supervisor for the attempt, or extend one that is at work.
@@ -86,10 +91,11 @@ class LocalExecutor:
         if lease is None:
             return
         with lease:
-            write_order(order)
+            write_order(self.lending.addressed(order))
             if ordered:  # an earlier supervisor may have read the earlier order
                 self._control(folder, order.token, grant_s=order.grant_s, until_step=order.until_step)
-            write_atomic(str(folder / "fingerprint.json"), to_json(dict(self._fingerprint(order))).encode())
+            marks = {**self._fingerprint(order), **self.lending.marks(order.devices)}
+            write_atomic(str(folder / "fingerprint.json"), to_json(marks).encode())
             self._launched[order.attempt] = _launch(folder, lease.fds)
             self._since[order.attempt] = self.clock.boot()
 
@@ -98,7 +104,7 @@ class LocalExecutor:
         deadline = time.monotonic() + SAME_S
         while True:
             try:
-                return self.pool.acquire(order.devices, holder={"attempt": order.folder, "pid": os.getpid()})
+                return self.lending.acquire(order)
             except DeviceBusy:
                 if any(self.pool.holder(name).get("attempt") == order.folder for name in order.devices):
                     return None
@@ -216,15 +222,6 @@ class LocalExecutor:
         except OSError:
             pass  # a full disk; the ledger gets the exit all the same
         return exit
-
-
-def _words(holder: Mapping[str, str | int]) -> str:
-    """Say who holds a device; whoever wrote that down may be another user, so it is text and nothing else."""
-    attempt = Path(str(holder.get("attempt", "")))
-    if len(attempt.parts) < 4:
-        return f"process {holder['pid']}" if isinstance(holder.get("pid"), int) else "an unknown process"
-    text = f"{attempt.name} of the study in {attempt.parents[2]}"  # .../STUDY/.secondshift/attempts/t3.a1
-    return "".join(c for c in text if c.isprintable())[:200]
 
 
 def _launch(folder: Path, fds: Sequence[int]) -> int:

@@ -1,7 +1,7 @@
 """What the loop may ask of an executor: devices, submit, poll, cancel, collect; nothing else."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from secondshift.records.orders import Chunk, Order, Sign
 from secondshift.records.trials import Attempt
@@ -49,4 +49,17 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """Let go of what this object holds; attempts go on."""
+        ...
+
+
+@runtime_checkable
+class Watchful(Protocol):
+    """What an executor offers besides if it can see what befalls its devices."""
+
+    def troubles(self) -> Mapping[str, str]:
+        """Say what is the matter now: subject -> finding, both for people and for an incident.
+
+        `yield:host`: a person wants the machine back; `yield:<device>`: somebody else computes on a device of ours, and
+        trials there should leave; `memory:<device>`: it is held back, because its memory is not free again.
+        """
         ...
