@@ -103,3 +103,15 @@ def test_a_night_recorded_before_a_field_was_added_is_not_called_changed(tmp_pat
     assert replay(ledger).holds
     ledger.close()
     assert replay(open_ledger(tmp_path, readonly=True)).holds
+
+
+def test_a_fact_changed_after_the_last_tick_is_flagged_by_the_end_of_the_shift(night):
+    last_tick = max(e.seq for e in night.ledger.read() if isinstance(e.payload, facts.TickDecided))
+
+    def change(event: Event) -> Event:
+        if event.seq > last_tick and isinstance(event.payload, facts.DecisionMade):
+            told = replace(event.payload.decision, reason="because")
+            return replace(event, payload=replace(event.payload, decision=told))
+        return event
+
+    assert not replay(copy(night, change)).holds

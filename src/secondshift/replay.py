@@ -8,7 +8,7 @@ from secondshift.ledger import codec
 from secondshift.ledger.batches import crc
 from secondshift.ledger.fold import fold
 from secondshift.ledger.stores import Ledger
-from secondshift.records.events import Event, MetricsLogged, Payload, TickDecided
+from secondshift.records.events import BriefWritten, Event, MetricsLogged, Payload, ShiftEnded, TickDecided
 from secondshift.records.orders import Batch
 from secondshift.records.states import State
 
@@ -53,6 +53,10 @@ def replay(ledger: Ledger) -> Report:
             difference = difference or _difference(state, tick, recorded[1:])
         else:
             recorded = [event]
+            said = event.payload.digest if isinstance(event.payload, ShiftEnded | BriefWritten) else ""
+            if said and said != digest:
+                tampering.append(f"the facts before event {event.seq} are not those that were there when it was recorded")
+                digest = said
         digest = codec.chain(digest, recorded)
         state = fold(state, recorded)
     return Report(

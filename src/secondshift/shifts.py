@@ -93,7 +93,8 @@ def leave_brief(engine: Engine, write_brief: WriteBrief | None, shift: str) -> N
     """Write the brief of a shift and record that it is there."""
     if write_brief is not None:
         files = write_brief(engine.hands.folder, engine.ledger, engine.state, shift)
-        engine.patiently(lambda: engine.record([facts.BriefWritten(shift=shift, files=files)]))
+        written = facts.BriefWritten(shift=shift, files=files, digest=engine.ledger.digest())
+        engine.patiently(lambda: engine.record([written]))
 
 
 def leave_owed_brief(engine: Engine, write_brief: WriteBrief | None) -> None:

@@ -58,6 +58,7 @@ class ShiftEnded:
 
     shift: str
     reason: str
+    digest: str = ""  # of all facts before this one, chained
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -295,6 +296,7 @@ class BriefWritten:
 
     shift: str
     files: tuple[str, ...]
+    digest: str = ""  # of all facts before this one, chained
 
 
 KINDS: Mapping[str, type] = {

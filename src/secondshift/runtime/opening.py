@@ -25,6 +25,7 @@ from secondshift.runtime.acting import Hands
 from secondshift.runtime.clocks import Clock, HostClock
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.executors.remains import sweep
+from secondshift.runtime.secrecy import without_secrets
 from secondshift.runtime.shiftclock import ShiftClock
 
 BEAT_SEEN_S = 5.0  # a holder whose beat moved within this time lives; engines beat every 2 s
@@ -133,7 +134,8 @@ def _assembled(
     state = load_state(ledger, folder / "cache" / "state.bin")
     taken = facts.LeaseTaken(token=lease.token, holder=lease.holder.name, how=lease.how, boot_id=lease.holder.boot_id)
     state = replace(state, token=lease.token)
-    edited, reload = study_fact(state, study), Reload(study_file, hosts.boot_id())
+    study, secrets = without_secrets(study)
+    edited, reload = study_fact(state, study), Reload(study_file, hosts.boot_id(), secrets)
     told = reload.mistaken(state, mistake) if mistake else mended(state)
     return Night(
         folder=folder,
@@ -141,7 +143,7 @@ def _assembled(
         state=state,
         executor=executor,
         clock=ShiftClock(clock, hosts.boot_id()),
-        hands=Hands(folder=folder, place=study_file.resolve().parent),
+        hands=Hands(folder=folder, place=study_file.resolve().parent, secrets=secrets),
         reload=reload,
         opening=[taken, *([edited] if edited else []), *told],
     )
@@ -206,9 +208,10 @@ class Reload:
 
     SUBJECT = "study"
 
-    def __init__(self, study_file: Path, boot_id: str) -> None:
+    def __init__(self, study_file: Path, boot_id: str, secrets: dict[str, str] | None = None) -> None:
         self.study_file = study_file
         self.boot_id = boot_id
+        self.secrets = {} if secrets is None else secrets  # shared with the engine's hands, and kept in step
         self.seen = self._stamp()
 
     def _stamp(self) -> tuple[int, int]:
@@ -227,9 +230,12 @@ class Reload:
         if stamp == (0, 0):
             return self._incident(state, f"{self.study_file.name} is gone")
         try:
-            edited = study_fact(state, config.load_study(self.study_file))
+            study, secrets = without_secrets(config.load_study(self.study_file))
         except ConfigInvalid as mistake:
             return self.mistaken(state, mistake)
+        self.secrets.clear()
+        self.secrets.update(secrets)
+        edited = study_fact(state, study)
         return [*([edited] if edited is not None else []), *mended(state)]
 
     def mistaken(self, state: State, mistake: ConfigInvalid) -> Sequence[facts.Payload]:

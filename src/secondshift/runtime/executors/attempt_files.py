@@ -102,7 +102,7 @@ def write_atomic(path: str, data: bytes, *, sync: bool = False) -> None:
 
 def write_file(path: str, data: bytes, *, sync: bool = False) -> None:
     """Write a whole file, not atomically. Raises OSError."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         while data:
             data = data[os.write(fd, data) :]
