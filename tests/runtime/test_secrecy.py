@@ -3,12 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-from simulated_nights import Night, study
-
 from secondshift import config
 from secondshift.records.studies import Launch
 from secondshift.runtime.opening import Reload
 from secondshift.runtime.secrecy import KEPT_OUT, revealed, without_secrets
+from simulated_nights import Night, study
 
 SECRET = "sk-" + "a1B2c3D4" * 4
 ENV = {"WANDB_API_KEY": "abc", "MODE": SECRET, "PLAIN": "x", "HF_TOKEN": "", "TOKENIZERS_PARALLELISM": "false"}
