@@ -2,8 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import fields, replace
-from pathlib import Path
+from dataclasses import fields
 
 from secondshift.records.orders import Chunk
 from secondshift.records.studies import MetricsFrom
@@ -105,30 +104,38 @@ def seen(folder: str | os.PathLike[str]) -> dict[str, dict[str, int]]:
     Every source is looked at, whatever the study asks for: who finds nothing in one learns where the numbers are. `sdk`
     is what the script logged itself, `stdout` what it printed; the others are looked for below the attempt's `out`.
     """
-    place = Path(folder)
-    found: dict[str, dict[str, int]] = {}
-    asked = _metrics(read_object(str(place / "order.json")).get("metrics"))
-    _count(found, "sdk", collect_folder(place, {}, trial="", attempt="", limit=1 << 40, ended=True))
-    ways = [MetricsFrom(source=source) for source in ("stdout", "csv", "jsonl", "tensorboard", "wandb", "mlflow")]
-    for metrics in (*ways, asked) if asked.pattern or asked.path else ways:
-        cwd = str(read_object(str(place / "order.json")).get("cwd", ""))
-        files = _files(str(place), cwd, replace(metrics), {}, True)
-        for file in files:
-            if file.name == OUTPUT and metrics.source in ("csv", "jsonl"):
-                continue
-            start = 0
-            while True:
-                columns, end = _read(file, start, metrics, True, LIMIT)
-                counts = found.setdefault(metrics.source, {})
-                for name, (steps, _) in columns.columns.items():
-                    counts[name] = counts.get(name, 0) + len(steps)
-                if end <= start:
-                    break
-                start = end
+    place = os.fspath(folder)
+    order = read_object(os.path.join(place, "order.json"))
+    asked = _metrics(order.get("metrics"))
+    found: dict[str, dict[str, int]] = {"sdk": _sdk_names(place)}
+    for metrics in (*_EVERYWHERE, asked) if asked.pattern or asked.path else _EVERYWHERE:
+        counts = found.setdefault(metrics.source, {})
+        for file in _files(place, str(order.get("cwd", "")), metrics, {}, True):
+            if file.name != OUTPUT or metrics.source in ("auto", "stdout"):
+                _count(file, metrics, counts)
     return {source: counts for source, counts in found.items() if counts}
 
 
-def _count(found: dict[str, dict[str, int]], source: str, chunks: list[Chunk]) -> None:
-    counts = found.setdefault(source, {})
-    for batch in (batch for chunk in chunks for batch in chunk.batches if batch.metric != wire.WALL):
-        counts[batch.metric] = counts.get(batch.metric, 0) + len(batch.steps)
+_EVERYWHERE = tuple(
+    MetricsFrom(source=source) for source in ("stdout", "csv", "jsonl", "tensorboard", "wandb", "mlflow")
+)
+
+
+def _sdk_names(folder: str) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    offsets: dict[str, int] = {}
+    while chunks := collect_folder(folder, offsets, trial="", attempt="", ended=True):
+        offsets |= {chunk.fragment: chunk.end for chunk in chunks}
+        for batch in (batch for chunk in chunks for batch in chunk.batches if batch.metric != wire.WALL):
+            counts[batch.metric] = counts.get(batch.metric, 0) + len(batch.steps)
+    return counts
+
+
+def _count(file: Followed, metrics: MetricsFrom, counts: dict[str, int]) -> None:
+    start = -1
+    end = 0
+    while end > start:
+        start = end
+        columns, end = _read(file, start, metrics, True, LIMIT)
+        for name, (steps, _) in columns.columns.items():
+            counts[name] = counts.get(name, 0) + len(steps)
