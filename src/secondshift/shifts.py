@@ -15,6 +15,7 @@ from secondshift.ledger.stores import Ledger
 from secondshift.records import events as facts
 from secondshift.records.states import State
 from secondshift.runtime import awake, opening
+from secondshift.runtime.notify import delivering
 
 FINISHED, MISTAKE, HELD = 0, 2, 3  # exit codes; the keeper restarts an engine that ends in any other way
 PASSING_S = 2.0  # between two tries to open a ledger on a full disk, or one that is locked
@@ -95,6 +96,15 @@ def leave_brief(engine: Engine, write_brief: WriteBrief | None, shift: str) -> N
         files = write_brief(engine.hands.folder, engine.ledger, engine.state, shift)
         written = facts.BriefWritten(shift=shift, files=files, digest=engine.ledger.digest())
         engine.patiently(lambda: engine.record([written]))
+        send_owed_brief(engine)
+
+
+def send_owed_brief(engine: Engine) -> None:
+    """Send the newest brief to each channel that has no outcome recorded yet; each outcome is recorded at once."""
+    owed = delivering.owed(engine.ledger)
+    for channel in owed.channels:
+        found = delivering.deliver(engine.hands.folder, owed, channel, engine.state, engine.clock.now(engine.state))
+        engine.patiently(lambda found=found: engine.record(found))
 
 
 def leave_owed_brief(engine: Engine, write_brief: WriteBrief | None) -> None:
@@ -106,6 +116,8 @@ def leave_owed_brief(engine: Engine, write_brief: WriteBrief | None) -> None:
             owed = event.payload.shift if isinstance(event.payload, facts.ShiftEnded) else ""
     if owed:
         leave_brief(engine, write_brief, owed)
+    elif engine.state.shift is None:
+        send_owed_brief(engine)
 
 
 @contextmanager

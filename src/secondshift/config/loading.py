@@ -19,7 +19,7 @@ from secondshift.config.searches import read_space
 from secondshift.config.tables import TABLES, StudyFile
 from secondshift.config.ways import check_passing, check_tier, passing_of
 from secondshift.errors import ConfigInvalid, StudyMissing
-from secondshift.records.studies import Budget, Launch, MetricsFrom, Objective, Policy, Space, Study
+from secondshift.records.studies import Budget, Launch, MetricsFrom, Notify, Objective, Policy, Space, Study
 
 FILE = "secondshift.toml"
 PREFIX = "SECONDSHIFT_"
@@ -202,6 +202,9 @@ def _check_whole(file: StudyFile, place: Path, notes: Notebook) -> None:
         notes.add(("folder",), got=file.folder, expected="a folder relative to the study file")
     elif not (place / file.folder).is_dir():
         notes.add(("folder",), got=file.folder, expected=f"a folder that exists in {place}")
+    for name in file.data.files:
+        if not (place / file.folder / name).is_file():
+            notes.add(("data", "files"), got=name, expected=f"a file that exists, from {place / file.folder}")
     for key, group in (("searcher", "secondshift.searchers"), ("scheduler", "secondshift.schedulers")):
         _check_part(("policy", key), group, getattr(file.policy, key), notes)
     _check_part(("launch", "executor"), "secondshift.executors", file.launch.executor, notes)
@@ -238,8 +241,10 @@ def _study(file: StudyFile, space: Space, place: Path) -> Study:
         evaluate=tuple(file.evaluate.command),
         evaluator_hash=evaluator_hash(place, tuple(file.protect.read_only), tuple(file.evaluate.command)),
         read_only=tuple(file.protect.read_only),
+        data=tuple(file.data.files),
         may=tuple(file.captain.may),
         quiet_hours=file.oncall.quiet_hours,
+        notify=Notify(channels=tuple(file.notify.channels), lang=file.notify.lang),
         seed=file.policy.seed,
     )  # fmt: skip
     return study

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from secondshift.config.addresses import mistake
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
 _QUIET_HOURS = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d-(?:[01]\d|2[0-3]):[0-5]\d")
@@ -51,6 +53,15 @@ def _parameter_file(value: str) -> str:
 def _yielding(value: str) -> str:
     if value not in ("gpu-busy", "never") and not value.removeprefix("file:").strip() != value:
         raise ValueError('"gpu-busy", "never", or "file:" and a path, such as "file:/run/keep-off"')
+    return value
+
+
+def _channels(value: list[str]) -> list[str]:
+    for place, channel in enumerate(value):
+        if wrong := mistake(channel):
+            raise ValueError(f"channel {place + 1} to be {wrong}")
+        if channel in value[:place]:
+            raise ValueError(f"each channel once, and not channel {place + 1} again")
     return value
 
 
@@ -133,6 +144,12 @@ class ProtectTable(Table):
     read_only: Annotated[list[str], AfterValidator(_relative_globs)] = []
 
 
+class DataTable(Table):
+    """[data]"""
+
+    files: list[Word] = []
+
+
 class CaptainTable(Table):
     """[captain]"""
 
@@ -152,6 +169,13 @@ class MetricsTable(Table):
     pattern: str = ""
     path: str = ""
     step: str = ""
+
+
+class NotifyTable(Table):
+    """[notify]"""
+
+    channels: Annotated[list[Word], AfterValidator(_channels)] = []
+    lang: Literal["en", "ko"] = "en"
 
 
 class PolicyTable(Table):
@@ -204,8 +228,10 @@ class StudyFile(Table):
     budget: BudgetTable = BudgetTable()
     prices: PricesTable = PricesTable()
     protect: ProtectTable = ProtectTable()
+    data: DataTable = DataTable()
     captain: CaptainTable = CaptainTable()
     oncall: OncallTable = OncallTable()
+    notify: NotifyTable = NotifyTable()
     metrics: MetricsTable = MetricsTable()
     policy: PolicyTable = PolicyTable()
     launch: LaunchTable = LaunchTable()

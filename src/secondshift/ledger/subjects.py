@@ -66,4 +66,5 @@ _SUBJECTS: dict[type, Callable[[Any], str]] = {
     facts.IncidentClosed: _nothing,
     facts.MemoRemembered: lambda p: p.policy,
     facts.BriefWritten: lambda p: p.shift,
+    facts.BriefSent: lambda p: p.shift,
 }

@@ -299,6 +299,16 @@ class BriefWritten:
     digest: str = ""  # of all facts before this one, chained
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BriefSent:
+    """A brief was handed to one channel, or could not be; it is not tried again."""
+
+    shift: str
+    channel: str  # as in the study file; without secrets
+    outcome: str  # sent or failed
+    detail: str = ""  # what the receiver answered, or what went wrong; secrets masked
+
+
 KINDS: Mapping[str, type] = {
     "study.opened": StudyOpened,
     "study.amended": StudyAmended,
@@ -331,6 +341,7 @@ KINDS: Mapping[str, type] = {
     "incident.closed": IncidentClosed,
     "memo.remembered": MemoRemembered,
     "brief.written": BriefWritten,
+    "brief.sent": BriefSent,
 }
 KIND_OF: Mapping[type, str] = {cls: kind for kind, cls in KINDS.items()}
 
@@ -366,6 +377,7 @@ Payload = (
     | IncidentClosed
     | MemoRemembered
     | BriefWritten
+    | BriefSent
 )
 
 

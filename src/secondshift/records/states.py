@@ -36,6 +36,7 @@ class State:
     requests: Mapping[str, RequestReceived] = field(default_factory=dict)  # those not yet answered
     answered: Mapping[str, bool] = field(default_factory=dict)  # ids of requests ever received
     incidents: Mapping[str, Incident] = field(default_factory=dict)  # those open
+    fingerprints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # digest -> marks that matter
     memos: Mapping[str, str] = field(default_factory=dict)
     statuses: Mapping[str, int] = field(default_factory=dict)  # trials of the current revision by status
     spend: Spend = Spend()

@@ -129,6 +129,14 @@ class MetricsFrom:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Notify:
+    """Where a brief is sent when its shift has ended."""
+
+    channels: tuple[str, ...] = ()  # "file:PATH", "https://...", "mailto:...", "env:NAME"; never one with a secret in it
+    lang: Literal["en", "ko"] = "en"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Study:
     """The question a person hands over in the evening."""
 
@@ -150,7 +158,9 @@ class Study:
     evaluate: tuple[str, ...] = ()
     evaluator_hash: str = ""  # digest of the protected files and the evaluator
     read_only: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()  # files that results depend on; absolute, or relative to `folder`
     may: tuple[str, ...] = ("retry_infrastructure", "pause", "stop_non_finite")
     quiet_hours: str = ""
+    notify: Notify = Notify()
     seed: int = 0
     revision: int = 1  # raised when objective, horizon, space, command or evaluator change

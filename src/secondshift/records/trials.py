@@ -141,6 +141,7 @@ class Trial:
     metrics: Mapping[str, Summary] = field(default_factory=dict)
     params: Mapping[str, Value] = field(default_factory=dict)  # as the script resolved them
     dropped: int = 0  # points the script could not write
+    fingerprints: tuple[str, ...] = ()  # digests of the environments it ran in; what they stand for: State.fingerprints
 
     def open(self) -> bool:
         """Say whether the trial may still run."""

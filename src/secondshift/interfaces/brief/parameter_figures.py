@@ -43,9 +43,7 @@ def _panel(state: State, parameter: Parameter, done: Sequence[Trial], objective:
     if not points:
         return None
     strips = tuple(_choice(choice) for choice in choices)
-    return Panel(
-        name=parameter.name, log=parameter.log and not choices, strips=strips, points=tuple(points), best=best
-    )
+    return Panel(name=parameter.name, log=parameter.log and not choices, strips=strips, points=tuple(points), best=best)
 
 
 def _given(state: State, trial: Trial, parameter: Parameter) -> Value | None:

@@ -40,7 +40,9 @@ def _panel(panel: Panel, place: int, frame: tuple[float, float], metric: str, la
         best = f'<circle class="dot" cx="{xs[0]:.0f}" cy="{_y(panel.best[1], frame):.0f}" r="4.5"/>'
     title = say("plot.panel_title", lang, name=panel.name, metric=metric)
     kind = "plot.panel_desc_log" if panel.log else "plot.panel_desc"
-    desc = say(kind, lang, metric=metric, name=panel.name, n=len(panel.points), low=_lowest(panel), high=_highest(panel))
+    desc = say(
+        kind, lang, metric=metric, name=panel.name, n=len(panel.points), low=_lowest(panel), high=_highest(panel)
+    )
     if outside:
         desc += " " + say("plot.panel_outside", lang, n=outside)
     name = f"plot-panel-{place}"
@@ -112,7 +114,9 @@ def _marks(panel: Panel, low: float, high: float) -> list[tuple[float, str]]:
     powers = list(range(math.ceil(low), math.floor(high) + 1))
     if len(powers) >= 2:
         return [(float(p), number(10.0**p)) for p in powers[:: math.ceil(len(powers) / 4)]]
-    return [(low + (high - low) * share, number(float(f"{10 ** (low + (high - low) * share):.1g}"))) for share in (0.1, 0.9)]
+    return [
+        (low + (high - low) * share, number(float(f"{10 ** (low + (high - low) * share):.1g}"))) for share in (0.1, 0.9)
+    ]
 
 
 def _cut(text: str, room: int) -> str:

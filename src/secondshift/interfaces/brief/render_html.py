@@ -105,7 +105,7 @@ def _panels(figures: Figures, lang: str) -> str:
     title = escape(say("plot.panels_title", lang, metric=figures.metric))
     boxes = "".join(f"<div><span>{escape(name)}</span>{svg}</div>" for name, svg in drawn)
     more = say("plot.too_many", lang, n=MOST_PANELS) if len(figures.panels) > MOST_PANELS else ""
-    entries = [("accent", say("plot.legend_best", lang)), ("others", say("plot.legend_complete_others", lang))]
+    entries = [("accent", say("plot.legend_best", lang)), ("soft", say("plot.legend_complete_others", lang))]
     return (
         f'<figure class="wide"><figcaption>{title}</figcaption><div class="panels">{boxes}</div>'
         f"{_legend(entries, more)}</figure>\n"

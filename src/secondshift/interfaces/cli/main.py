@@ -30,6 +30,10 @@ app.command(
     help="See one small real night on this machine, in under three minutes.",
 )  # fmt: skip
 app.command(
+    f"{VERBS}.initialise:init", name="init", sort_key=0, group=NIGHT,
+    help="Look at a training command, and write a commented secondshift.toml for it.",
+)  # fmt: skip
+app.command(
     f"{VERBS}.night:run", name="run", sort_key=1, group=NIGHT,
     help="Work a shift on a study; the same command goes on with one that broke off.",
 )  # fmt: skip
@@ -60,6 +64,10 @@ app.command(
 app.command(
     f"{VERBS}.stop:stop", name="stop", sort_key=8, group=ACT,
     help="Stop a trial or the whole shift, and wait until it is so.",
+)  # fmt: skip
+app.command(
+    f"{VERBS}.yielding:give_way", name="yield", sort_key=8.5, group=ACT,
+    help="Give this machine back: pause what runs, until --end.",
 )  # fmt: skip
 app.command(
     f"{VERBS}.services:app", name="service", sort_key=9, group=ACT,

@@ -51,6 +51,9 @@ def _statements(state: State, event: facts.Event) -> Iterator[Statement]:
     elif isinstance(payload, facts.BriefWritten):
         files = ", ".join(name for name in payload.files if name.endswith((".md", ".html")))
         yield Statement(key="told.brief", values={"files": files})
+    elif isinstance(payload, facts.BriefSent):
+        values = {"channel": payload.channel, "detail": payload.detail}
+        yield Statement(key=f"told.brief_{payload.outcome}", values=values)
     elif isinstance(payload, facts.AttemptStarted):
         trial = state.trials[payload.attempt.partition(".")[0]]
         values = {

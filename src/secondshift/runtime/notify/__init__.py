@@ -1,0 +1,1 @@
+"""Notify channels: where a brief is sent when its shift has ended."""

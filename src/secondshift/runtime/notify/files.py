@@ -1,0 +1,35 @@
+"""The file channel: the brief's page in a folder of the reader's, whole or not at all."""
+
+import os
+from pathlib import Path
+
+from secondshift.runtime.notify.letters import Letter
+
+
+def target(address: str) -> Path:
+    """The path in file:/path, file:///path or file:~/path."""
+    path = address.removeprefix("file:")
+    return Path(path[2:] if path.startswith("//") else path).expanduser()
+
+
+def send(address: str, letter: Letter, pauses_s: tuple[float, ...]) -> str:
+    """Write the brief: by the path's ending .md, .json or .html; into a folder, the HTML page under the brief's own name.
+
+    A file is replaced, a folder keeps each brief. Raises OSError.
+    """
+    path = target(address)
+    if not path.suffix or path.is_dir():
+        path.mkdir(parents=True, exist_ok=True)
+        path = path / f"{letter.name}.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = {".md": letter.text, ".json": letter.document}.get(path.suffix, letter.html)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(draft, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return f"written to {path.name}"
