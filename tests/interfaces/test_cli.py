@@ -27,7 +27,7 @@ from secondshift.records.events import DecisionDropped, DecisionMade, RequestRec
 from secondshift.runtime import hosts, spool
 from secondshift.runtime.keeper import FINAL
 
-VERBS = ("demo", "run", "status", "show", "why", "brief", "replay", "sql", "stop", "service")
+VERBS = ("demo", "init", "run", "status", "show", "why", "brief", "replay", "sql", "stop", "yield", "service")
 Said = SimpleNamespace
 
 

@@ -1,0 +1,196 @@
+"""Looking at a command that nobody knows: its help, its source, a short run of it, and what may be guessed from that."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from secondshift.runtime.guessing import axes, checkpoint_option, objective, sketch
+from secondshift.runtime.helptexts import read_code, read_help, read_yaml
+from secondshift.runtime.looking import look, script_of
+from secondshift.runtime.looks import Looked, Option, Stream
+
+ARGPARSE = """\
+import argparse, time
+p = argparse.ArgumentParser(description="Train --a thing.")
+p.add_argument("--lr", type=float, default=3e-4, help="learning rate")
+p.add_argument("--batch-size", "-b", type=int, default=32, help="how many at a time (default: %(default)s)")
+p.add_argument("--optimizer", choices=["adam", "sgd"], default="adam")
+p.add_argument("--amp", action="store_true", help="mixed precision")
+p.add_argument("--ckpt-dir", default="ckpt")
+p.add_argument("--seed", type=int, default=0)
+a = p.parse_args()
+for e in range(3):
+    print(f"epoch {e} train_loss={1/(e+1):.4f} val_loss={1/(e+1)+a.lr:.4f}", flush=True)
+"""
+CLICK = """\
+import click
+
+@click.command()
+@click.option("--lr", default=0.01, show_default=True, help="Learning rate.")
+@click.option("--opt", type=click.Choice(["adam", "sgd"]), default="sgd", show_default=True)
+@click.option("--amp/--no-amp", default=False)
+@click.option("--output-dir", type=click.Path(), default="out", help="Where to write; a text of two lines " * 3)
+def main(**k):
+    print("loss=1.0")
+
+main()
+"""
+TYPER = """\
+ Usage: train.py [OPTIONS]
+
+╭─ Options ────────────────────────────────────────────────────────╮
+│ --lr                            <float>     [default: 0.01]      │
+│ --opt                           <adam|sgd>  [default: sgd]       │
+│ --amp               --no-amp    <bool>      [default: no-amp]    │
+│ --checkpoint-dir                TEXT        [default: c]         │
+│ *  --hidden                     INTEGER     how wide             │
+│                                             [default: 64]        │
+│ --help                                      Show this message.   │
+╰──────────────────────────────────────────────────────────────────╯
+"""
+HYDRA = """\
+optimizer:
+  lr: 0.001
+  name: adam
+  betas: [0.9, 0.999]
+model:
+  encoder:
+    hidden_dim: 64  # wide
+  dropout: 1.0e-1
+path: ${oc.env:HOME}
+seed: 1
+name: 'a b'
+resume: null
+amp: true
+hydra:
+  job:
+    num: 3
+"""
+
+
+def script(folder: Path, text: str) -> list[str]:
+    (folder / "train.py").write_text(text)
+    return [sys.executable, "train.py"]
+
+
+def told(options: tuple[Option, ...] | list[Option]) -> dict[str, tuple[str, object]]:
+    return {option.name: (option.kind, option.default) for option in options}
+
+
+def test_argparse_is_read_from_its_help_and_completed_from_its_source(tmp_path: Path) -> None:
+    looked = look(script(tmp_path, ARGPARSE), tmp_path, seconds=10)
+    assert told(looked.options) == {
+        "lr": ("float", 3e-4), "batch-size": ("int", 32), "optimizer": ("choice", "adam"), "amp": ("switch", None),
+        "ckpt-dir": ("text", "ckpt"), "seed": ("int", 0),
+    }  # fmt: skip
+    assert looked.ended and looked.code == 0
+    assert {(s.name, s.source, s.points, s.last_step) for s in looked.metrics} == {
+        ("train_loss", "stdout", 3, 2), ("val_loss", "stdout", 3, 2)
+    }  # fmt: skip
+    found = sketch(looked)
+    assert (found.metric.value, found.goal.value, found.steps.value, found.steps.sure) == ("val_loss", "min", "3", True)
+    assert (found.seed_flag, found.checkpoint_flag, found.checkpoint_sure) == ("--seed", "--ckpt-dir", True)
+    assert [axis.name for axis in found.axes if axis.active] == ["lr", "batch-size"]
+
+
+def test_click_and_typer_are_read_from_their_help(tmp_path: Path) -> None:
+    pytest.importorskip("click")
+    looked = look(script(tmp_path, CLICK), tmp_path, seconds=0)
+    assert told(looked.options) == {
+        "lr": ("float", 0.01), "opt": ("choice", "sgd"), "amp": ("switch", False), "output-dir": ("text", "out")
+    }  # fmt: skip
+    assert told(read_help(TYPER)) == {
+        "lr": ("float", 0.01), "opt": ("choice", "sgd"), "amp": ("switch", False), "checkpoint-dir": ("text", "c"),
+        "hidden": ("int", 64),
+    }  # fmt: skip
+    assert looked.ran_s == 0.0 and looked.metrics == ()
+
+
+def test_a_configuration_of_hydra_gives_its_plain_values_by_their_dotted_names() -> None:
+    assert {option.name: option.default for option in read_yaml(HYDRA)} == {
+        "optimizer.lr": 0.001, "optimizer.name": "adam", "model.encoder.hidden_dim": 64, "model.dropout": 0.1,
+        "seed": 1, "name": "a b", "amp": True,
+    }  # fmt: skip
+
+
+def test_a_script_that_goes_on_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    text = (
+        "import os, subprocess, sys, time, signal\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True)\n"
+        "open('pids', 'w').write(f'{os.getpid()} {child.pid}')\n"
+        "for step in range(10**6):\n    print(f'step={step} loss={1 / (step + 1)}'); time.sleep(0.02)\n"
+    )
+    began = time.monotonic()
+    looked = look(script(tmp_path, text), tmp_path, seconds=1.5, help_s=0.5)
+    assert time.monotonic() - began < 15
+    assert not looked.ended and looked.code is None and looked.help_said == "timeout"
+    assert [(s.name, s.points > 5) for s in looked.metrics] == [("loss", True)]
+    assert sketch(looked).steps.key == "steps_rate"
+    for pid in (tmp_path / "pids").read_text().split():
+        stat = Path(f"/proc/{pid}/stat")
+        assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] in "ZX"
+
+
+def test_a_script_that_breaks_says_its_last_words(tmp_path: Path) -> None:
+    looked = look(script(tmp_path, "raise SystemExit('no data here')"), tmp_path, seconds=5)
+    assert (looked.ended, looked.code, looked.last_words) == (True, 1, "no data here")
+    assert look(["no-such-program"], tmp_path, seconds=1).code == 127
+
+
+def test_nothing_of_the_commands_own_folder_is_touched_by_looking(tmp_path: Path) -> None:
+    look(script(tmp_path, ARGPARSE), tmp_path, seconds=5)
+    assert os.listdir(tmp_path) == ["train.py"]
+
+
+def test_the_script_is_found_among_the_arguments(tmp_path: Path) -> None:
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg" / "train.py").write_text("")
+    assert script_of(["python", "-u", "pkg/train.py", "x.py"], tmp_path) == "pkg/train.py"
+    assert script_of(["python", "-m", "pkg.train"], tmp_path) == "pkg/train.py"
+    assert script_of(["./run"], tmp_path) == ""
+
+
+def test_an_objective_of_held_out_data_goes_before_training_and_a_loss_before_the_rest() -> None:
+    def chosen(*names: str) -> str:
+        found = objective([Stream(name=name, source="stdout", points=1) for name in names])
+        return found.name if found else ""
+
+    assert chosen("loss", "lr", "eval/loss") == "eval/loss"
+    assert chosen("train_loss", "val_acc") == "val_acc"
+    assert chosen("grad_norm", "loss") == "loss"
+    assert chosen() == ""
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("output_dir", "ckpt-dir"), ("--ckpt-dir", True)), (("checkpoint_path",), ("--checkpoint_path", True)),
+        (("out_dir",), ("--out_dir", False)), (("data_dir", "lr"), ("", False)), (("checkpoint-every",), ("", False)),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_folder_is_known_by_its_name(names: tuple[str, ...], expected: tuple[str, bool]) -> None:
+    assert checkpoint_option([Option(name=name, flag=f"--{name}", kind="text") for name in names]) == expected
+
+
+def test_a_value_that_the_command_gives_is_the_default() -> None:
+    options = [
+        Option(name="lr", flag="--lr", kind="float", default=0.5),
+        Option(name="out_dir", flag="--out_dir", kind="text", default="x"),
+    ]
+    for command in (["t.py", "--lr", "0.01"], ["t.py", "--lr=0.01"]):
+        (axis,) = axes(options, command)
+        assert axis.default == 0.01 and "low = 0.001, high = 0.1" in axis.toml
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.text(alphabet=st.sampled_from("-a=[]{}<>|()│╭ \n\tdefault:0.1,'\"/*"), max_size=120))
+def test_no_help_text_configuration_or_source_breaks_the_readers(text: str) -> None:
+    for option in (*read_help(text), *read_yaml(text), *read_code(text)):
+        assert option.name and option.flag
+    sketch(Looked(command=("a", text), options=(*read_help(text), *read_code(text))))
