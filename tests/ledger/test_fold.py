@@ -12,7 +12,7 @@ from secondshift.records import events as facts
 from secondshift.records.nights import Shift
 from secondshift.records.states import State
 from secondshift.records.studies import Objective, Study
-from secondshift.records.trials import Candidate, Checkpoint, Exit, Trial
+from secondshift.records.trials import Attempt, Candidate, Checkpoint, Exit, Trial
 
 STUDY = Study(name="s", command="x", folder=".", objective=Objective(metric="loss"), horizon_steps=9)
 
@@ -199,3 +199,19 @@ def test_merging_summaries_equals_summarising_at_once(points, cut):
     for name in ("points", "non_finite", "first_step", "last_step", "low", "high"):
         assert getattr(parts, name) == getattr(whole, name)
     assert parts.last == whole.last or (math.isnan(parts.last) and math.isnan(whole.last))
+
+
+def test_a_trial_keeps_the_names_of_the_environments_it_ran_in_and_each_is_kept_once() -> None:
+    marks = {"python": "3.12", "library.numpy": "2.1", "platform": "x", "code": "abc"}
+    state = State(
+        trials={f"t{n}": Trial(id=f"t{n}", candidate="c1", seed=0, status="running") for n in (1, 2)},
+        attempts={f"t{n}.a1": Attempt(id=f"t{n}.a1", trial=f"t{n}", number=1) for n in (1, 2)},
+    )
+    starts = [("t1.a1", marks), ("t2.a1", {**marks, "code": "def"}), ("t1.a1", {**marks, "python": "3.13"}), ("t1.a1", {})]
+    for seq, (attempt, seen) in enumerate(starts, 1):
+        fact = facts.AttemptStarted(attempt=attempt, supervisor=1, pid=2, fingerprint=seen)
+        state = fold(state, [facts.Event(seq=seq, at=0.0, token=1, kind="attempt.started", payload=fact)])
+    one, two = state.trials["t1"].fingerprints
+    assert state.trials["t2"].fingerprints == (one,) and len(state.fingerprints) == 2
+    assert state.fingerprints[one] == {"python": "3.12", "library.numpy": "2.1"}
+    assert state.fingerprints[two]["python"] == "3.13"

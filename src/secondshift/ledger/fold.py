@@ -6,13 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from secondshift.records import events as facts
+from secondshift.records.fingerprints import digest_of, that_matter
 from secondshift.records.nights import Charge
 from secondshift.records.states import State
 from secondshift.records.studies import Study
 from secondshift.records.trials import Attempt, Exit, Milestone, Summary, Trial
 
 _MAPPINGS = frozenset(
-    "candidates trials open attempts charges checkpoints requests answered incidents memos statuses held".split()
+    "candidates trials open attempts charges checkpoints requests answered incidents memos statuses held fingerprints".split()
 )
 
 
@@ -289,6 +290,15 @@ def _attempt_started(draft: Draft, fact: facts.AttemptStarted, event: facts.Even
     _change_attempt(
         draft, fact.attempt, status="running", started_at=event.at, supervisor=fact.supervisor, pid=fact.pid
     )
+    attempt, marks = draft.attempts.get(fact.attempt), that_matter(fact.fingerprint)
+    trial = draft.trials.get(attempt.trial) if attempt is not None else None
+    if trial is None or not marks:
+        return
+    digest = digest_of(marks)
+    if digest not in draft.fingerprints:
+        draft.write("fingerprints")[digest] = marks  # one entry for each environment, however many trials ran there
+    if digest not in trial.fingerprints:
+        draft.trial(replace(trial, fingerprints=(*trial.fingerprints, digest)))
 
 
 def _attempt_asked(draft: Draft, fact: facts.AttemptAsked, event: facts.Event) -> None:

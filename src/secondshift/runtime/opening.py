@@ -23,6 +23,7 @@ from secondshift.records.studies import Study
 from secondshift.runtime import hosts
 from secondshift.runtime.acting import Hands
 from secondshift.runtime.clocks import Clock, HostClock
+from secondshift.runtime.datafiles import DataFiles
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.executors.remains import sweep
 from secondshift.runtime.secrecy import without_secrets
@@ -91,6 +92,8 @@ def open_night(study_file: Path, *, slots: int | None = None, resume: bool = Fal
     study, mistake = _read(study_file, resume), None
     folder = private_folder(study_file)
     probe(folder)
+    if isinstance(study, Study) and study.data:  # before the lease: hashing may take minutes
+        DataFiles(folder / "cache" / "data.json", study.data).hash_all(folder.parent / study.folder)
     ledger = open_ledger(folder)
     try:
         clock = HostClock()

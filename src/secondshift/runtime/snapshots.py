@@ -1,20 +1,19 @@
-"""What code ran, and where: a content-addressed copy of the sources, secrets masked, and the environment's marks."""
+"""What code ran: a content-addressed copy of the sources, secrets masked; and the fingerprint of an order."""
 
 import hashlib
 import json
 import os
-import platform
 import re
 import shutil
 import subprocess
-import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from secondshift.records.orders import Order
-from secondshift.runtime.hosts import hostname
+from secondshift.runtime.datafiles import DataFiles
+from secondshift.runtime.environments import Environments
 
 FILE_CAP, TOTAL_CAP, ENTRY_CAP = 1 << 20, 20 << 20, 20_000  # bytes of a file, of all files; folder entries looked at
 GIT_TIMEOUT_S = 5.0
@@ -23,7 +22,6 @@ SOURCES = frozenset(
     ".m .scala .java .kt .js .ts .sql .proto .txt .md .lock .gin .jsonnet".split()
 )
 NAMES = frozenset(("Dockerfile", "Makefile", "Justfile", ".env"))
-LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "pixi.lock", "conda-lock.yml", "requirements.txt")
 PRIVATE = frozenset(("__pycache__", "node_modules", "venv", "site-packages", "dist", "build"))
 CONFIGS = (".env", ".ini", ".cfg", ".toml", ".yaml", ".yml", ".json", ".properties")
 
@@ -105,12 +103,16 @@ def mask(data: bytes, *, config: bool = False) -> tuple[bytes, int]:
 
 
 class Snapshots:
-    """Takes snapshots for many orders; a folder is read again only when a source in it has changed."""
+    """Takes snapshots for many orders; a folder is read again only when a source in it has changed.
 
-    def __init__(self, store: Path) -> None:
+    store: where code is kept; data: files that orders depend on besides, relative to where they run.
+    """
+
+    def __init__(self, store: Path, data: Sequence[str] = ()) -> None:
         self.store = store
+        self._data = DataFiles(store.parent / "cache" / "data.json", data)
         self._taken: dict[Path, tuple[int, Snapshot]] = {}
-        self._environments: dict[str, dict[str, str]] = {}
+        self._environments = Environments()
 
     def take(self, folder: Path) -> Snapshot:
         """Return the snapshot of this folder as it is now. Raises OSError if the store cannot be written."""
@@ -125,71 +127,12 @@ class Snapshots:
         """Describe the code and the environment of an order. Never raises: a trial does not fail for want of a copy."""
         folder = Path(order.cwd)
         program = shutil.which(order.command[0], path=order.env.get("PATH")) or order.command[0]
-        if program not in self._environments:
-            self._environments[program] = environment_marks(program, folder)
+        marks = {**self._environments.marks(program, folder), **self._data.marks(folder)}
         try:
             taken = self.take(folder)
         except (OSError, subprocess.SubprocessError) as problem:
-            return {**self._environments[program], "code": "", "code_problem": str(problem)}
-        return {**self._environments[program], "code": taken.digest, "commit": taken.commit, "dirty": str(taken.dirty)}
-
-
-def environment_marks(program: str, folder: Path) -> dict[str, str]:
-    """Name what a result may depend on besides the code: host, CPU, interpreter, installed distributions, lock file."""
-    version, paths = _interpreter(program)
-    return {
-        "host": hostname(),
-        "platform": platform.platform(),
-        "cpu": _cpu_model(),
-        "cores": str(os.cpu_count() or 0),
-        "python": version,
-        "distributions": _distributions(paths),
-        "lock": _lock_digest(folder),
-    }
-
-
-def _interpreter(program: str) -> tuple[str, list[str]]:
-    """Return the version and the import paths of a Python; empty ones for another program."""
-    if program == sys.executable:
-        return platform.python_version(), sys.path
-    if not Path(program).name.startswith("python"):
-        return "", []
-    asked = "import sys, json; print(json.dumps([sys.version.split()[0], sys.path]))"
-    try:
-        done = subprocess.run([program, "-c", asked], capture_output=True, timeout=GIT_TIMEOUT_S, check=True, cwd="/")
-        version, paths = json.loads(done.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return "unknown", []
-    return str(version), [str(path) for path in paths]
-
-
-def _distributions(paths: list[str]) -> str:
-    """Digest names and versions of the installed distributions, as the names of their metadata folders give them."""
-    found: set[str] = set()
-    for path in paths:
-        try:
-            found.update(name for name in os.listdir(path or ".") if name.endswith((".dist-info", ".egg-info")))
-        except OSError:
-            continue
-    return hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()[:16] if found else ""
-
-
-def _cpu_model() -> str:
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return platform.processor()
-    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    return found[1].strip() if found else platform.machine()
-
-
-def _lock_digest(folder: Path) -> str:
-    for name in LOCKS:
-        try:
-            return f"{name}:{hashlib.sha256((folder / name).read_bytes()).hexdigest()[:16]}"
-        except OSError:
-            continue
-    return ""
+            return {**marks, "code": "", "code_problem": str(problem)}
+        return {**marks, "code": taken.digest, "commit": taken.commit, "dirty": str(taken.dirty)}
 
 
 def _git(folder: Path, *arguments: str) -> bytes:

@@ -60,7 +60,7 @@ class LocalExecutor:
         self.lending = Lending(self.folder, study.launch if study else Launch(), pool=pool)
         self.pool = self.lending.pool
         self.clock, self.claim_timeout_s = clock or HostClock(), claim_timeout_s
-        self._fingerprint = fingerprint or Snapshots(self.folder / "code").fingerprint
+        self._fingerprint = fingerprint or Snapshots(self.folder / "code", study.data if study else ()).fingerprint
         self._launched: dict[str, int] = {}  # attempt -> pid of a supervisor of ours, until reaped
         self._since: dict[str, float] = {}  # attempt -> when we began to wait for its claim, by the boot clock
 
