@@ -19,7 +19,7 @@ def curves(tmp_path: Path):
         path = tmp_path / "log"
         path.write_bytes(text.encode() if isinstance(text, str) else text)
         texts.forget()
-        columns, end = texts.read_text(str(path), 0, lambda: (dialect or Printed()).copy(), ended=True)
+        columns, end = texts.read_text(str(path), 0, (dialect or Printed()).copy, ended=True)
         assert end in (0, path.stat().st_size)
         return {name: list(zip(steps, values, strict=True)) for name, (steps, values) in columns.columns.items()}
 

@@ -3,9 +3,10 @@
 import os
 from collections.abc import Mapping
 from dataclasses import fields
+from typing import get_args
 
 from secondshift.records.orders import Chunk
-from secondshift.records.studies import MetricsFrom
+from secondshift.records.studies import MetricsFrom, Source
 from secondshift.runtime.executors.attempt_files import read_object
 from secondshift.runtime.readers.columns import Columns
 from secondshift.runtime.readers.dialects import Dialect, dialect_of
@@ -32,7 +33,7 @@ def collect_attempt(
     place = os.fspath(folder)
     order = read_object(os.path.join(place, "order.json"))
     metrics = _metrics(order.get("metrics"))
-    if metrics.source == "sdk" or (metrics == _AUTO and _uses_sdk(place)):
+    if metrics.source == "sdk" or (metrics.source == "auto" and not metrics.pattern and _uses_sdk(place)):
         return chunks
     ended = os.path.exists(os.path.join(place, "exit.json"))
     for file in _files(place, str(order.get("cwd", "")), metrics, offsets, ended):
@@ -50,9 +51,6 @@ def collect_attempt(
     return chunks
 
 
-_AUTO = MetricsFrom()
-
-
 def reader_of(metrics: MetricsFrom) -> Dialect:
     """Make the dialect in which a study's text is read. Raises re.error if its pattern is none."""
     return dialect_of(metrics.source, metrics.pattern, metrics.step)
@@ -60,7 +58,10 @@ def reader_of(metrics: MetricsFrom) -> Dialect:
 
 def _metrics(found: object) -> MetricsFrom:
     values = found if isinstance(found, dict) else {}
-    return MetricsFrom(**{name: value for name, value in values.items() if name in _FIELDS and isinstance(value, str)})
+    known = {name: value for name, value in values.items() if name in _FIELDS and isinstance(value, str)}
+    if known.get("source") not in get_args(Source):
+        known.pop("source", None)
+    return MetricsFrom(**known)  # type: ignore[arg-type]  # the source was looked up among those there are
 
 
 def _uses_sdk(folder: str) -> bool:

@@ -244,7 +244,7 @@ def _json_number(value: object) -> float | None:
         return None
     if isinstance(value, int):
         try:
-            return float(value) if abs(value) < 2**53 else value  # type: ignore[return-value]  # a step may need all its digits
+            return float(value) if abs(value) < 2**53 else value  # a step may need all its digits
         except OverflowError:
             return None
     if isinstance(value, float):

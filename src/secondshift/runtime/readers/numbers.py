@@ -22,6 +22,7 @@ _NAME = rf"(?<![\w./@%-])(?P<name>{_WORD}(?: {_WORD}){{0,3}})"
 _QUOTED = r"(?P<quote>['\"])(?P<key>[^'\"]{1,200})(?P=quote)\s{0,8}:\s{0,8}"
 _PAIR = re.compile(rf"(?:{_QUOTED}|{_NAME}(?P<mark>\s{{0,8}}[=:])\s{{0,8}}){_VALUE}")
 _LOOSE = re.compile(rf"(?:{_QUOTED}|{_NAME}(?P<mark>\s{{0,8}}[=:]|(?=\s))\s{{0,8}}){_VALUE}")
+_SEPARATED = re.compile(rf"[=:]\s{{0,8}}{_WRAP}['\"]?[-+.]{{0,2}}(?:[0-9]|(?i:nan|inf))")
 _NUMERIC = re.compile(rf"\s*{_NUMBER}%?\s*")
 _AT_START = re.compile(r"\s*(?:\[([0-9]{1,18})\]\s|([0-9]{1,18}):\s)")  # boosting libraries count their rounds so
 _NOT_A_STEP = ("best", "max", "total", "num", "per", "every")
@@ -46,6 +47,8 @@ def _float(text: str) -> float:
 
 def pairs(text: str, *, loose: bool = False) -> Iterator[tuple[str, float]]:
     """Give `name=value`, `name: value` and `'name': value` of a line; with `loose` also `name value`."""
+    if not loose and not _SEPARATED.search(text):
+        return  # prose, the most frequent line of all, is told at a fifth of the price
     for found in (_LOOSE if loose else _PAIR).finditer(text):
         key = found["key"]
         yield (key if key is not None else _last_words(found["name"], found["mark"])), _float(found["value"])
