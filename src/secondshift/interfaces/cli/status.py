@@ -11,17 +11,18 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from secondshift.interfaces.brief.plots import sparkline
 from secondshift.interfaces.cli.desk import Desk, language, open_desk
+from secondshift.interfaces.cli.grids import budgets_grid, say_status, trials_grid
 from secondshift.interfaces.cli.printing import console, document, line, spoken
-from secondshift.interfaces.messages.formats import duration, number
-from secondshift.interfaces.readmodel.objectives import written
+from secondshift.interfaces.messages.catalogue import say
 from secondshift.interfaces.readmodel.overview import Holder, engine_line, overview, shift_line, upcoming
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
 from secondshift.runtime.keeper import read_note
 
 SHOWN = 20  # open trials in the table; --all shows the others too
-UNITS = {"device_s": "device time", "wall_s": "time on shift", "trials": "trials", "money_usd": "money"}
+SPARK = 12  # columns of a curve
 
 
 def status(
@@ -60,10 +61,13 @@ def look(desk: Desk) -> tuple[State, Holder, list[Statement], dict[str, Any]]:
 
 
 def _keeper(desk: Desk, holder: Holder) -> list[Statement]:
-    """What the keeper has to say, when it matters: it restarts the engine now, or gave up."""
+    """What the keeper has to say: it watches, it restarts the engine now, or it gave up."""
     note = read_note(desk.folder)
-    if note is None or holder.life == "alive":
+    if note is None:
         return []
+    if holder.life == "alive":
+        watching = {"pid": str(note.pid), "n": note.restarts, "since_at": note.since}
+        return [Statement(key="status.keeper_on", values=watching)] if note.alive() else []
     if note.state == "restarting" and note.alive():
         return [
             Statement(key="status.keeper_restarting", values={"pid": str(note.pid), "crash": note.last_crash or "—"})
@@ -77,13 +81,15 @@ def table(desk: Desk, lang: str, shown: int | None, screen: Console) -> Renderab
     """The whole view for a terminal."""
     state, holder, next_lines, doc = look(desk)
     name = Text(f"{doc['study'] or desk.file.parent.name}", style="bold")
-    counts = ", ".join(f"{n} {status}" for status, n in doc["counts"].items())
+    counts = ", ".join(f"{n} {say_status(status, lang)}" for status, n in doc["counts"].items())
     rows: list[RenderableType] = [Text.assemble(name, f"  {counts}"), line(engine_line(state, holder), lang)]
     rows += [line(s, lang) for s in (*_keeper(desk, holder), shift_line(state))]
+    if doc["shift"] and doc["shift"]["deadline_at"]:
+        rows.append(_shift_bar(doc, lang, screen.width))
     if doc["trials"]:
-        rows += [Text(""), _trials(doc, shown, lang, screen.width)]
+        rows += [Text(""), trials_grid(doc, _sparks(desk, doc, shown), shown, lang, screen.width)]
     if doc["budgets"]:
-        rows += [Text(""), _budgets(doc, lang)]
+        rows += [Text(""), budgets_grid(doc, lang)]
     rows += [Text(""), *(Text.assemble("→ ", line(s, lang)) for s in next_lines)]
     for incident in doc["incidents"]:
         text = f"! {incident['id']} ({incident['subject']}): {incident['finding']}"
@@ -91,48 +97,17 @@ def table(desk: Desk, lang: str, shown: int | None, screen: Console) -> Renderab
     return Group(*rows)
 
 
-def _trials(doc: dict[str, Any], shown: int | None, lang: str, width: int) -> Table:
-    grid = Table(box=None, pad_edge=False, header_style="dim")
-    heads = ("trial", "", "progress", "steps", f"{doc['objective']} last", "best", "to go", "used")
-    for head in (*heads, *(("parameters",) if width >= 100 else ())):
-        grid.add_column(
-            head, no_wrap=head != "parameters", justify="right" if head in heads[3:] else "left", overflow="ellipsis"
-        )
-    for row in doc["trials"][:shown]:
-        style = {"running": "bold", "queued": "dim"}.get(row["status"], "")
-        bar = ProgressBar(total=1.0, completed=row["progress"], width=14, complete_style="cyan", finished_style="green")
-        cells: list[RenderableType] = [
-            row["trial"], row["status"], bar, f"{row['steps']:,}/{row['horizon_steps']:,}",
-            _number(row["last"]), _number(row["best"]),
-            "" if row["eta_s"] is None else duration(row["eta_s"], lang),
-            duration(row["device_s"], lang) if row["device_s"] else "",
-        ]  # fmt: skip
-        grid.add_row(*cells, *((Text(written(row["params"])),) if width >= 100 else ()), style=style)
-    rest = len(doc["trials"]) - len(doc["trials"][:shown])
-    if rest:
-        grid.add_row(f"+{rest}", "more", style="dim")
+def _shift_bar(doc: dict[str, Any], lang: str, width: int) -> RenderableType:
+    shift = doc["shift"]
+    length = max(1.0, shift["deadline_at"] - shift["started_at"])
+    gone = min(max(0.0, doc["now"] - shift["started_at"]), length)
+    grid = Table.grid(padding=(0, 1))
+    ends = Text(say("status.shift_share", lang, gone_share=gone / length), style="dim")
+    grid.add_row(ProgressBar(total=length, completed=gone, width=min(40, width // 2), complete_style="magenta"), ends)
     return grid
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else number(value)
-
-
-def _budgets(doc: dict[str, Any], lang: str) -> Table:
-    grid = Table(box=None, pad_edge=False, header_style="dim")
-    for head in ("budget", "spent", "set aside", "left", "cap"):
-        grid.add_column(head, justify="left" if head == "budget" else "right")
-    for row in doc["budgets"]:
-        amounts = [_amount(row["budget"], row[k], lang) for k in ("spent", "reserved", "left", "cap")]
-        grid.add_row(
-            UNITS[row["budget"]], *amounts, style="red" if row["left"] is not None and row["left"] <= 0 else ""
-        )
-    return grid
-
-
-def _amount(budget: str, value: float | None, lang: str) -> str:
-    if value is None:
-        return "no cap"
-    if budget == "money_usd":
-        return f"${value:,.2f}"
-    return number(int(value)) if budget == "trials" else duration(value, lang)
+def _sparks(desk: Desk, doc: dict[str, Any], shown: int | None) -> dict[str, str]:
+    """The curve of each listed trial in a few characters."""
+    drawn = [row["trial"] for row in doc["trials"][:shown] if row["last"] is not None]
+    return {t: sparkline(list(desk.ledger.series(t, doc["objective"], points=120).values), SPARK) for t in drawn}

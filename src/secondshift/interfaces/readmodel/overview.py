@@ -78,6 +78,22 @@ def eta(trial: Trial, attempt: Attempt | None, horizon: int, now: float) -> floa
     return left * spent / done
 
 
+def shift_left(state: State, now: float) -> float | None:
+    """Seconds until all open trials would be trained to the end at the pace so far; None while nothing is known of it.
+
+    An upper bound where a scheduler stops trials early.
+    """
+    if state.study is None or state.shift is None or not state.attempts:
+        return None
+    rows = [trial_row(state, t, now) for t in state.trials.values() if t.attempts]
+    steps, spent = sum(r["steps"] for r in rows), sum(r["device_s"] for r in rows)
+    if steps <= 0 or spent <= 0:
+        return None
+    horizon = state.study.horizon_steps
+    to_do = sum(max(0, horizon - max(t.logged_step + 1, t.steps_done)) for t in (state.trials[i] for i in state.open))
+    return to_do * spent / steps / max(1, min(state.shift.slots, len(state.open)))
+
+
 def budgets(state: State, now: float) -> list[dict[str, Any]]:
     """Each budget with its cap (None: not capped), what is spent, set aside, and left."""
     budget = state.study.budget if state.study else None
@@ -121,6 +137,9 @@ def upcoming(state: State, requests: int, now: float) -> list[Statement]:
         lines.append(Statement(key="status.next_paused", values={"n": len(paused), "trials": names(paused)}))
     if not (running or queued or paused):
         lines.append(Statement(key="status.next_nothing"))
+    left = shift_left(state, now)
+    if left is not None:
+        lines.append(Statement(key="status.next_all_done", values={"left_s": left}))
     if requests:
         lines.append(Statement(key="status.next_requests", values={"n": requests}))
     if state.shift and state.shift.deadline_at and state.shift.deadline_at > now:
