@@ -65,6 +65,7 @@ class Night:
     """A ledger being written by hand; `at` moves on with each fact."""
 
     study: Study = STUDY
+    marks: dict[str, str] = field(default_factory=lambda: {"python": "3.11.9"})  # of the trials that start next
     events: list[Event] = field(default_factory=list)
     batches: list[tuple[float, int, list[Payload], list[Batch]]] = field(default_factory=list)  # transactions
     at: float = T0
@@ -130,7 +131,7 @@ class Night:
         )
         self.add(
             AttemptStarted(
-                attempt=attempt, supervisor=900 + number, pid=1000 + number, fingerprint={"python": "3.11.9"}
+                attempt=attempt, supervisor=900 + number, pid=1000 + number, fingerprint=dict(self.marks)
             ),
             after=0.3,
         )

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 
+from secondshift.interfaces.brief.environments import other_environments
 from secondshift.interfaces.brief.noise import noise
 from secondshift.interfaces.brief.trace import Trace
 from secondshift.interfaces.readmodel.objectives import current, is_baseline, names, ranked, written
@@ -30,6 +31,7 @@ def found(night: Trace, state: State, objective: Objective) -> Iterable[Statemen
         return
     yield _best(night, state, best[0], objective)
     yield from _seeds(night, best, objective)
+    yield from other_environments(night, state, best)
     yield from _against_defaults(night, state, best, objective)
     yield from noise(night, best, objective, _gain(state, best, objective))
     yield from _without_value(night, rest, objective)

@@ -9,6 +9,7 @@ from secondshift.records.events import (
     KIND_OF,
     AttemptEnded,
     AttemptOrdered,
+    AttemptStarted,
     CandidateProposed,
     ChargeReserved,
     ChargeSettled,
@@ -71,6 +72,7 @@ class TrialTrace:
 
     proposed: int = 0
     queued: int = 0
+    started: list[int] = field(default_factory=list)  # attempts, with the environment they ran in
     ended: list[int] = field(default_factory=list)  # attempts
     closed: int = 0
     final: int = 0  # the last points of the objective's metric
@@ -160,6 +162,8 @@ def _trial(found: Trace, event: Event, objective: Objective, proposals: dict[str
             of(t.id).queued, of(t.id).proposed = event.seq, proposals.get(t.candidate, 0)
         case TrialClosed(trial=t):
             of(t).closed = event.seq
+        case AttemptStarted(attempt=a):
+            of(trial_of(a)).started.append(event.seq)
         case AttemptEnded(attempt=a) as ended:
             of(trial_of(a)).ended.append(event.seq)
             of(trial_of(a)).last_exit = ended

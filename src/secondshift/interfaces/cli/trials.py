@@ -68,6 +68,11 @@ def _print(screen: Console, doc: dict[str, Any]) -> None:
         screen.print(Text("\nran on", style="dim"))
         for name, value in sorted(doc["fingerprint"].items()):
             screen.print(indented(Text(f"{one_line(name)}: {one_line(str(value))}")))
+    if doc["elsewhere"]:
+        text = f"another environment than {doc['compared_with']}, the best so far: {doc['elsewhere']}"
+        screen.print(Text(f"{text}; their results cannot be compared without that in mind", style="yellow"))
+    if doc["moved"]:
+        screen.print(Text(f"it ran in more than one environment itself: {doc['moved']}", style="yellow"))
     if doc["output"]:
         screen.print(Text(f"\nlast lines of {doc['output_file']}", style="dim"))
         for text in doc["output"]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from secondshift.interfaces.plain import clean, one_line
+from secondshift.interfaces.readmodel.environments import elsewhere, leader, moved
 from secondshift.interfaces.readmodel.overview import trial_row
 from secondshift.ledger.stores import Ledger
 from secondshift.records import events as facts
@@ -26,6 +27,7 @@ def document(
     output = folder / "attempts" / newest["attempt"] / "output.log" if newest else None
     metric = state.study.objective.metric if state.study else ""
     series = ledger.series(trial.id, metric, points=CURVE_POINTS)
+    best = leader(state)
     return {
         **trial_row(state, trial, now),
         "milestones": [{"step": m.step, "value": m.value} for m in trial.milestones],
@@ -39,6 +41,9 @@ def document(
         "checkpoints": checkpoints_of(events),
         "dropped_points": trial.dropped,
         "fingerprint": dict(newest["fingerprint"]) if newest else {},
+        "compared_with": best.id if best else None,
+        "elsewhere": elsewhere(state, trial, best),
+        "moved": moved(state, trial),
         "folder": str(output.parent) if output else None,
         "output_file": str(output) if output and output.exists() else None,
         "output": tail(output, lines) if output else [],
