@@ -21,7 +21,7 @@ from secondshift.records import events as facts
 from secondshift.records.orders import Batch, Chunk, Sign
 from secondshift.records.states import State
 from secondshift.records.trials import Attempt, Candidate, Trial
-from secondshift.runtime import ingest
+from secondshift.runtime import ingest, ownsaves
 from secondshift.runtime.readers.fragments import collect_folder
 
 POINTS = 100_000
@@ -150,7 +150,7 @@ def _stored(plan: Plan, name: str, data: bytes, steps_per_s: float) -> float:
 
 
 def _ingested(ledger: SqliteLedger, state: State, tail: Tail, now: float, collected: dict[str, float]) -> State:
-    seen = ingest.observations(state, tail, now, collected)  # type: ignore[arg-type]  # a Tail is all that ingestion needs
+    seen = ingest.observations(state, tail, now, collected, ownsaves.OwnSaves(folder=Path()))  # type: ignore[arg-type]  # a Tail is all that ingestion needs
     if not seen:
         return state
     return fold(state, ledger.append(seen.out, at=now, token=state.token, batches=seen.batches))

@@ -47,7 +47,9 @@ def varied(n: int) -> Night:
 def test_each_parameter_that_varied_has_a_panel_and_a_conditional_one_shows_only_where_it_was_active() -> None:
     night = varied(8)
     done = ranked(night.study.objective, current(night.state))
-    made = {p.name: p for p in panels(night.state, done, night.study.objective)}
+    made = {
+        p.name: p for p in panels(night.study.space.parameters, night.state.candidates, done, night.study.objective)
+    }
     assert set(made) == {"lr", "width", "act", "slope"}
     assert made["lr"].log and not made["width"].log and made["act"].strips == ("relu", "gelu")
     assert (len(made["lr"].points), len(made["slope"].points)) == (8, 4)
@@ -61,14 +63,16 @@ def test_a_parameter_that_never_varied_has_no_panel() -> None:
     for lr in (0.001, 0.01):
         complete(night, {"lr": lr, "width": 64}, [1.0] * 8 + [lr])
     done = ranked(night.study.objective, current(night.state))
-    assert [p.name for p in panels(night.state, done, night.study.objective)] == ["lr"]
+    assert [
+        p.name for p in panels(night.study.space.parameters, night.state.candidates, done, night.study.objective)
+    ] == ["lr"]
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_a_panel_is_described_in_words_and_names_the_logarithm(lang: str) -> None:
     night = varied(8)
     html = page(night.record(), night.state, "s1").html(lang)
-    svgs = re.findall(r'<svg .*?</svg>', html, re.DOTALL)
+    svgs = re.findall(r"<svg .*?</svg>", html, re.DOTALL)
     drawn = [svg for svg in svgs if "plot-panel-" in svg]
     assert len(drawn) == 4 and all("<title" in svg and "<desc" in svg for svg in drawn)
     assert ("logarithmic" if lang == "en" else "로그") in drawn[0]

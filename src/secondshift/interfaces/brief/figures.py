@@ -67,7 +67,7 @@ def figures(night: Trace, state: State, objective: Objective, read: Reader) -> F
     return Figures(
         metric=objective.metric, best=_best(night, done, objective), curves=curves, curves_of=of,
         bars=tuple(bars[:MOST_BARS]), bars_of=len(bars), takeovers=takeovers,
-        panels=panels(state, done, objective),
+        panels=panels(state.study.space.parameters if state.study else (), state.candidates, done, objective),
     )  # fmt: skip
 
 

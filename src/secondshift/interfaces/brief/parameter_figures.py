@@ -1,12 +1,11 @@
 """The data behind the plots of parameters against result: one panel for each parameter of the space."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from secondshift.records.states import State
 from secondshift.records.studies import Objective, Parameter, Value
-from secondshift.records.trials import Trial
+from secondshift.records.trials import Candidate, Trial
 
 MOST_PANELS = 12
 
@@ -22,18 +21,21 @@ class Panel:
     best: tuple[float, float] | None = None  # of the best complete trial
 
 
-def panels(state: State, done: Sequence[Trial], objective: Objective) -> tuple[Panel, ...]:
+def panels(
+    space: Sequence[Parameter], candidates: Mapping[str, Candidate], done: Sequence[Trial], objective: Objective
+) -> tuple[Panel, ...]:
     """One panel for each parameter that took at least two values. `done`: complete trials, the best first."""
-    space = state.study.space.parameters if state.study else ()
-    made = (_panel(state, parameter, done, objective) for parameter in space)
+    made = (_panel(candidates, parameter, done, objective) for parameter in space)
     return tuple(panel for panel in made if panel and len({place for place, _ in panel.points}) > 1)
 
 
-def _panel(state: State, parameter: Parameter, done: Sequence[Trial], objective: Objective) -> Panel | None:
+def _panel(
+    candidates: Mapping[str, Candidate], parameter: Parameter, done: Sequence[Trial], objective: Objective
+) -> Panel | None:
     choices = parameter.choices if parameter.kind == "categorical" else ()
     points, best = [], None
     for trial in done:
-        place = _place(_given(state, trial, parameter), choices)
+        place = _place(_given(candidates, trial, parameter), choices)
         value = trial.objective(objective)
         if place is None or value is None or (parameter.log and not choices and place <= 0):
             continue
@@ -46,8 +48,8 @@ def _panel(state: State, parameter: Parameter, done: Sequence[Trial], objective:
     return Panel(name=parameter.name, log=parameter.log and not choices, strips=strips, points=tuple(points), best=best)
 
 
-def _given(state: State, trial: Trial, parameter: Parameter) -> Value | None:
-    candidate = state.candidates.get(trial.candidate)
+def _given(candidates: Mapping[str, Candidate], trial: Trial, parameter: Parameter) -> Value | None:
+    candidate = candidates.get(trial.candidate)
     proposed = candidate.params if candidate else {}
     if parameter.when and parameter.name not in proposed:
         return None  # it was not active; whatever the script says of it had no meaning
