@@ -67,7 +67,8 @@ def _keeper(desk: Desk, holder: Holder) -> list[Statement]:
         return []
     if holder.life == "alive":
         watching = {"pid": str(note.pid), "n": note.restarts, "since_at": note.since}
-        return [Statement(key="status.keeper_on", values=watching)] if note.alive() else []
+        key = "status.keeper_again" if note.restarts else "status.keeper_on"
+        return [Statement(key=key, values=watching)] if note.alive() else []
     if note.state == "restarting" and note.alive():
         return [
             Statement(key="status.keeper_restarting", values={"pid": str(note.pid), "crash": note.last_crash or "—"})
