@@ -3,20 +3,11 @@
 from collections.abc import Mapping
 
 from secondshift.interfaces.plain import one_line
-from secondshift.interfaces.readmodel.objectives import current, ranked
 from secondshift.records.fingerprints import differences
 from secondshift.records.states import State
 from secondshift.records.trials import Trial
 
 MOST_MARKS, MOST_LETTERS = 4, 48
-
-
-def leader(state: State) -> Trial | None:
-    """The best complete trial of the current revision, with which others are compared; None before there is one."""
-    if state.study is None:
-        return None
-    done = ranked(state.study.objective, [t for t in current(state) if t.status == "complete"])
-    return done[0] if done else None
 
 
 def in_words(found: Mapping[str, tuple[str, str]]) -> str:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from secondshift.interfaces.plain import clean, one_line
-from secondshift.interfaces.readmodel.environments import elsewhere, leader, moved
+from secondshift.interfaces.readmodel.environments import elsewhere, moved
+from secondshift.interfaces.readmodel.objectives import current, ranked
 from secondshift.interfaces.readmodel.overview import trial_row
 from secondshift.ledger.stores import Ledger
 from secondshift.records import events as facts
@@ -49,6 +50,14 @@ def document(
         "output": tail(output, lines) if output else [],
         "facts": [e.seq for e in events],
     }
+
+
+def leader(state: State) -> Trial | None:
+    """The best complete trial of the current revision, with which others are compared; None before there is one."""
+    if state.study is None:
+        return None
+    done = ranked(state.study.objective, [t for t in current(state) if t.status == "complete"])
+    return done[0] if done else None
 
 
 def _metric(summary: Any) -> dict[str, Any]:
