@@ -35,7 +35,7 @@ class Order:
     keep_checkpoints: int = 2
     threads: int = 1
     env: Mapping[str, str] = field(default_factory=dict)
-    metrics: MetricsFrom = MetricsFrom()  # where its numbers are read
+    metrics: MetricsFrom = field(default_factory=MetricsFrom)  # where its numbers are read
     files: Mapping[str, str] = field(default_factory=dict)  # path in `folder` -> text, written before anything starts
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 from secondshift.interfaces.brief.parameter_figures import Panel, panels
 from secondshift.interfaces.brief.trace import Trace, by_others
 from secondshift.interfaces.readmodel.objectives import current, ranked
-from secondshift.ledger.subjects import trial_of
+from secondshift.ledger.attempts import trial_of
 from secondshift.records.events import AttemptEnded, AttemptOrdered, LeaseTaken
 from secondshift.records.states import State
 from secondshift.records.studies import Objective

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
-from secondshift.ledger.subjects import trial_of
+from secondshift.ledger.attempts import trial_of
 from secondshift.records.events import (
     KIND_OF,
     AttemptEnded,

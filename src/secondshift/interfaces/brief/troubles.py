@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from secondshift.interfaces.brief.trace import Told, Trace, by_others
 from secondshift.interfaces.plain import last_line, one_line
 from secondshift.interfaces.readmodel.objectives import current, names
-from secondshift.ledger.subjects import trial_of
+from secondshift.ledger.attempts import trial_of
 from secondshift.records.events import (
     AttemptEnded,
     AttemptOrdered,

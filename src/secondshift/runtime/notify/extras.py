@@ -9,7 +9,7 @@ from secondshift.runtime.notify.letters import Letter
 def send(address: str, letter: Letter, pauses_s: tuple[float, ...]) -> str:
     """Send the brief's text. Raises SecondshiftError if apprise is missing, or does not know or reach the service."""
     try:
-        import apprise  # pyright: ignore[reportMissingImports]  # the optional extra `notify`
+        import apprise  # pyright: ignore[reportMissingImports]  # optional: the extra `notify`
     except ImportError:
         raise SecondshiftError(
             f"Channels such as {urlsplit(address).scheme or '?'}: need the package apprise. "
