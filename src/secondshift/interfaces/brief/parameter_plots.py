@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from html import escape
 
 from secondshift.interfaces.brief.parameter_figures import Panel, fences
-from secondshift.interfaces.brief.plots import ticks
+from secondshift.interfaces.brief.ticks import ticks
 from secondshift.interfaces.messages.catalogue import say
 from secondshift.interfaces.messages.formats import number
 

@@ -6,6 +6,7 @@ from datetime import tzinfo
 from html import escape
 
 from secondshift.interfaces.brief.figures import Bar, Curve, Figures
+from secondshift.interfaces.brief.ticks import ticks
 from secondshift.interfaces.messages.catalogue import say
 from secondshift.interfaces.messages.formats import duration, moment, number
 
@@ -58,18 +59,6 @@ def _room(low: float, high: float, *, share: float) -> tuple[float, float]:
         pad = abs(low) * 0.1 or 1.0
         return low - pad, high + pad
     return low - share * (high - low), high + share * (high - low)
-
-
-def ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Round numbers between two values, about so many."""
-    raw = (high - low) / max(1, about)
-    if not math.isfinite(raw) or raw <= 0:
-        return [low]
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)
-    first = math.ceil(low / step - 1e-9)
-    found = [round(i * step, 12) + 0.0 for i in range(first, first + about * 3) if i * step <= high + step * 1e-9]
-    return found or [low]
 
 
 def _svg(name: str, title: str, desc: str, body: str, height: float = HEIGHT) -> str:
