@@ -54,10 +54,11 @@ def wait_for(true: Callable[[], object]) -> None:
 
 def test_trials_see_their_own_gpu_alone_and_free_it_at_their_end(study: Path) -> None:
     ours = executor(study, FakeGpu(uuid=ONE), FakeGpu(uuid=TWO))
-    orders = [order(study, "t1", ONE, "echo $CUDA_VISIBLE_DEVICES; sleep 60"), order(study, "t2", TWO, "echo $CUDA_VISIBLE_DEVICES")]
+    say = "echo $CUDA_VISIBLE_DEVICES"
+    orders = [order(study, "t1", ONE, f"{say}; sleep 60"), order(study, "t2", TWO, say)]
     for each in orders:
         ours.submit(each)
-    wait_for(lambda: (Path(orders[1].folder) / "exit.json").exists())
+    wait_for((Path(orders[1].folder) / "exit.json").exists)
     wait_for(lambda: (Path(orders[0].folder) / "output.log").exists() and (Path(orders[0].folder) / "output.log").read_text())
     assert [(Path(o.folder) / "output.log").read_text().strip() for o in orders] == [ONE, TWO]
     assert read_object(orders[0].folder + "/fingerprint.json") == {
@@ -73,10 +74,10 @@ def test_after_a_kill_a_gpu_is_lent_again_only_when_its_memory_is_back_even_by_a
     gpu = FakeGpu(uuid=ONE)
     first, killed = executor(study, gpu), order(study, "t1", ONE, "sleep 60")
     first.submit(killed)
-    wait_for(lambda: (Path(killed.folder) / "child.json").exists())
+    wait_for((Path(killed.folder) / "child.json").exists)
     gpu.start(4242, 9 * GIB)
     first.cancel("t1.a1", mode="kill", token=5, grace_s=0.0)
-    wait_for(lambda: (Path(killed.folder) / "exit.json").exists())
+    wait_for((Path(killed.folder) / "exit.json").exists)
     gpu.end(4242, give_back=False)
     for each in (first, executor(study, gpu)):
         assert each.devices() == () and "9.0 GiB" in each.held()[ONE]
