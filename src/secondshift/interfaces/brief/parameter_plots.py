@@ -45,11 +45,12 @@ def _panel(panel: Panel, place: int, frame: tuple[float, float], metric: str, la
     )
     if outside:
         desc += " " + say("plot.panel_outside", lang, n=outside)
+    many = " many" if len(panel.points) > 150 else ""
     name = f"plot-panel-{place}"
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="{name}-title {name}-desc">'
         f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(desc)}</desc>'
-        f'{_axes(panel, frame)}<path class="dots" d="{dots}"/>{best}</svg>'
+        f'{_axes(panel, frame)}<path class="dots{many}" d="{dots}"/>{best}</svg>'
     )
 
 

@@ -43,9 +43,9 @@ class Frame:
             )
         base = self.height - BOTTOM
         for value, text in x_text:
-            parts.append(
-                f'<text class="tick" x="{self.x(value):.1f}" y="{base + 16}" text-anchor="middle">{escape(text)}</text>'
-            )
+            side = "end" if self.x(value) > WIDTH - RIGHT - 4 * len(text) else "middle"  # the last stays inside
+            x = min(self.x(value) + 4 * len(text), WIDTH - RIGHT) if side == "end" else self.x(value)
+            parts.append(f'<text class="tick" x="{x:.1f}" y="{base + 16}" text-anchor="{side}">{escape(text)}</text>')
         parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{base}" y2="{base}"/>')
         parts.append(
             f'<text class="label" x="{WIDTH - RIGHT}" y="{base + 34}" text-anchor="end">{escape(x_label)}</text>'

@@ -1,0 +1,59 @@
+"""What the how-to pages on budgets and notebooks show is what works."""
+
+import contextlib
+import io
+import re
+import shlex
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from secondshift import config
+from secondshift.interfaces.cli.main import called
+from secondshift.ledger.opening import open_ledger
+from tests.interfaces.nights import eventful
+
+HOUSE = Path(__file__).parents[1]
+SMALL = 'command = "python train.py"\n[objective]\nmetric = "loss"\n[horizon]\nsteps = 9\n'
+
+
+def blocks(page: str, language: str) -> list[str]:
+    text = (HOUSE / "docs" / "howto" / page).read_text("utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "secondshift.toml").write_text(SMALL)
+    (tmp_path / ".secondshift").mkdir()
+    ledger = open_ledger(tmp_path / ".secondshift")
+    eventful().record(ledger)
+    ledger.close()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_settings_of_the_budget_page_are_read_and_mean_what_it_says(tmp_path: Path) -> None:
+    shutil.copy(HOUSE / "examples" / "first_night" / "train.py", tmp_path)
+    (tmp_path / "secondshift.toml").write_text(SMALL + "".join(blocks("budgets.md", "toml")))
+    study = config.load_study(tmp_path / "secondshift.toml")
+    assert study.budget.device_s == 40 * 3600 and study.budget.wall_s == 24 * 3600 and study.budget.trials == 60
+    assert study.budget.money_usd == 15 and study.launch.grant_s == 120
+    assert tomllib.loads("".join(blocks("budgets.md", "toml")))
+
+
+def test_the_commands_of_the_budget_page_work(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for line in blocks("budgets.md", "console")[0].splitlines():
+        assert called(shlex.split(line.removeprefix("$ secondshift "))) == 0, line
+    assert "t2" in capsys.readouterr().out
+
+
+def test_the_cells_of_the_notebook_page_run(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(HOUSE / "src"))
+    for cell in blocks("notebooks.md", "python"):
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            exec(compile(cell, "cell", "exec"), {})  # our own page
+    assert "t4 paused" in said.getvalue()
