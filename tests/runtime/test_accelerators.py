@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secondshift.runtime.accelerators import Accelerator, Accelerators, AcceleratorWatch, of_secondshift, visible
-from secondshift.runtime.executors.processes import boot_id
+from secondshift.runtime.executors.processes import boot_id, children
 from tests.runtime.fake_nvml import GIB, FakeGpu, FakeNvml
 
 ONE, TWO = "GPU-1111aaaa", "GPU-2222bbbb"
@@ -96,19 +96,24 @@ def test_only_processes_seen_here_and_not_ours_make_trials_leave() -> None:
     assert watched(gpu, share=True).foreign(ONE) == ""
 
 
-def test_a_process_of_a_trial_is_known_by_the_mark_in_its_environment() -> None:
-    def whose(env: dict[str, str]) -> bool | None:
-        with subprocess.Popen(
-            [sys.executable, "-c", "print(flush=True); input()"], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        ) as process:
-            assert process.stdout is not None
-            process.stdout.readline()  # it runs, so its environment is its own
-            found = of_secondshift(process.pid)
-            process.communicate(b"\n", timeout=20)
-            return found
+WAITS = "import sys; print(flush=True); sys.stdin.readline()"
+CLEARED = f"import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', {WAITS!r}], env={{}}).returncode)"
 
-    assert whose({**os.environ, "SECONDSHIFT_TOKEN": "abc"}) is True
-    assert whose({k: v for k, v in os.environ.items() if k != "SECONDSHIFT_TOKEN"}) is False
+
+@pytest.mark.parametrize(
+    ("program", "mark", "whose"), [(WAITS, "abc", True), (WAITS, None, False), (CLEARED, "abc", True), (CLEARED, None, False)]
+)
+def test_a_process_of_a_trial_is_known_by_its_mark_or_that_of_one_above_it(
+    program: str, mark: str | None, whose: bool
+) -> None:
+    env = {k: v for k, v in os.environ.items() if k != "SECONDSHIFT_TOKEN"} | ({"SECONDSHIFT_TOKEN": mark} if mark else {})
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # it runs, so its environment is its own
+        below = children(process.pid)
+        assert of_secondshift(below[0] if below else process.pid) is whose
+        process.communicate(b"\n", timeout=20)
     assert of_secondshift(2**22 + 1) is None
 
 

@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from secondshift.runtime.devices import Holder, whole
-from secondshift.runtime.executors.processes import boot_id
+from secondshift.runtime.executors.attempt_files import read_bytes
+from secondshift.runtime.executors.processes import boot_id, process_stat
 
 FRESH_S = 1.0  # a reading is used again for so long
 SLACK_BYTES = 256 << 20  # memory that a driver may keep after a program, and that we do not call missing
 MARKER = b"SECONDSHIFT_TOKEN="  # in the environment of everything that runs under one of our supervisors
+SUPERVISOR = b"/runtime/executors/supervisor.py\0"  # in the command line of every supervisor
+DEEPEST = 64  # processes above one that are looked at
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
@@ -168,13 +171,26 @@ class AcceleratorWatch:
 
 
 def of_secondshift(pid: int) -> bool | None:
-    """Say whether a process carries the mark of a supervised trial; None if there is no such process to be seen here."""
+    """Say whether a process belongs to a supervised trial; None if there is no such process to be seen here.
+
+    It, or one above it, carries the mark in its environment or is a supervisor: a trial may start programs with an
+    environment of their own, and what outlives its parent is adopted by the supervisor.
+    """
     try:
-        return MARKER in Path(f"/proc/{pid}/environ").read_bytes()
+        if MARKER in Path(f"/proc/{pid}/environ").read_bytes():
+            return True
     except PermissionError:
-        return False  # another user's
+        pass  # another user's, or our own that changed its rights
     except OSError:
         return None  # gone, or NVML counts in another container's numbers
+    for _ in range(DEEPEST):
+        stat = process_stat(pid)
+        pid = stat[1] if stat else 0
+        if pid <= 1:
+            return False
+        if MARKER in read_bytes(f"/proc/{pid}/environ") or SUPERVISOR in read_bytes(f"/proc/{pid}/cmdline"):
+            return True
+    return False
 
 
 def _processes(pids: Sequence[int]) -> str:
