@@ -3,9 +3,10 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
-from secondshift.config.addresses import ENV, MAIL_SECRETS, SECRET
+from secondshift.config.addresses import ENV, MAIL_SECRETS, SECRET, read_mail
 from secondshift.errors import SecondshiftError
 from secondshift.runtime.notify import extras, files, mails, webhooks
 from secondshift.runtime.notify.letters import Letter
@@ -81,5 +82,5 @@ def _sender(address: str) -> Send:
 
 
 _SENDERS: Mapping[str, Send] = {
-    "file": files.send, "mailto": mails.send, "http": webhooks.send, "https": webhooks.send,
+    "file": files.send, "mailto": partial(mails.send, read_mail), "http": webhooks.send, "https": webhooks.send,
 }  # fmt: skip

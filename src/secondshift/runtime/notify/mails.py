@@ -8,18 +8,22 @@ import smtplib
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from email.message import EmailMessage
 
-from secondshift.config.addresses import read_mail
 from secondshift.errors import SecondshiftError
 from secondshift.runtime.notify.letters import Letter
 
 TIMEOUT_S = 10.0  # of each answer
+ReadMail = Callable[[str], tuple[str, list[str], dict[str, str]]]  # what is wrong, receivers, options
 
 
-def send(address: str, letter: Letter, pauses_s: tuple[float, ...]) -> str:
-    """Hand the mail to the server; try again after each pause where that may help. Raises SecondshiftError."""
-    wrong, to, options = read_mail(address)
+def send(read: ReadMail, address: str, letter: Letter, pauses_s: tuple[float, ...]) -> str:
+    """Hand the mail to the server; try again after each pause where that may help. Raises SecondshiftError.
+
+    read: takes the address apart, as the study file's check did.
+    """
+    wrong, to, options = read(address)
     if wrong:
         raise SecondshiftError(f"The mail channel needs {wrong}.")
     mail = _mail(to, options, letter)
