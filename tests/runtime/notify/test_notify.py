@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from secondshift.config.addresses import mistake
 from secondshift.records import events as facts
+from secondshift.records.addresses import mistake
 from secondshift.records.studies import Notify
 from secondshift.runtime.notify.channels import send
 from secondshift.runtime.notify.letters import Letter

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
-from secondshift.config.addresses import ENV, MAIL_SECRETS, SECRET, read_mail
 from secondshift.errors import SecondshiftError
+from secondshift.records.addresses import ENV, MAIL_SECRETS, SECRET, read_mail
 from secondshift.runtime.notify import extras, files, mails, webhooks
 from secondshift.runtime.notify.letters import Letter
 
