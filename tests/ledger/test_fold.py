@@ -207,7 +207,12 @@ def test_a_trial_keeps_the_names_of_the_environments_it_ran_in_and_each_is_kept_
         trials={f"t{n}": Trial(id=f"t{n}", candidate="c1", seed=0, status="running") for n in (1, 2)},
         attempts={f"t{n}.a1": Attempt(id=f"t{n}.a1", trial=f"t{n}", number=1) for n in (1, 2)},
     )
-    starts = [("t1.a1", marks), ("t2.a1", {**marks, "code": "def"}), ("t1.a1", {**marks, "python": "3.13"}), ("t1.a1", {})]
+    starts = [
+        ("t1.a1", marks),
+        ("t2.a1", {**marks, "code": "def"}),
+        ("t1.a1", {**marks, "python": "3.13"}),
+        ("t1.a1", {}),
+    ]
     for seq, (attempt, seen) in enumerate(starts, 1):
         fact = facts.AttemptStarted(attempt=attempt, supervisor=1, pid=2, fingerprint=seen)
         state = fold(state, [facts.Event(seq=seq, at=0.0, token=1, kind="attempt.started", payload=fact)])
@@ -215,3 +220,19 @@ def test_a_trial_keeps_the_names_of_the_environments_it_ran_in_and_each_is_kept_
     assert state.trials["t2"].fingerprints == (one,) and len(state.fingerprints) == 2
     assert state.fingerprints[one] == {"python": "3.12", "library.numpy": "2.1"}
     assert state.fingerprints[two]["python"] == "3.13"
+
+
+def test_a_printed_metric_that_counts_batches_of_its_own_does_not_move_the_trial() -> None:
+    def night(tier: str) -> int:
+        study = replace(STUDY, tier=tier)
+        both = facts.MetricsLogged(
+            attempt="t1.a1", trial="t1", fragment="output.log", start=0, end=9, points=3, crc=0,
+            metrics={"loss": summarise([0, 1], [0.5, 0.4]), "batch_loss": summarise([400], [0.1])},
+        )  # fmt: skip
+        return (
+            fold(State(), events_of([facts.StudyOpened(study=study), *opening()[1:], *ordered(), both]))
+            .trials["t1"]
+            .logged_step
+        )
+
+    assert (night("opaque"), night("cooperative")) == (1, 400)

@@ -348,13 +348,19 @@ def _metrics_logged(draft: Draft, fact: facts.MetricsLogged, event: facts.Event)
     step = trial.logged_step
     for name, summary in fact.metrics.items():
         metrics[name] = merge(metrics.get(name), summary)
-        step = max(step, summary.last_step)
+        if _counts_steps(draft.study, name):
+            step = max(step, summary.last_step)
     draft.write("trials")[trial.id] = replace(trial, metrics=metrics, logged_step=step)
     attempt = draft.attempts.get(fact.attempt)
     if attempt is not None:
         offsets = {**attempt.offsets, fact.fragment: fact.end}
         logged = event.at if fact.points else attempt.last_log_at
         _change_attempt(draft, fact.attempt, offsets=offsets, last_log_at=logged)
+
+
+def _counts_steps(study: Study | None, metric: str) -> bool:
+    """Say whether a metric's steps are the trial's: what a script merely prints may count in batches of its own."""
+    return study is None or study.tier == "cooperative" or metric == study.objective.metric
 
 
 def _params_resolved(draft: Draft, fact: facts.ParamsResolved, event: facts.Event) -> None:
