@@ -128,3 +128,8 @@ def test_a_reading_is_used_again_for_a_second() -> None:
     now[0] = 1.5
     seen.read(ONE)
     assert library.calls > calls
+
+
+def test_the_fake_speaks_no_function_that_the_real_library_lacks() -> None:
+    real = pytest.importorskip("pynvml", reason="the extra `gpu` is not installed")
+    assert not [name for name in dir(FakeNvml) if name.startswith("nvml") and not hasattr(real, name)]
