@@ -1,5 +1,6 @@
 """A brief reaches each channel once; a channel that fails is a sentence and an incident, never the end of a shift."""
 
+import base64
 import email
 import email.policy
 import importlib.util
@@ -121,6 +122,13 @@ def test_a_webhook_that_refuses_is_not_tried_again_and_never_followed_elsewhere(
     with webhook(answer) as (address, got):
         outcome = send(address, LETTER, {}, pauses_s=(0.0, 0.0))
     assert not outcome.sent and str(answer) in outcome.detail and len(got) == tries
+
+
+def test_the_user_and_password_of_a_webhook_are_shown_in_a_header_and_not_in_the_address() -> None:
+    with webhook(200) as (address, got):
+        outcome = send("env:HOOK", LETTER, {"HOOK": address.replace("//", "//kim:p%40ss@")})
+    assert outcome.sent and got[0][0]["Authorization"] == "Basic " + base64.b64encode(b"kim:p@ss").decode()
+    assert "kim" not in got[0][0]["Host"]
 
 
 def test_a_mail_holds_text_and_page_and_names_its_brief() -> None:

@@ -1,8 +1,10 @@
 """The webhook channel: the brief's JSON, posted to an address."""
 
+import base64
 import time
 import urllib.error
 import urllib.request
+from urllib.parse import unquote, urlsplit
 
 from secondshift.errors import SecondshiftError
 from secondshift.runtime.notify.letters import Letter
@@ -24,11 +26,13 @@ def send(address: str, letter: Letter, pauses_s: tuple[float, ...]) -> str:
     Every try carries the same `Idempotency-Key`. Raises SecondshiftError when the last try failed too.
     """
     opener = urllib.request.build_opener(_NoRedirect)
+    address, proof = _without_user(address)
     headers = {
         "Content-Type": "application/json; charset=utf-8",
         "Idempotency-Key": letter.id,
         "User-Agent": "secondshift",
     }
+    headers |= proof
     why = ""
     for pause in (0.0, *pauses_s):
         time.sleep(pause)
@@ -44,3 +48,13 @@ def send(address: str, letter: Letter, pauses_s: tuple[float, ...]) -> str:
         except OSError as error:
             why = f"it cannot be reached ({type(error).__name__}: {getattr(error, 'reason', error)})"
     raise SecondshiftError(f"The webhook did not take the brief: {why}.")
+
+
+def _without_user(address: str) -> tuple[str, dict[str, str]]:
+    """The address without its user and password, and the header that shows them instead."""
+    parts = urlsplit(address)
+    if parts.username is None:
+        return address, {}
+    both = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return bare, {"Authorization": f"Basic {base64.b64encode(both).decode()}"}
