@@ -73,6 +73,17 @@ def test_what_a_script_prints_is_read_while_it_runs_and_to_the_last_byte_when_it
     assert folder.offsets == {"output.log": folder.log.stat().st_size}
 
 
+def test_a_resumed_script_that_prints_no_steps_counts_on_from_where_it_resumed(attempt) -> None:
+    folder = attempt()
+    write_order(replace(folder.order, from_step=5))
+    folder.log.write_text("loss=0.5\nloss=0.4\n")
+    assert folder.points() == {"loss": [(5, 0.5), (6, 0.4)]}
+    texts.forget()  # another engine
+    with folder.log.open("a") as file:
+        file.write("loss=0.3\n")
+    assert folder.points() == {"loss": [(7, 0.3)]}
+
+
 def test_lines_without_numbers_make_no_chunk(attempt) -> None:
     folder = attempt()
     folder.log.write_text("hello\n" * 1000)

@@ -40,7 +40,7 @@ def collect_attempt(
         if limit <= 0:
             break
         start = offsets.get(file.name, 0)
-        columns, end = _read(file, start, metrics, ended, limit)
+        columns, end = _read(file, start, metrics, ended, limit, _number(order.get("from_step")))
         if end == start:
             continue
         if end < start:
@@ -51,9 +51,19 @@ def collect_attempt(
     return chunks
 
 
-def reader_of(metrics: MetricsFrom) -> Dialect:
-    """Make the dialect in which a study's text is read. Raises re.error if its pattern is none."""
-    return dialect_of(metrics.source, metrics.pattern, metrics.step)
+def reader_of(metrics: MetricsFrom, first: int = 0) -> Dialect:
+    """Make the dialect in which a study's text is read. Raises re.error if its pattern is none.
+
+    first: the steps a resumed attempt begins with; values that name no step are counted from there.
+    """
+    dialect = dialect_of(metrics.source, metrics.pattern, metrics.step)
+    if first > 0:
+        dialect.steps.named = first
+    return dialect
+
+
+def _number(found: object) -> int:
+    return found if isinstance(found, int) else 0
 
 
 def _metrics(found: object) -> MetricsFrom:
@@ -83,7 +93,7 @@ def _files(folder: str, cwd: str, metrics: MetricsFrom, offsets: Mapping[str, in
     return list(followed_files(folder, cwd, metrics, offsets, ended=ended))
 
 
-def _read(file: Followed, start: int, metrics: MetricsFrom, ended: bool, limit: int) -> tuple[Columns, int]:
+def _read(file: Followed, start: int, metrics: MetricsFrom, ended: bool, limit: int, first: int) -> tuple[Columns, int]:
     """Read one file on from `start` in the way of its source."""
     if metrics.source == "tensorboard":
         return read_events(file.path, start, ended=ended, limit=limit)
@@ -95,8 +105,8 @@ def _read(file: Followed, start: int, metrics: MetricsFrom, ended: bool, limit: 
         if metric_name(file.path):
             return read_metric(file.path, start, ended=ended, limit=limit)
         return Columns(), start
-    kind = repr(metrics)
-    return read_text(file.path, start, lambda: reader_of(metrics), kind=kind, ended=ended, limit=limit)
+    kind = f"{metrics} {first}"
+    return read_text(file.path, start, lambda: reader_of(metrics, first), kind=kind, ended=ended, limit=limit)
 
 
 def seen(folder: str | os.PathLike[str]) -> dict[str, dict[str, int]]:
@@ -137,6 +147,6 @@ def _count(file: Followed, metrics: MetricsFrom, counts: dict[str, int]) -> None
     end = 0
     while end > start:
         start = end
-        columns, end = _read(file, start, metrics, True, LIMIT)
+        columns, end = _read(file, start, metrics, True, LIMIT, 0)
         for name, (steps, _) in columns.columns.items():
             counts[name] = counts.get(name, 0) + len(steps)
