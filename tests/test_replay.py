@@ -115,3 +115,12 @@ def test_a_fact_changed_after_the_last_tick_is_flagged_by_the_end_of_the_shift(n
         return event
 
     assert not replay(copy(night, change)).holds
+
+
+def test_a_changed_fact_is_flagged_while_the_night_still_goes_on(tmp_path):
+    (tmp_path / "spool/tmp").mkdir(parents=True)
+    night = Night(tmp_path, study())
+    night.run(ticks=40)
+    assert night.engine.state.shift is not None
+    assert replay(copy(night)).holds
+    assert not replay(copy(night, changed(facts.LeaseTaken, holder="somebody else"))).holds
