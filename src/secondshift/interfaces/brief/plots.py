@@ -6,6 +6,7 @@ from datetime import tzinfo
 from html import escape
 
 from secondshift.interfaces.brief.figures import Bar, Curve, Figures
+from secondshift.interfaces.brief.parameter_figures import fences
 from secondshift.interfaces.brief.ticks import ticks
 from secondshift.interfaces.messages.catalogue import say
 from secondshift.interfaces.messages.formats import duration, moment, number
@@ -91,11 +92,13 @@ def curves(data: Figures, lang: str) -> str:
     drawn = [c for c in data.curves if any(math.isfinite(v) for v in c.values)]
     if not drawn:
         return ""
-    values = sorted(v for c in drawn for v in c.values if math.isfinite(v))
-    # One diverged run must not flatten all the others: the outermost hundredth lies outside the frame.
-    cut = len(values) // 100
+    values = [v for c in drawn for v in c.values if math.isfinite(v)]
+    # Diverged runs must not flatten all the others: what lies beyond the fences is outside the frame, but for the best.
+    low, high = fences(values)
+    kept = [v for v in values if low <= v <= high]
+    kept += [v for c in drawn if c.best for v in c.values if math.isfinite(v)]
     last = max(max(c.steps) for c in drawn)
-    frame = Frame((0.0, float(max(1, last))), (values[cut], values[-1 - cut]))
+    frame = Frame((0.0, float(max(1, last))), (min(kept), max(kept)))
     inside = f'<rect x="{LEFT}" y="2" width="{WIDTH - LEFT - RIGHT}" height="{HEIGHT - BOTTOM - 2}"/>'
     clip = f'<clipPath id="curves-frame">{inside}</clipPath>'
     lines = "".join(_line(c, frame) for c in drawn)
