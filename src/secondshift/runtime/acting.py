@@ -1,5 +1,7 @@
 """Doing what is recorded and not yet done. Every act is idempotent by the attempt's id."""
 
+import shutil
+import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -66,7 +68,7 @@ def order_for(state: State, attempt: Attempt, hands: Hands) -> Order:
         trial=trial.id,
         number=attempt.number,
         token=state.token,
-        command=start.command,
+        command=with_python(start.command, study.launch.env.get("PATH")),
         cwd=str((hands.place / study.folder).resolve()),
         folder=folder,
         checkpoints=str(checkpoints),
@@ -89,6 +91,16 @@ def order_for(state: State, attempt: Attempt, hands: Hands) -> Order:
         files=start.files,
         metrics=study.metrics,
     )
+
+
+def with_python(command: tuple[str, ...], path: str | None) -> tuple[str, ...]:
+    """Run "python ..." where there is no such name, as on a fresh Debian, by python3, or else by our own interpreter.
+
+    path: where programs are looked for, as in PATH; None: in this process's own.
+    """
+    if command[:1] != ("python",) or shutil.which("python", path=path):
+        return command
+    return (shutil.which("python3", path=path) or sys.executable, *command[1:])
 
 
 def forget(state: State, hands: Hands) -> Hands:
