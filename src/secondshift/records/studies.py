@@ -7,6 +7,9 @@ from typing import Literal
 
 Goal = Literal["min", "max"]
 Value = bool | int | float | str
+TierName = Literal["opaque", "resumable", "cooperative"]
+# Why a tier is in effect or not; "": recorded before anything was proved, and taken as it is.
+ProofState = Literal["", "proved", "failed", "missing", "stale", "trusted", "not needed"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,7 +154,10 @@ class Study:
     policy: Policy = Policy()
     launch: Launch = Launch()
     metrics: MetricsFrom = MetricsFrom()
-    tier: Literal["opaque", "resumable", "cooperative"] = "cooperative"
+    tier: TierName = "cooperative"  # in effect: what is not proved is not used
+    offered: TierName | Literal[""] = ""  # as the file names it; empty: the same
+    proof: ProofState = ""  # why `tier` is what it is
+    faults: tuple[str, ...] = ()  # codes of what the doctor found wrong, of a proof that still holds
     resume_flag: str = ""
     resume_env: str = ""  # the variable that names the checkpoint folder, for a script that takes it so
     passing: Passing = Passing()
@@ -164,3 +170,7 @@ class Study:
     notify: Notify = Notify()
     seed: int = 0
     revision: int = 1  # raised when objective, horizon, space, command or evaluator change
+
+    def tier_offered(self) -> TierName:
+        """Give the tier that the study file names: how the script speaks, whether or not its checkpoints are used."""
+        return self.offered or self.tier
