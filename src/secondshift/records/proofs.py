@@ -48,8 +48,11 @@ class Resumption:
     how: Literal["kill", "pause"]
     cut: Probe
     later: Probe
+    reseeded: tuple[Probe, ...] = ()  # went on from copies of the same checkpoint, with other seeds
     left: bool = True  # a paused one left within its grace; a killed one always does
-    checkpoint_step: int | None = None  # of the newest verified checkpoint (cooperative); None: the script keeps its own
+    checkpoint_step: int | None = (
+        None  # of the newest verified checkpoint (cooperative); None: the script keeps its own
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

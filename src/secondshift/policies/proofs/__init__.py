@@ -1,0 +1,1 @@
+"""What a script was proved to do, judged from runs that were tried."""
