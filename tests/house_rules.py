@@ -46,7 +46,7 @@ NEVER = {
 NUMERIC = {"numpy", "scipy", "sklearn"}
 PURE_STANDARD = {
     "__future__", "abc", "array", "ast", "base64", "bisect", "collections", "contextlib", "copy", "dataclasses",
-    "datetime", "decimal", "enum", "fractions", "functools", "graphlib", "hashlib", "heapq", "itertools", "json",
+    "datetime", "decimal", "difflib", "enum", "fractions", "functools", "graphlib", "hashlib", "heapq", "itertools", "json",
     "math", "numbers", "operator", "re", "statistics", "string", "struct", "textwrap", "types", "typing", "zlib",
 }
 SEEDED_NUMPY = {"default_rng", "Generator", "SeedSequence", "PCG64", "BitGenerator"}
