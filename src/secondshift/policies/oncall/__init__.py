@@ -1,0 +1,1 @@
+"""Who is behind the captain, and whether to wake that person."""

@@ -1,0 +1,113 @@
+"""Who is on call: exactly one person at any instant, whatever clocks, holidays and swaps do.
+
+A day of the rota lasts from one handover to the next, in the rota's zone, and may have 23 or 25 hours. A turn is a number of
+such days. Who is away in the middle of a turn is stood in for by the next in order who is not.
+"""
+
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from secondshift.records.rotas import Duty, Person, Quiet, Rota, Why
+
+DAY = timedelta(days=1)
+
+
+@lru_cache(maxsize=256)
+def zone(name: str) -> ZoneInfo:
+    """The time zone of an IANA name. Raises ZoneInfoNotFoundError for what is none."""
+    return ZoneInfo(name)
+
+
+def instant(day: date, hour: time, place: str) -> float:
+    """UTC seconds at an hour of a day; an hour that the clocks skip is taken as if they had not been put forward yet."""
+    return datetime.combine(day, hour, zone(place)).timestamp()
+
+
+def local(at: float, place: str) -> datetime:
+    """What the clock of a zone shows at `at`, UTC seconds."""
+    return datetime.fromtimestamp(at, zone(place))
+
+
+def rota_day(rota: Rota, at: float) -> date:
+    """The day of the rota that `at` (UTC seconds) belongs to."""
+    day = local(at, rota.zone).date()
+    while at < instant(day, rota.handover, rota.zone):
+        day -= DAY
+    while at >= instant(day + DAY, rota.handover, rota.zone):
+        day += DAY
+    return day
+
+
+def on_call(rota: Rota, at: float) -> tuple[str, Why, str]:
+    """Name who is on call at `at` (UTC seconds), why, and whose turn it would have been.
+
+    Raises ValueError for a rota without people.
+    """
+    if not rota.order:
+        raise ValueError("The rota has no one in it; expected at least one name. Give [oncall] an order of people.")
+    day = rota_day(rota, at)
+    turn = (day - rota.starts).days // rota.days % len(rota.order)
+    owner = rota.order[turn]
+    taken = next((swap.who for swap in reversed(rota.swaps) if swap.days.holds(day)), None)
+    if taken is not None and _free(rota, taken, at):
+        return taken, ("turn" if taken == owner else "swap"), owner
+    if _free(rota, owner, at):
+        return owner, "turn", owner
+    later = (rota.order[(turn + step) % len(rota.order)] for step in range(1, len(rota.order)))
+    stand_in = next((name for name in later if _free(rota, name, at)), None)
+    return (owner, "nobody is free", owner) if stand_in is None else (stand_in, "stands in", owner)
+
+
+def _free(rota: Rota, name: str, at: float) -> bool:
+    person = rota.people[name]
+    day = local(at, person.zone).date()
+    return not any(days.holds(day) for days in person.away)
+
+
+def duties(rota: Rota, begins: float, ends: float) -> list[Duty]:
+    """Cut a stretch of time (UTC seconds) into duties: they follow each other without a gap, and none overlap."""
+    if ends <= begins:
+        return []
+    found: list[Duty] = []
+    for start, end in pairwise(_edges(rota, begins, ends)):
+        person, why, instead = on_call(rota, start)
+        last = found[-1] if found else None
+        if last is not None and (last.person, last.why, last.instead_of) == (person, why, instead):
+            found[-1] = Duty(begins=last.begins, ends=end, person=person, why=why, instead_of=instead)
+        else:
+            found.append(Duty(begins=start, ends=end, person=person, why=why, instead_of=instead))
+    return found
+
+
+def _edges(rota: Rota, begins: float, ends: float) -> list[float]:
+    """Every instant at which another person may come on call: handovers, and midnights of the people's own calendars."""
+    edges = {begins, ends}
+    clocks = {(rota.zone, rota.handover), *((rota.people[name].zone, time(0)) for name in rota.order)}
+    clocks |= {(rota.people[swap.who].zone, time(0)) for swap in rota.swaps}
+    for place, hour in clocks:
+        day = local(begins, place).date() - DAY
+        while (edge := instant(day, hour, place)) < ends:
+            if edge > begins:
+                edges.add(edge)
+            day += DAY
+    return sorted(edges)
+
+
+def awake_at(person: Person, at: float) -> float:
+    """When the person is next awake: `at` itself, or the end of the quiet hours it falls into (UTC seconds)."""
+    quiet = person.quiet
+    if quiet is None or quiet.begins == quiet.ends:
+        return at
+    today = local(at, person.zone).date()
+    for day in (today - DAY, today):
+        begins, ends = _night(quiet, day, person.zone)
+        if begins <= at < ends:
+            return ends
+    return at
+
+
+def _night(quiet: Quiet, day: date, place: str) -> tuple[float, float]:
+    until = day + DAY if quiet.ends <= quiet.begins else day
+    return instant(day, quiet.begins, place), instant(until, quiet.ends, place)

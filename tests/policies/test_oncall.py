@@ -1,0 +1,184 @@
+"""Exactly one person on call at any instant, and nobody woken for less than their sleep is worth."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from secondshift.policies.oncall.calendars import calendar
+from secondshift.policies.oncall.rota import awake_at, duties, on_call, rota_day
+from secondshift.policies.oncall.waking import Trouble, weigh
+from secondshift.records.rotas import Days, Person, Quiet, Rota, Swap
+
+ZONES = [
+    "UTC",
+    "Asia/Seoul",
+    "Europe/Berlin",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "America/Sao_Paulo",
+    "Asia/Kathmandu",
+]
+HOUR = 3600.0
+
+
+def at(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def stretches(names: list[str]) -> st.SearchStrategy[tuple[Days, ...]]:
+    first = st.dates(date(2026, 1, 1), date(2026, 12, 31))
+    return st.lists(
+        st.builds(lambda day, more: Days(first=day, last=day + timedelta(days=more)), first, st.integers(0, 9)),
+        max_size=3,
+    ).map(tuple)
+
+
+@st.composite
+def rotas(draw: st.DrawFn) -> Rota:
+    names = [f"p{n}" for n in range(draw(st.integers(1, 4)))]
+    people = {
+        name: Person(name=name, zone=draw(st.sampled_from(ZONES)), away=draw(stretches(names))) for name in names
+    }  # fmt: skip
+    swaps = tuple(Swap(days=days, who=draw(st.sampled_from(names))) for days in draw(stretches(names)))
+    hour = time(draw(st.integers(0, 23)), draw(st.sampled_from([0, 30])))
+    return Rota(
+        people=people, order=tuple(names), starts=draw(st.dates(date(2025, 12, 1), date(2026, 6, 1))),
+        days=draw(st.integers(1, 10)), handover=hour, zone=draw(st.sampled_from(ZONES)), swaps=swaps,
+    )  # fmt: skip
+
+
+MOMENTS = st.floats(at("2026-01-01T00:00+00:00"), at("2026-12-31T00:00+00:00"))
+
+
+@given(rotas(), MOMENTS, st.floats(1.0, 40 * 24 * HOUR), st.lists(st.floats(0, 1), max_size=8))
+def test_exactly_one_person_is_on_call_at_any_instant(
+    rota: Rota, begins: float, length: float, inside: list[float]
+) -> None:
+    ends = begins + length
+    found = duties(rota, begins, ends)
+    assert found[0].begins == begins and found[-1].ends == ends
+    assert all(one.ends == two.begins for one, two in pairwise(found))  # no gap, no overlap
+    assert all(duty.begins < duty.ends and duty.person in rota.people for duty in found)
+    for share in inside:
+        moment = min(begins + share * length, ends - 1e-3)
+        duty = next(duty for duty in found if duty.begins <= moment < duty.ends)
+        assert on_call(rota, moment) == (duty.person, duty.why, duty.instead_of)
+
+
+@given(rotas(), MOMENTS)
+def test_nobody_is_on_call_while_away_unless_everybody_is(rota: Rota, moment: float) -> None:
+    person, why, _ = on_call(rota, moment)
+
+    def away(name: str) -> bool:
+        from zoneinfo import ZoneInfo
+
+        day = datetime.fromtimestamp(moment, ZoneInfo(rota.people[name].zone)).date()
+        return any(days.holds(day) for days in rota.people[name].away)
+
+    assert not away(person) or (why == "nobody is free" and all(map(away, rota.order)))
+
+
+@given(rotas(), MOMENTS)
+def test_days_of_the_rota_follow_each_other_through_clock_changes(rota: Rota, moment: float) -> None:
+    day = rota_day(rota, moment)
+    assert rota_day(rota, moment + 22 * HOUR) - day in (timedelta(0), timedelta(days=1))
+    assert rota_day(rota, moment + 26 * HOUR) - day in (timedelta(days=1), timedelta(days=2))
+
+
+SEOUL = Person(name="mina", zone="Asia/Seoul", quiet=Quiet(begins=time(23), ends=time(7)))
+BERLIN = Person(name="jonas", zone="Europe/Berlin", quiet=Quiet(begins=time(22), ends=time(8)))
+TWO = Rota(
+    people={"mina": SEOUL, "jonas": BERLIN}, order=("mina", "jonas"), starts=date(2026, 11, 23), zone="Asia/Seoul"
+)
+
+
+def test_a_turn_begins_at_the_handover_of_its_first_day_and_goes_to_the_next_in_order() -> None:
+    assert on_call(TWO, at("2026-11-23T08:59:59+09:00"))[0] == "jonas"
+    assert on_call(TWO, at("2026-11-23T09:00:00+09:00"))[0] == "mina"
+    assert on_call(TWO, at("2026-11-30T08:59:59+09:00"))[0] == "mina"
+    assert on_call(TWO, at("2026-11-30T09:00:00+09:00"))[0] == "jonas"
+
+
+def test_a_holiday_is_stood_in_for_by_the_persons_own_calendar_and_a_swap_wins_over_the_order() -> None:
+    from dataclasses import replace
+
+    off = replace(SEOUL, away=(Days(first=date(2026, 11, 25), last=date(2026, 11, 25)),))
+    rota = replace(TWO, people={**TWO.people, "mina": off})
+    assert on_call(rota, at("2026-11-24T23:59:59+09:00")) == ("mina", "turn", "mina")
+    assert on_call(rota, at("2026-11-25T00:00:00+09:00")) == ("jonas", "stands in", "mina")
+    assert on_call(rota, at("2026-11-26T00:00:00+09:00")) == ("mina", "turn", "mina")
+    swapped = replace(TWO, swaps=(Swap(days=Days(first=date(2026, 11, 24), last=date(2026, 11, 24)), who="jonas"),))
+    assert on_call(swapped, at("2026-11-24T12:00:00+09:00")) == ("jonas", "swap", "mina")
+    assert on_call(swapped, at("2026-11-25T12:00:00+09:00")) == ("mina", "turn", "mina")
+
+
+def test_an_empty_rota_is_refused_with_a_sentence() -> None:
+    with pytest.raises(ValueError, match="at least one name"):
+        on_call(Rota(), 0.0)
+
+
+@given(MOMENTS, st.sampled_from(ZONES), st.times(), st.times())
+def test_a_sleeper_wakes_within_a_day_and_is_awake_then(moment: float, zone: str, begins: time, ends: time) -> None:
+    begins, ends = begins.replace(microsecond=0), ends.replace(microsecond=0)
+    person = Person(name="p", zone=zone, quiet=Quiet(begins=begins, ends=ends))
+    awake = awake_at(person, moment)
+    assert moment <= awake <= moment + 26 * HOUR
+    if begins != ends:
+        assert awake_at(person, awake) == awake
+
+
+def test_quiet_hours_that_pass_midnight_are_known_from_both_sides() -> None:
+    assert awake_at(SEOUL, at("2026-11-24T23:30+09:00")) == at("2026-11-25T07:00+09:00")
+    assert awake_at(SEOUL, at("2026-11-25T03:00+09:00")) == at("2026-11-25T07:00+09:00")
+    assert awake_at(SEOUL, at("2026-11-25T12:00+09:00")) == at("2026-11-25T12:00+09:00")
+
+
+NIGHT, NOON = at("2026-11-25T01:00+09:00"), at("2026-11-25T12:00+09:00")
+
+
+def test_one_idle_device_of_a_night_that_goes_on_wakes_nobody() -> None:
+    found = weigh(Trouble(idle_devices=1, used_otherwise=1.0), SEOUL, now=NIGHT, sleep_worth=20)
+    assert (found.page, found.waiting, found.hours) == (False, 0.0, 6.0)
+
+
+def test_eight_idle_devices_until_morning_cost_more_than_sleep() -> None:
+    found = weigh(Trouble(idle_devices=8), SEOUL, now=NIGHT, sleep_worth=20)
+    assert (found.page, found.waiting, found.waking, found.biggest) == (True, 48.0, 20, "idle")
+
+
+def test_who_is_awake_is_told_as_soon_as_anything_is_at_stake() -> None:
+    assert weigh(Trouble(idle_devices=0.1), SEOUL, now=NOON, sleep_worth=20).page
+    assert not weigh(Trouble(), SEOUL, now=NOON, sleep_worth=20).page
+
+
+def test_a_deadline_before_the_morning_counts_and_one_after_it_does_not() -> None:
+    early = Trouble(deadline_at=at("2026-11-25T05:00+09:00"), late_cost=100)
+    late = Trouble(deadline_at=at("2026-11-25T08:00+09:00"), late_cost=100)
+    assert weigh(early, SEOUL, now=NIGHT, sleep_worth=20).biggest == "deadline"
+    assert not weigh(late, SEOUL, now=NIGHT, sleep_worth=20).page
+
+
+@given(st.floats(0, 64), st.floats(0, 1), st.floats(0, 1e4), st.floats(0, 1), MOMENTS, st.floats(0, 100))
+def test_more_at_stake_never_pages_less(
+    devices: float, used: float, risk: float, chance: float, now: float, worth: float
+) -> None:
+    one = Trouble(idle_devices=devices, used_otherwise=used, at_risk=risk, risk_an_hour=chance)
+    two = Trouble(idle_devices=devices + 1, used_otherwise=used, at_risk=risk, risk_an_hour=chance)
+    assert weigh(two, SEOUL, now=now, sleep_worth=worth).page >= weigh(one, SEOUL, now=now, sleep_worth=worth).page
+    assert weigh(one, SEOUL, now=now, sleep_worth=worth).page >= weigh(one, SEOUL, now=now, sleep_worth=worth + 1).page
+
+
+@given(st.text(min_size=1, max_size=200))
+def test_a_calendar_keeps_to_its_lines_whatever_a_name_holds(name: str) -> None:
+    person = Person(name=name)
+    rota = Rota(people={name: person}, order=(name,))
+    text = calendar(duties(rota, NIGHT, NIGHT + 40 * HOUR), title="lab", now=NOON)
+    lines = text.split("\r\n")
+    assert lines[0] == "BEGIN:VCALENDAR" and lines[-2:] == ["END:VCALENDAR", ""]
+    assert all(len(line.encode()) <= 75 for line in lines)
+    assert sum(line == "BEGIN:VEVENT" for line in lines) == 1
+    joined = text.replace("\r\n ", "")
+    assert datetime.fromtimestamp(NIGHT, UTC).strftime("DTSTART:%Y%m%dT%H%M%SZ") in joined
