@@ -19,6 +19,7 @@ ROOMS = {
     "__init__", "__main__", "engine", "arbitrate", "config", "plugins", "errors",
     "records", "ledger", "tracking", "integrations", "policies", "runtime", "interfaces", "testing",
     "shifts", "replay",  # around the engine: one shift from beginning to brief, and a recorded night decided again
+    "doctor",  # beside it too: a script tried before any night, and judged
 }
 # room -> the rooms it may import beside itself; a room that is not named here is held by NEVER alone
 ONLY = {
@@ -29,6 +30,7 @@ ONLY = {
     "policies": {"records"},
     "interfaces": {
         "records", "ledger", "engine", "config", "plugins", "errors", "arbitrate", "runtime", "shifts", "replay",
+        "doctor",
     },
     "testing": ROOMS,
 }
@@ -38,7 +40,8 @@ NEVER = {
     "runtime": {"policies", "interfaces", "engine", "testing", "integrations"},
     "shifts": {"interfaces", "testing", "integrations", "tracking", "policies"},
     "replay": {"interfaces", "testing", "integrations", "tracking"},
-    "engine": {"interfaces", "testing", "integrations", "tracking", "shifts", "replay"},
+    "doctor": {"interfaces", "testing", "integrations", "tracking"},
+    "engine": {"interfaces", "testing", "integrations", "tracking", "shifts", "replay", "doctor"},
     "arbitrate": {"interfaces", "testing", "integrations", "tracking", "engine", "runtime", "ledger"},
     "config": {"interfaces", "testing", "integrations", "tracking", "engine"},
     "plugins": {"interfaces", "testing", "tracking", "engine"},
@@ -47,7 +50,7 @@ NUMERIC = {"numpy", "scipy", "sklearn"}
 PURE_STANDARD = {
     "__future__", "abc", "array", "ast", "base64", "bisect", "collections", "contextlib", "copy", "dataclasses",
     "datetime", "decimal", "difflib", "enum", "fractions", "functools", "graphlib", "hashlib", "heapq", "itertools", "json",
-    "math", "numbers", "operator", "re", "statistics", "string", "struct", "textwrap", "types", "typing", "zlib",
+    "math", "numbers", "operator", "re", "statistics", "string", "struct", "textwrap", "types", "typing", "zlib", "zoneinfo",
 }
 SEEDED_NUMPY = {"default_rng", "Generator", "SeedSequence", "PCG64", "BitGenerator"}
 QUASI_RANDOM = {"Sobol", "Halton", "LatinHypercube", "PoissonDisk"}

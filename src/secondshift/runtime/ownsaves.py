@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from secondshift.records import events as facts
@@ -152,6 +153,11 @@ def newest(folder: Path) -> Seen | None:
     if found is None:
         return None
     return Seen(changed_ns=found.st_ctime_ns, inode=found.st_ino, size=found.st_size, total=total)
+
+
+def saved_files(folder: Path) -> tuple[str, ...]:
+    """Name the files of a folder that may be checkpoints, relative to it, sorted."""
+    return tuple(sorted(os.path.relpath(entry.path, folder) for entry in islice(_files(str(folder)), MOST_FILES)))
 
 
 def newest_own(state: State, trial: str) -> Checkpoint | None:

@@ -34,6 +34,10 @@ app.command(
     help="Look at a training command, and write a commented secondshift.toml for it.",
 )  # fmt: skip
 app.command(
+    f"{VERBS}.examining:doctor", name="doctor", sort_key=0.5, group=NIGHT,
+    help="Try the command: what is wrong, what is proved, and what a night can do with it.",
+)  # fmt: skip
+app.command(
     f"{VERBS}.night:run", name="run", sort_key=1, group=NIGHT,
     help="Work a shift on a study; the same command goes on with one that broke off.",
 )  # fmt: skip
