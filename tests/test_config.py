@@ -195,6 +195,14 @@ def test_a_parameter_that_never_reaches_the_script_is_a_mistake_unless_it_is_coo
     assert "never names" in str(only(tmp_path, text + '[resume]\nflag = "--d {checkpoint_dir}"\n'))
 
 
+def test_trust_stands_only_where_there_is_something_to_trust(tmp_path: Path) -> None:
+    trusting = SMALL + "[resume]\ntrust = true\n"
+    assert load(tmp_path, trusting).proof == "trusted" and load(tmp_path, SMALL).proof == "missing"
+    assert load(tmp_path, 'tier = "opaque"\n' + SMALL).proof == "not needed"
+    said = str(only(tmp_path, 'tier = "opaque"\n' + trusting))
+    assert "`resume.trust`" in said and "resumable or cooperative" in said and "line" in said
+
+
 def test_the_tier_and_the_way_to_resume_must_go_together(tmp_path: Path) -> None:
     by_variable = SMALL + '[resume]\nenv = "CKPT"\n'
     assert load(tmp_path, by_variable).tier == "resumable" and load(tmp_path, by_variable).resume_env == "CKPT"

@@ -99,7 +99,7 @@ def _start_refusal(desk: _Desk, trial: Trial, decision: Decision) -> str | None:
         return ""
     if trial.revision != study.revision:
         return f"it belongs to revision {trial.revision} of the study, which is now at {study.revision}"
-    if decision.until_step <= trial.steps_done < study.horizon_steps:
+    if not study.alone() and decision.until_step <= trial.steps_done < study.horizon_steps:
         return f"it has done {trial.steps_done} steps already"
     if desk.slots <= 0 or not desk.devices:
         return "no device is free"
@@ -136,11 +136,16 @@ def _take_start(desk: _Desk, decision: Decision) -> None:
     if desk.left is not None:
         desk.left -= grant
     attempt = f"{trial.id}.a{trial.attempts + 1}"
+    alone = desk.state.study is not None and desk.state.study.alone()
+    for saved in desk.state.checkpoints.get(trial.id, ()) if alone else ():
+        reason = "its trial begins again from its first step: nobody proved that the script goes on from it"
+        desk.out.append(facts.CheckpointPruned(trial=trial.id, step=saved.step, reason=reason))
     desk.out.append(facts.ChargeReserved(charge=attempt, trial=trial.id, device_s=grant, decision=decision.id))
     desk.out.append(
         facts.AttemptOrdered(
             attempt=attempt, trial=trial.id, number=trial.attempts + 1, token=desk.state.token, devices=(device,),
-            from_step=trial.steps_done, until_step=decision.until_step, grant_s=grant, decision=decision.id,
+            from_step=0 if alone else trial.steps_done, until_step=decision.until_step, grant_s=grant,
+            decision=decision.id, alone=alone,
         )
     )  # fmt: skip
 

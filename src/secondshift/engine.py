@@ -23,7 +23,7 @@ from secondshift.records.nights import Incident, Shift
 from secondshift.records.orders import Batch
 from secondshift.records.states import State
 from secondshift.records.studies import Study
-from secondshift.runtime import acting, ingest, ownsaves, pruning, spool
+from secondshift.runtime import acting, imports, ingest, ownsaves, pruning, spool
 from secondshift.runtime.devicewatch import DeviceWatch
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.shiftclock import ShiftClock
@@ -111,6 +111,7 @@ class Engine:
         self.record(self.watch.check(self.state, self.executor, boot_s=self.clock.boot(), now_s=self.clock.now(self.state)))
         self.take_signals()
         self.take_requests()
+        self.take_imports()
         seen = ingest.observations(
             self.state, self.executor, self.clock.now(self.state), self.collected, self.saves
         )
@@ -137,6 +138,13 @@ class Engine:
         for request in asked.requests:
             spool.discard(self.hands.folder, request)
 
+    def take_imports(self) -> bool:
+        """Record past runs that wait to be taken over; what is recorded leaves its folder. Returns whether there were any."""
+        taken = imports.take(self.state, self.hands.folder)
+        self.record(taken.out, taken.batches)
+        imports.discard(taken.files)
+        return bool(taken.files)
+
     def settle(self, stage: str, deciders: Sequence[tuple[str, Decider]]) -> bool:
         """Decide on a frozen snapshot and append the decisions; nothing is acted on before this returns."""
         now = self.clock.now(self.state)
@@ -158,7 +166,7 @@ class Engine:
         self.record(acting.act(self.state, self.executor, self.hands))
         pruned = pruning.overflow(self.state)
         self.record(pruned)
-        pruning.delete(self.hands.folder, pruned, whole=self.study().tier == "resumable")
+        pruning.delete(self.hands.folder, pruned, whole=self.study().tier_offered() == "resumable")
 
     def end_if_over(self) -> None:
         """Close the shift once it was decided to end and nothing runs any more."""

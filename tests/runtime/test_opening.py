@@ -12,6 +12,7 @@ from secondshift.ledger.fold import fold
 from secondshift.records import events as facts
 from secondshift.records.states import State
 from secondshift.runtime.opening import Reload, open_night
+from secondshift.runtime.tiers import in_effect
 
 STUDY = """command = "python train.py"
 [objective]
@@ -31,7 +32,7 @@ class Edited:
         self.state, self.edits = State(), 0
         self.write(STUDY.format(trials=6))
         self.look = Reload(self.file, "boot-1")
-        self.fold([facts.StudyOpened(study=config.load_study(self.file))])
+        self.fold([facts.StudyOpened(study=in_effect(self.file, config.load_study(self.file)))])
 
     def write(self, text: str) -> None:
         self.file.write_text(text)

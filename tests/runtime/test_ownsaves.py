@@ -74,6 +74,7 @@ steps = 45
 [search]
 lr = [0.004, 0.003, 0.002, 0.001]  # the second is paused, and promoted when it is in the better half
 [resume]
+trust = true
 RESUME
 [policy]
 searcher = "grid"

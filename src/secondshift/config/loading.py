@@ -17,7 +17,7 @@ from secondshift.config.readings import check_metrics
 from secondshift.config.revisions import evaluator_hash
 from secondshift.config.searches import read_space
 from secondshift.config.tables import TABLES, StudyFile
-from secondshift.config.ways import check_passing, check_tier, passing_of
+from secondshift.config.ways import check_passing, check_tier, passing_of, proof_named, tier_named
 from secondshift.errors import ConfigInvalid, StudyMissing
 from secondshift.records.studies import Budget, Launch, MetricsFrom, Notify, Objective, Policy, Space, Study
 
@@ -234,7 +234,9 @@ def _study(file: StudyFile, space: Space, place: Path) -> Study:
         policy=Policy(**file.policy.model_dump(exclude={"seed"})),
         launch=_launch(file),
         metrics=MetricsFrom(**file.metrics.model_dump()),
-        tier=file.tier or ("resumable" if file.resume.flag or file.resume.env else "cooperative"),
+        tier=tier_named(file),
+        offered=tier_named(file),
+        proof=proof_named(file),
         resume_flag=file.resume.flag,
         resume_env=file.resume.env,
         passing=passing_of(file.params),

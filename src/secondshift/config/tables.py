@@ -107,6 +107,7 @@ class ResumeTable(Table):
 
     flag: str = ""
     env: Annotated[str, AfterValidator(_variable)] = ""
+    trust: bool = False
 
 
 class ParamsTable(Table):

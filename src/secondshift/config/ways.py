@@ -10,7 +10,7 @@ from secondshift.config.mistakes import Given, Notebook
 from secondshift.config.parameter_files import clash
 from secondshift.config.passing import variable
 from secondshift.config.tables import ParamsTable, StudyFile
-from secondshift.records.studies import Passing
+from secondshift.records.studies import Passing, ProofState, TierName
 
 STYLES = {"flags": "--{name} {value}", "hydra": "{name}={value}"}
 OWN = {  # keys of [params] -> the ways that read them
@@ -139,6 +139,21 @@ def check_tier(file: StudyFile, notes: Notebook) -> None:
         advice = 'Add, for example: [resume] flag = "--ckpt-dir {checkpoint_dir}"'
         expected = "[resume] flag or env to go with it, or {checkpoint_dir} in the command"
         notes.add(("tier",), got=file.tier, expected=expected, advice=advice)
+    if file.resume.trust and file.tier == "opaque":
+        expected = "it only where the tier is resumable or cooperative: of an opaque script no checkpoints are used"
+        notes.add(("resume", "trust"), got=True, expected=expected, advice="Take it away, or name the tier.")
+
+
+def tier_named(file: StudyFile) -> TierName:
+    """Give the tier that a file names, or that follows from its [resume]."""
+    return file.tier or ("resumable" if file.resume.flag or file.resume.env else "cooperative")
+
+
+def proof_named(file: StudyFile) -> ProofState:
+    """Say what a file alone says of a proof: none is needed, or a person trusts the script; else there is none yet."""
+    if tier_named(file) == "opaque":
+        return "not needed"
+    return "trusted" if file.resume.trust else "missing"
 
 
 _CHECKS = {"flags": _check_style, "hydra": _check_style, "env": _check_variables, "file": _check_file}

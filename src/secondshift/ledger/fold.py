@@ -8,12 +8,13 @@ from typing import Any
 from secondshift.records import events as facts
 from secondshift.records.fingerprints import digest_of, that_matter
 from secondshift.records.nights import Charge
+from secondshift.records.pastruns import Imported, settings_id
 from secondshift.records.states import State
 from secondshift.records.studies import Study
-from secondshift.records.trials import Attempt, Exit, Milestone, Summary, Trial
+from secondshift.records.trials import Attempt, Exit, Milestone, Summary, Trial, TrialStatus
 
 _MAPPINGS = frozenset(
-    "candidates trials open attempts charges checkpoints requests answered incidents memos statuses held fingerprints".split()
+    "candidates trials open attempts charges checkpoints requests answered incidents memos statuses held fingerprints imported".split()
 )
 
 
@@ -131,6 +132,8 @@ def ended_status(study: Study | None, trial: Trial, attempt: Attempt, exit: Exit
         return "stopped", "stopped as decided"
     if exit.cause in ("stop", "kill") and not attempt.asked:
         return "failed", exit.message or "stopped by its supervisor"
+    if attempt.alone and (exit.cause in ("grant", "pause") or attempt.asked == "pause"):
+        return "paused", "it had to leave; it starts again from its first step, because what it saves is not used"
     if exit.cause == "grant":
         return "paused", f"the budget reserved for it was used up; {trial.steps_done} steps are saved"
     if exit.cause == "pause" or attempt.asked == "pause" or (exit.code == 0 and attempt.stopping):
@@ -264,8 +267,11 @@ def _attempt_ordered(draft: Draft, fact: facts.AttemptOrdered, event: facts.Even
     draft.write("attempts")[fact.attempt] = Attempt(
         id=fact.attempt, trial=fact.trial, number=fact.number, token=fact.token, devices=fact.devices,
         from_step=fact.from_step, until_step=fact.until_step, grant_s=fact.grant_s, ordered_at=event.at,
+        alone=fact.alone,
     )  # fmt: skip
     trial = _rewind(draft.trials[fact.trial], fact.from_step)
+    if fact.alone:
+        trial = replace(trial, metrics={})  # nothing is counted twice
     why = "running from the start" if fact.from_step == 0 else f"resumed from step {fact.from_step}"
     draft.trial(replace(trial, status="running", reason=why, attempts=fact.number, until_step=fact.until_step))
 
@@ -360,7 +366,7 @@ def _metrics_logged(draft: Draft, fact: facts.MetricsLogged, event: facts.Event)
 
 def _counts_steps(study: Study | None, metric: str) -> bool:
     """Say whether a metric's steps are the trial's: what a script merely prints may count in batches of its own."""
-    return study is None or study.tier == "cooperative" or metric == study.objective.metric
+    return study is None or study.tier_offered() == "cooperative" or metric == study.objective.metric
 
 
 def _params_resolved(draft: Draft, fact: facts.ParamsResolved, event: facts.Event) -> None:
@@ -388,6 +394,27 @@ def _checkpoint_gone(draft: Draft, fact: facts.CheckpointRejected | facts.Checkp
 def _points_dropped(draft: Draft, fact: facts.PointsDropped, event: facts.Event) -> None:
     trial = draft.trials[fact.trial]
     draft.write("trials")[trial.id] = replace(trial, dropped=trial.dropped + fact.points)
+
+
+def _run_imported(draft: Draft, fact: facts.RunImported, event: facts.Event) -> None:
+    steps = max((summary.last_step for summary in fact.metrics.values()), default=-1)
+    objective = fact.metrics.get(draft.study.objective.metric) if draft.study is not None else None
+    logged = objective.last_step if objective is not None else steps
+    trial = Trial(
+        id=fact.trial, candidate=settings_id(fact.params, fact.others), seed=fact.seed, revision=fact.revision,
+        status=_PAST.get(fact.status, "stopped"), reason=fact.reason, steps_done=logged + 1, logged_step=logged,
+        until_step=logged + 1, metrics=fact.metrics, params=fact.params,
+    )  # fmt: skip
+    imported = draft.write("imported")
+    imported.pop(fact.supersedes, None)
+    imported[trial.id] = Imported(
+        trial=trial, source=fact.source, run=fact.run, name=fact.name, digest=fact.digest, seed_known=fact.seed_known,
+        others=fact.others, started_at=fact.started_at, ended_at=fact.ended_at, seq=event.seq,
+    )  # fmt: skip
+    draft.put(imports=draft.imports + 1)
+
+
+_PAST: dict[str, TrialStatus] = {"complete": "complete", "stopped": "stopped", "failed": "failed"}
 
 
 def _incident_opened(draft: Draft, fact: facts.IncidentOpened, event: facts.Event) -> None:
@@ -432,6 +459,7 @@ _HANDLERS: dict[str, Callable[[Draft, Any, facts.Event], None]] = {
     "checkpoint.rejected": _checkpoint_gone,
     "checkpoint.pruned": _checkpoint_gone,
     "points.dropped": _points_dropped,
+    "run.imported": _run_imported,
     "incident.opened": _incident_opened,
     "incident.closed": _incident_closed,
     "memo.remembered": _memo_remembered,

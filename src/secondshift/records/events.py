@@ -170,6 +170,7 @@ class AttemptOrdered:
     until_step: int
     grant_s: float
     decision: str
+    alone: bool = False  # see Attempt
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -250,7 +251,7 @@ class CheckpointRejected:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckpointPruned:
-    """A checkpoint was deleted to stay within the disk cap."""
+    """A checkpoint was deleted: to stay within the disk cap, or because its trial begins again from its first step."""
 
     trial: str
     step: int
@@ -265,6 +266,31 @@ class PointsDropped:
     trial: str
     points: int
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunImported:
+    """A run that ended outside the study became a finished trial of it; its points and this fact are one transaction."""
+
+    trial: str  # p1, p2, ...
+    source: str  # mlflow, tensorboard, wandb or csv
+    run: str  # the source's own id of it, or its path relative to the study
+    name: str
+    digest: str  # over all that was taken over: the same content is the same run
+    revision: int
+    status: str  # complete, stopped or failed
+    reason: str
+    seed: int = 0
+    seed_known: bool = False
+    params: Mapping[str, Value] = field(default_factory=dict)  # of the search space
+    others: Mapping[str, Value] = field(default_factory=dict)
+    started_at: float = 0.0  # UTC seconds, as the source says; 0: it does not
+    ended_at: float = 0.0
+    points: int = 0
+    crc: int = 0  # over the stored batches
+    metrics: Mapping[str, Summary] = field(default_factory=dict)
+    supersedes: str = ""  # the trial of the same run as it was imported before
+    who: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -337,6 +363,7 @@ KINDS: Mapping[str, type] = {
     "checkpoint.rejected": CheckpointRejected,
     "checkpoint.pruned": CheckpointPruned,
     "points.dropped": PointsDropped,
+    "run.imported": RunImported,
     "incident.opened": IncidentOpened,
     "incident.closed": IncidentClosed,
     "memo.remembered": MemoRemembered,
@@ -373,6 +400,7 @@ Payload = (
     | CheckpointRejected
     | CheckpointPruned
     | PointsDropped
+    | RunImported
     | IncidentOpened
     | IncidentClosed
     | MemoRemembered

@@ -174,3 +174,7 @@ class Study:
     def tier_offered(self) -> TierName:
         """Give the tier that the study file names: how the script speaks, whether or not its checkpoints are used."""
         return self.offered or self.tier
+
+    def alone(self) -> bool:
+        """Say whether each attempt is on its own: what it saves is not used, and the next begins at the first step."""
+        return self.tier == "opaque" and bool(self.offered)  # studies of before proofs go on as they were recorded

@@ -109,6 +109,7 @@ class Attempt:
     asked: Literal["", "pause", "stop"] = ""  # what was asked of it
     asked_now: bool = False  # without grace
     asked_by: str = ""  # decision id
+    alone: bool = False  # its checkpoint folder is its own: it began at step 0, and nothing it saves is used
     closed: bool = False  # the script closed its run cleanly
     stopping: bool = False  # it closed because it was asked to, or had reached `until_step`
     offsets: Mapping[str, int] = field(default_factory=dict)  # fragment name -> bytes ingested

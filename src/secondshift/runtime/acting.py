@@ -11,6 +11,7 @@ from secondshift.records import events as facts
 from secondshift.records.orders import Order, Sign
 from secondshift.records.states import State
 from secondshift.records.trials import Attempt, Exit
+from secondshift.runtime import pruning
 from secondshift.runtime.devices import fair_threads
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.ingest import end_facts
@@ -36,6 +37,8 @@ def act(state: State, executor: Executor, hands: Hands) -> list[facts.Payload]:
         wanted = (attempt.grant_s, attempt.until_step)
         if hands.submitted.get(attempt.id) != wanted:
             try:
+                if attempt.alone:  # what earlier attempts saved is not used, and was recorded as pruned
+                    shutil.rmtree(hands.folder / "trials" / attempt.trial / "checkpoints", ignore_errors=True)
                 executor.submit(order_for(state, attempt, hands))
             except DeviceBusy as busy:
                 exit = Exit(cause="refused", message=str(busy))
@@ -61,6 +64,8 @@ def order_for(state: State, attempt: Attempt, hands: Hands) -> Order:
     trial = state.trials[attempt.trial]
     params = state.candidates[trial.candidate].params
     checkpoints = hands.folder / "trials" / trial.id / "checkpoints"
+    if attempt.alone:
+        checkpoints = pruning.own_folder(hands.folder, attempt.id)
     folder = str(hands.folder / "attempts" / attempt.id)
     start = given(study, params, seed=trial.seed, checkpoint_dir=str(checkpoints), folder=folder)
     return Order(
@@ -76,7 +81,8 @@ def order_for(state: State, attempt: Attempt, hands: Hands) -> Order:
         params=params,
         horizon_steps=study.horizon_steps,
         from_step=attempt.from_step,
-        until_step=attempt.until_step,
+        # A cooperative script would leave at a rung to come back; one that cannot come back must not.
+        until_step=study.horizon_steps if attempt.alone else attempt.until_step,
         devices=attempt.devices,
         grant_s=attempt.grant_s,
         grace_s=study.launch.grace_s,

@@ -11,7 +11,7 @@ from secondshift.records import events as facts
 from secondshift.records.orders import Batch, Chunk, Note, Sign
 from secondshift.records.states import State
 from secondshift.records.trials import Attempt, Checkpoint
-from secondshift.runtime import ownsaves, spool
+from secondshift.runtime import ownsaves, pruning, spool
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.snapshots import mask
 
@@ -67,8 +67,16 @@ def observations(
     for attempt_id, sign in ended.items():
         collected.pop(attempt_id, None)
         if attempt_id in state.attempts:
+            if state.attempts[attempt_id].alone and not _wanted_later(state):
+                pruning.clear(saves.folder, attempt_id)  # before its end is recorded: a crash between repeats this
             intake.out.extend(end_facts(state.attempts[attempt_id], sign))
     return intake
+
+
+def _wanted_later(state: State) -> bool:
+    """Say whether a person put the checkpoint folder into the command of an opaque script: then it holds their results."""
+    study = state.study
+    return study is not None and study.tier_offered() == "opaque" and "{checkpoint_dir}" in study.command
 
 
 def _pace_s(age_s: float) -> float:
@@ -129,8 +137,9 @@ def end_facts(attempt: Attempt, sign: Sign) -> list[facts.Payload]:
 
 def _chunk_facts(attempt: Attempt, chunk: Chunk) -> list[facts.Payload]:
     """Facts of one chunk: what was restored comes before its points, what was saved after them."""
-    before = [fact for note in chunk.notes if note.kind in _EARLY for fact in _note_facts(attempt, note)]
-    after = [fact for note in chunk.notes if note.kind not in _EARLY for fact in _note_facts(attempt, note)]
+    notes = [note for note in chunk.notes if not (attempt.alone and note.kind in _OF_CHECKPOINTS)]
+    before = [fact for note in notes if note.kind in _EARLY for fact in _note_facts(attempt, note)]
+    after = [fact for note in notes if note.kind not in _EARLY for fact in _note_facts(attempt, note)]
     logged = facts.MetricsLogged(
         attempt=attempt.id,
         trial=attempt.trial,
@@ -145,6 +154,7 @@ def _chunk_facts(attempt: Attempt, chunk: Chunk) -> list[facts.Payload]:
 
 
 _EARLY = ("hello", "params", "rejected", "restored")
+_OF_CHECKPOINTS = ("saved", "restored", "rejected", "pruned")  # of no use to an attempt that is on its own
 
 
 def _note_facts(attempt: Attempt, note: Note) -> Iterable[facts.Payload]:

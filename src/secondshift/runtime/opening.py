@@ -27,7 +27,9 @@ from secondshift.runtime.datafiles import DataFiles
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.executors.remains import sweep
 from secondshift.runtime.secrecy import without_secrets
+from secondshift.runtime.prooffiles import bound_files
 from secondshift.runtime.shiftclock import ShiftClock
+from secondshift.runtime.tiers import in_effect
 
 BEAT_SEEN_S = 5.0  # a holder whose beat moved within this time lives; engines beat every 2 s
 
@@ -101,6 +103,7 @@ def open_night(study_file: Path, *, slots: int | None = None, resume: bool = Fal
         try:
             if isinstance(study, ConfigInvalid):
                 study, mistake = _recorded(ledger, folder, study), study
+            study = in_effect(study_file, study)
             wide = replace(study, launch=replace(study.launch, slots=slots)) if slots else study
             executor = plugins.executor(study.launch.executor)(folder, study=wide)
             yield _assembled(study_file, study, executor, ledger, clock, lease, mistake)
@@ -138,7 +141,7 @@ def _assembled(
     taken = facts.LeaseTaken(token=lease.token, holder=lease.holder.name, how=lease.how, boot_id=lease.holder.boot_id)
     state = replace(state, token=lease.token)
     study, secrets = without_secrets(study)
-    edited, reload = study_fact(state, study), Reload(study_file, hosts.boot_id(), secrets)
+    edited, reload = study_fact(state, study), Reload(study_file, hosts.boot_id(), secrets, study)
     told = reload.mistaken(state, mistake) if mistake else mended(state)
     return Night(
         folder=folder,
@@ -207,33 +210,38 @@ def mended(state: State) -> list[facts.Payload]:
 
 
 class Reload:
-    """Looks at the study file when it changes; a mistake in it stays an open incident, and the study goes on as it was."""
+    """Looks at the study file when it, its script or its proof changes.
+
+    A mistake in it stays an open incident, and the study goes on as it was.
+    """
 
     SUBJECT = "study"
 
-    def __init__(self, study_file: Path, boot_id: str, secrets: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, study_file: Path, boot_id: str, secrets: dict[str, str] | None = None, study: Study | None = None
+    ) -> None:
         self.study_file = study_file
         self.boot_id = boot_id
         self.secrets = {} if secrets is None else secrets  # shared with the engine's hands, and kept in step
-        self.seen = self._stamp()
+        self.bound = bound_files(study_file, study) if study is not None else ()
+        self.seen, self.seen_bound = _stamp(study_file), self._bound_stamps()
 
-    def _stamp(self) -> tuple[int, int]:
-        try:
-            stat = self.study_file.stat()
-        except OSError:
-            return (0, 0)
-        return (stat.st_mtime_ns, stat.st_size)
+    def _bound_stamps(self) -> tuple[tuple[int, int], ...]:
+        return tuple(map(_stamp, self.bound))
 
     def __call__(self, state: State) -> Sequence[facts.Payload]:
-        """Return what is to be recorded if the file was edited since the last look."""
-        stamp = self._stamp()
-        if stamp == self.seen:
+        """Return what is to be recorded if the file was edited since the last look, or what decides its tier."""
+        stamp, bound = _stamp(self.study_file), self._bound_stamps()
+        if (stamp, bound) == (self.seen, self.seen_bound):
             return ()
-        self.seen = stamp
+        self.seen, self.seen_bound = stamp, bound
         if stamp == (0, 0):
             return self._incident(state, f"{self.study_file.name} is gone")
         try:
-            study, secrets = without_secrets(config.load_study(self.study_file))
+            found = config.load_study(self.study_file)
+            self.bound = bound_files(self.study_file, found)
+            self.seen_bound = self._bound_stamps()  # before they are read: what changes meanwhile is seen next time
+            study, secrets = without_secrets(in_effect(self.study_file, found))
         except ConfigInvalid as mistake:
             return self.mistaken(state, mistake)
         self.secrets.clear()
@@ -259,6 +267,14 @@ class Reload:
             if i.subject == self.SUBJECT
         ]
         return () if finding in known else [*replaced, facts.IncidentOpened(incident=incident)]
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return (0, 0)
+    return (stat.st_mtime_ns, stat.st_size)
 
 
 def deadline(until: str | None, for_s: float | None, now: float) -> float | None:

@@ -57,7 +57,7 @@ class OwnSaves:
 
         Nothing for a script that says by itself what it saves. `ended`: nothing of the attempt lives any more.
         """
-        if state.study is None or state.study.tier != "resumable":
+        if state.study is None or state.study.tier != "resumable" or attempt.alone:
             return []
         trial = state.trials[attempt.trial]
         first = _first_step(attempt, chunks)
@@ -113,7 +113,7 @@ def left_nothing(
 ) -> list[facts.Payload]:
     """Open an incident where a paused script that should resume has no checkpoint: it will begin at 0 again."""
     trial, study = state.trials[attempt.trial], state.study
-    if study is None or study.tier != "resumable" or cause != "pause" or newest_own(state, trial.id) is not None:
+    if study is None or study.tier != "resumable" or attempt.alone or cause != "pause" or newest_own(state, trial.id) is not None:
         return []
     if any(isinstance(fact, facts.CheckpointSaved) and fact.checkpoint.trial == trial.id for fact in saved):
         return []

@@ -36,6 +36,16 @@ def _expendable(state: State) -> Iterator[Checkpoint]:
         yield from kept[:-1] if state.trials[name].open() else kept
 
 
+def own_folder(folder: Path, attempt: str) -> Path:
+    """Where an attempt that is on its own saves: no other attempt finds anything there."""
+    return folder / "attempts" / attempt / "checkpoints"
+
+
+def clear(folder: Path, attempt: str) -> None:
+    """Delete what an attempt that was on its own has saved, once nothing of it lives; nobody uses it."""
+    shutil.rmtree(own_folder(folder, attempt), ignore_errors=True)
+
+
 def delete(folder: Path, pruned: Sequence[CheckpointPruned], *, whole: bool = False) -> None:
     """Delete pruned checkpoints; those that are gone already are passed over.
 

@@ -95,7 +95,7 @@ def fill(
 def _has_defaults_of_its_own(state: State) -> bool:
     """Say whether the script can run without being told parameters: run.params(...) then gives its own defaults."""
     study = state.study
-    if study is None or study.tier != "cooperative":
+    if study is None or study.tier_offered() != "cooperative":
         return False
     return not any(f"{{{axis.name}}}" in study.command for axis in study.space.parameters)
 

@@ -23,6 +23,10 @@ def cut_short(study: Study, trial: Trial) -> bool:
 
 def resume_reason(study: Study, trial: Trial) -> str:
     """Say why a trial that was cut short goes on."""
+    if study.alone():
+        again = f"{trial.id} starts again from its first step, because what it saves is not used"
+        times = f"interruption {trial.interruptions} of at most {study.policy.max_interruptions} in a row; "
+        return f"{again} ({times if trial.interruptions else ''}{trial.reason or 'it was interrupted'})."
     if trial.interruptions:
         times = f"interruption {trial.interruptions} of at most {study.policy.max_interruptions} without progress"
         return f"{trial.id} goes on from step {trial.steps_done}: it was interrupted ({trial.reason}; {times})."

@@ -88,7 +88,8 @@ def _at_rung(board: Board, attempt: Attempt) -> bool:
     if not trial.until_step <= steps < horizon or rung_of(board.ladder, steps) < 0:
         return False
     # A cooperative script is just saving and leaving when it has logged its last step; only one that goes on is judged.
-    return board.study.tier != "cooperative" or steps > trial.until_step
+    leaves = board.study.tier_offered() == "cooperative" and not attempt.alone
+    return not leaves or steps > trial.until_step
 
 
 def _judgements(board: Board, table: tuple[Rung, ...], late: list[Trial]) -> list[Decision]:
@@ -113,7 +114,8 @@ def _judge(board: Board, rung: Rung, number: int, trial: Trial, value: float | N
         reason = f"{trial.id} goes on to step {until}: {place}."
         return advance(trial.id, step=rung.step, value=value, until_step=until, reason=reason, by=NAME)
     share = f"only the best 1 in {study.policy.eta} go on"
-    if study.tier == "opaque":
+    attempt = board.state.attempt_of(trial.id)
+    if study.tier == "opaque" or (attempt is not None and attempt.alone):
         return stop(trial.id, reason=f"{trial.id} is stopped: {place}; {share}, and it cannot pause.", by=NAME)
     return pause(trial.id, reason=f"{trial.id} waits: {place}; {share} now.", by=NAME)
 

@@ -1,0 +1,44 @@
+"""Which tier a night uses: what the study file names, if it was proved or is trusted, and else the opaque one."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from secondshift.records.proofs import Proof
+from secondshift.records.studies import ProofState, Study
+from secondshift.runtime.prooffiles import KeptProof, read_proof
+
+
+def in_effect(study_file: Path, study: Study) -> Study:
+    """Give a study, as read from its file, with the tier that may be used now, and what the doctor found wrong.
+
+    The one place where a proof decides; whatever opens or reloads a study file goes through it.
+    """
+    kept = read_proof(study_file, study)
+    proof = kept.proof if kept is not None and kept.standing == "fresh" else None
+    standing = _standing(study, kept, proof)
+    used = standing in ("proved", "trusted", "not needed")
+    return replace(
+        study,
+        tier=study.tier_offered() if used else "opaque",
+        offered=study.tier_offered(),
+        proof=standing,
+        faults=_faults(proof),
+    )
+
+
+def _standing(study: Study, kept: KeptProof | None, proof: Proof | None) -> ProofState:
+    if study.tier_offered() == "opaque":
+        return "not needed"
+    if study.proof == "trusted":  # [resume] trust
+        return "trusted"
+    if kept is None or kept.standing == "damaged":
+        return "missing"
+    if proof is None:
+        return "stale"
+    return "proved" if proof.usable and proof.tier == study.tier_offered() else "failed"
+
+
+def _faults(proof: Proof | None) -> tuple[str, ...]:
+    """The codes of what is wrong, and of what keeps checkpoints from being used; each once, in their order."""
+    found = () if proof is None else (f.code for f in proof.findings if f.level == "fault" or f.breaks)
+    return tuple(dict.fromkeys(found))
