@@ -8,7 +8,7 @@ from secondshift.ledger import codec
 from secondshift.ledger.batches import crc
 from secondshift.ledger.fold import fold
 from secondshift.ledger.stores import Ledger
-from secondshift.records.events import BriefWritten, Event, MetricsLogged, Payload, ShiftEnded, TickDecided
+from secondshift.records.events import BriefWritten, Event, MetricsLogged, Payload, RunImported, ShiftEnded, TickDecided
 from secondshift.records.orders import Batch
 from secondshift.records.states import State
 
@@ -39,7 +39,7 @@ def replay(ledger: Ledger) -> Report:
     policies: set[str] = set()
     events, points = ledger.read(), ledger.batches()
     for event in events:
-        if isinstance(event.payload, MetricsLogged) and not _stored(event.payload, points):
+        if isinstance(event.payload, MetricsLogged | RunImported) and not _stored(event.payload, points):
             tampering.append(f"the points of event {event.seq} are not those that were logged")
         if isinstance(event.payload, TickDecided):
             tick = event.payload
@@ -69,7 +69,7 @@ def replay(ledger: Ledger) -> Report:
     )
 
 
-def _stored(logged: MetricsLogged, points: Iterator[Batch]) -> bool:
+def _stored(logged: MetricsLogged | RunImported, points: Iterator[Batch]) -> bool:
     """Take the batches of one fact from the stream of all and compare their checksum."""
     batches: list[Batch] = []
     while sum(len(batch.steps) for batch in batches) < logged.points:

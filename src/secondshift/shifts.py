@@ -139,6 +139,24 @@ def patiently_opened(study_file: Path, slots: int | None, resume: bool) -> Itera
         yield night
 
 
+def take_imports(study_file: Path) -> bool:
+    """Record the past runs that wait, on a study on which no engine works; False where a broken-off shift has to go on first.
+
+    Raises LeaseHeld when an engine does work on it, which then takes them in by itself, and what open_night raises.
+    """
+    with opening.open_night(study_file) as night:
+        engine = Engine(
+            ledger=night.ledger, state=night.state, executor=night.executor, clock=night.clock, hands=night.hands
+        )
+        if engine.state.shift is not None:
+            return False
+        engine.record(night.opening)
+        while engine.take_imports():
+            pass
+        night.keep(engine.state)
+    return True
+
+
 def stop_now(study_file: Path, *, now: bool = False, write_brief: WriteBrief | None = None) -> int:
     """Stop a study on which no engine works: take the lease, end what still runs, settle, and leave.
 

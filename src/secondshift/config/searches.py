@@ -10,7 +10,7 @@ from secondshift.config.commands import RESERVED
 from secondshift.config.mistakes import Given, Notebook, nearest
 from secondshift.policies.models.axes import describe, holds
 from secondshift.policies.models.constraints import ConstraintInvalid, read_constraint
-from secondshift.policies.models.spaces import region
+from secondshift.policies.models.spaces import active, region
 from secondshift.records.studies import Parameter, Space, Value
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -220,3 +220,16 @@ def _check_baseline(space: Space, constraints: list[str], notes: Notebook) -> No
 
 def _is_value(value: object) -> bool:
     return isinstance(value, str | int | float) and (isinstance(value, str) or math.isfinite(value))
+
+
+def placed(space: Space, given: Mapping[str, Value]) -> tuple[dict[str, Value], str]:
+    """Keep the values of parameters that are active among those given, and say in a sentence why they are no candidate.
+
+    The sentence is empty if they are one.
+    """
+    ground = region(space)
+    params: dict[str, Value] = {}
+    for parameter in ground.parameters:
+        if parameter.name in given and active(parameter, params):
+            params[parameter.name] = given[parameter.name]
+    return params, ground.fault(params)

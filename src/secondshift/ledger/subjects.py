@@ -62,6 +62,7 @@ _SUBJECTS: dict[type, Callable[[Any], str]] = {
     facts.CheckpointRejected: _by_trial,
     facts.CheckpointPruned: _by_trial,
     facts.PointsDropped: _by_trial,
+    facts.RunImported: _by_trial,
     facts.IncidentOpened: lambda p: trial_of(p.incident.subject),
     facts.IncidentClosed: _nothing,
     facts.MemoRemembered: lambda p: p.policy,

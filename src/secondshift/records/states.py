@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from secondshift.records.events import RequestReceived
 from secondshift.records.nights import Charge, Incident, Shift
+from secondshift.records.pastruns import Imported
 from secondshift.records.studies import Study
 from secondshift.records.trials import Attempt, Candidate, Checkpoint, Trial
 
@@ -38,6 +39,8 @@ class State:
     incidents: Mapping[str, Incident] = field(default_factory=dict)  # those open
     fingerprints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # digest -> marks that matter
     memos: Mapping[str, str] = field(default_factory=dict)
+    imported: Mapping[str, Imported] = field(default_factory=dict)  # past runs; kept apart, so that no decider counts them
+    imports: int = 0  # past runs ever taken over; ids are counted from here
     statuses: Mapping[str, int] = field(default_factory=dict)  # trials of the current revision by status
     spend: Spend = Spend()
     decisions: int = 0  # made so far; ids are counted from here

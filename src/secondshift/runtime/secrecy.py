@@ -18,12 +18,17 @@ def without_secrets(study: Study) -> tuple[Study, dict[str, str]]:
     secrets = {
         name: value
         for name, value in study.launch.env.items()
-        if value and (_NAMES.search(name) or mask(value.encode())[1])
+        if looks_secret(name, value)
     }
     if not secrets:
         return study, {}
     env = {name: KEPT_OUT if name in secrets else value for name, value in study.launch.env.items()}
     return replace(study, launch=replace(study.launch, env=env)), secrets
+
+
+def looks_secret(name: str, value: object) -> bool:
+    """Say whether a named text looks like a secret, by its name or its form; nothing but text can be one."""
+    return isinstance(value, str) and bool(value and (_NAMES.search(name) or mask(value.encode("utf-8", "replace"))[1]))
 
 
 def revealed(env: dict[str, str], secrets: dict[str, str]) -> dict[str, str]:

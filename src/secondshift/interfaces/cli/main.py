@@ -70,6 +70,10 @@ app.command(
     help="Stop a trial or the whole shift, and wait until it is so.",
 )  # fmt: skip
 app.command(
+    f"{VERBS}.importing:take_over", name="import", sort_key=7.5, group=ACT,
+    help="Take over past runs of MLflow, W&B, TensorBoard or CSV.",
+)  # fmt: skip
+app.command(
     f"{VERBS}.yielding:give_way", name="yield", sort_key=8.5, group=ACT,
     help="Give this machine back: pause what runs, until --end.",
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import os
 import struct
+from collections.abc import Iterator
 
 from secondshift.runtime.readers.columns import MAX_NAME, MAX_NAMES, Columns
 from secondshift.runtime.readers.protobuf import BYTES, FIXED32, VARINT, doubles, fields, floats, signed
@@ -10,7 +11,7 @@ WINDOW = 1 << 20  # bytes read at a time, at least
 LARGEST = 1 << 18  # bytes of a record that is looked into; larger ones are pictures and histograms
 _HEAD, _FOOT = 12, 4  # bytes around the data of a record: its length and the checksums
 _DAMAGED = "bytes of event files were not what their checksums say"
-_GROUPS = frozenset(["train", "training", "validation", "val", "test", "eval"])
+GROUPS = frozenset(["train", "training", "validation", "val", "test", "eval"])
 _FLOAT, _DOUBLE = 1, 2  # TensorFlow's numbers for types
 
 
@@ -43,7 +44,7 @@ def read_events(path: str, offset: int, *, ended: bool = False, limit: int = 4 <
     """
     columns = Columns()
     folder = os.path.basename(os.path.dirname(path))
-    prefix = f"{folder}/" if folder.lower() in _GROUPS else ""
+    prefix = f"{folder}/" if folder.lower() in GROUPS else ""
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -53,6 +54,19 @@ def read_events(path: str, offset: int, *, ended: bool = False, limit: int = 4 <
         return columns, offset
     at = _walk(data, size - offset, prefix, columns, ended)
     return columns, offset + at
+
+
+def events(path: str) -> Iterator[bytes]:
+    """Give the events of a file one after the other, up to the first that is damaged or cut; pictures are passed over."""
+    with open(path, "rb") as file:
+        while len(head := file.read(_HEAD)) == _HEAD and (size := _length(head, 0)) is not None:
+            if size > LARGEST:
+                file.seek(size + _FOOT, os.SEEK_CUR)
+                continue
+            record = file.read(size)
+            if len(record) < size or len(file.read(_FOOT)) < _FOOT:
+                return
+            yield record
 
 
 def _walk(data: bytes, left: int, prefix: str, columns: Columns, ended: bool) -> int:

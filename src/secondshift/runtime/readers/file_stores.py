@@ -59,7 +59,7 @@ def read_database(path: str, offset: int) -> tuple[Columns, int]:
             if not isinstance(name, str) or not isinstance(value, int | float) or not isinstance(step, int):
                 columns.leave_out("a row of an MLflow database could not be understood")
             elif name in columns.columns or len(columns.columns) < MAX_NAMES:
-                columns.add(name[:MAX_NAME], step, _value(float(value), bool(is_nan)))
+                columns.add(name[:MAX_NAME], step, value_of(float(value), bool(is_nan)))
             else:
                 columns.leave_out(f"more than {MAX_NAMES} different names of metrics")
     except (sqlite3.Error, ValueError, TypeError, OverflowError):
@@ -69,7 +69,8 @@ def read_database(path: str, offset: int) -> tuple[Columns, int]:
     return columns, offset
 
 
-def _value(value: float, is_nan: bool) -> float:
+def value_of(value: float, is_nan: bool) -> float:
+    """Return the number that a row of the database stands for: it has no infinity and no NaN of its own."""
     if is_nan:
         return math.nan
     return math.copysign(math.inf, value) if abs(value) >= _MOST else value

@@ -3,6 +3,7 @@
 import json
 import os
 import struct
+from collections.abc import Callable
 from zlib import crc32
 
 from secondshift.runtime.readers.columns import MAX_NAME, MAX_NAMES, Columns
@@ -19,11 +20,13 @@ _DAMAGED = "bytes of W&B files were not what their checksums say"
 _HISTORY = 2  # number of the field of a record
 
 
-def read_run(path: str, offset: int, *, ended: bool = False, limit: int = 4 << 20) -> tuple[Columns, int]:
+def read_run(
+    path: str, offset: int, *, ended: bool = False, limit: int = 4 << 20, look: Callable[[bytes], None] | None = None
+) -> tuple[Columns, int]:
     """Return the points of whole records from `offset` on, and where the next record begins.
 
     A record cut at the end of the file is waited for, or, with `ended`, counted as damage. Never raises on what a file
-    holds.
+    holds. look: shown each whole record of the file, for what is no point.
     """
     columns = Columns()
     try:
@@ -39,14 +42,16 @@ def read_run(path: str, offset: int, *, ended: bool = False, limit: int = 4 << 2
         if len(data) < _HEADER_SIZE or not data.startswith(HEADER):
             return columns, offset  # not begun, or no such file
         at = _HEADER_SIZE
-    at = _walk(data, offset, at, columns, whole, ended)
+    at = _walk(data, offset, at, columns, whole, ended, look)
     if ended and whole and at < len(data):
         columns.damage("bytes at the end of a W&B file were cut", len(data) - at)
         at = len(data)
     return columns, offset + at
 
 
-def _walk(data: bytes, base: int, at: int, columns: Columns, whole: bool, ended: bool) -> int:
+def _walk(
+    data: bytes, base: int, at: int, columns: Columns, whole: bool, ended: bool, look: Callable[[bytes], None] | None
+) -> int:
     """Take in whole records; return up to where all is said. `base` is where `data` begins in the file."""
     said, parts, size = at, [], -1  # size: bytes of a record that is being put together, -1: none is
     while at < len(data):
@@ -79,7 +84,10 @@ def _walk(data: bytes, base: int, at: int, columns: Columns, whole: bool, ended:
             parts = [*parts, body] if size <= LARGEST else []
         if kind in (_FULL, _LAST):
             if 0 <= size <= LARGEST:
-                _take(b"".join(parts), columns)
+                record = b"".join(parts)
+                _take(record, columns)
+                if look is not None:
+                    look(record)
             parts, size = [], -1
         said = at if size < 0 or size > LARGEST else said
     return said
