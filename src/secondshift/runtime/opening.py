@@ -26,8 +26,8 @@ from secondshift.runtime.clocks import Clock, HostClock
 from secondshift.runtime.datafiles import DataFiles
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.executors.remains import sweep
-from secondshift.runtime.secrecy import without_secrets
 from secondshift.runtime.prooffiles import bound_files
+from secondshift.runtime.secrecy import without_secrets
 from secondshift.runtime.shiftclock import ShiftClock
 from secondshift.runtime.tiers import in_effect
 
