@@ -4,9 +4,12 @@ import math
 from collections.abc import Iterable
 
 from secondshift.interfaces.brief.environments import other_environments
+from secondshift.interfaces.brief.imported import before, imported
 from secondshift.interfaces.brief.noise import noise
 from secondshift.interfaces.brief.trace import Trace
+from secondshift.interfaces.readmodel.environments import elsewhere
 from secondshift.interfaces.readmodel.objectives import current, is_baseline, names, ranked, written
+from secondshift.records.fingerprints import comparable
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
 from secondshift.records.studies import Objective
@@ -28,12 +31,15 @@ def found(night: Trace, state: State, objective: Objective) -> Iterable[Statemen
             yield Statement(key="found.none_complete", values=none, facts=_all_outcomes(night, done))
         yield from _without_value(night, rest, objective)
         yield from _ahead(night, seen, objective)
+        yield from imported(state)
+        yield from noise(night, state, [], before(state), None)
         return
     yield _best(night, state, best[0], objective)
-    yield from _seeds(night, best, objective)
+    yield from _seeds(night, state, best, objective)
     yield from other_environments(night, state, best)
     yield from _against_defaults(night, state, best, objective)
-    yield from noise(night, best, objective, _gain(state, best, objective))
+    yield from imported(state)
+    yield from noise(night, state, best, before(state), _gain(state, best, objective))
     yield from _without_value(night, rest, objective)
 
 
@@ -84,8 +90,8 @@ def params_of(state: State, trial: Trial) -> str:
     return written(trial.params or (candidate.params if candidate else {}))
 
 
-def _seeds(night: Trace, best: list[Trial], objective: Objective) -> Iterable[Statement]:
-    same = [t for t in best if t.candidate == best[0].candidate]
+def _seeds(night: Trace, state: State, best: list[Trial], objective: Objective) -> Iterable[Statement]:
+    same = [t for t in best if t.candidate == best[0].candidate and comparable(t, best[0], state.fingerprints)]
     facts = tuple(s for t in same for s in night.trials[t.id].result(objective.at))
     seeds = len({t.seed for t in same})
     if seeds == 1:
@@ -116,7 +122,14 @@ def _against_defaults(night: Trace, state: State, best: list[Trial], objective: 
     if not plain:
         yield Statement(key="found.no_baseline", facts=night.trials[leader.id].result(objective.at))
         return
-    gain = _gain(state, best, objective) or 0.0
+    gain, alike = _gain(state, best, objective), [t for t in plain if comparable(leader, t, state.fingerprints)]
+    if gain is None:
+        facts = tuple(sorted({*night.trials[plain[0].id].result(objective.at), *night.trials[leader.id].result(objective.at)}))
+        values = {"trial": plain[0].id, "value": _value(plain[0], objective), "metric": objective.metric}
+        where = elsewhere(state, plain[0], leader)
+        yield Statement(key="found.baseline_elsewhere", values={**values, "difference": where}, facts=facts)
+        return
+    plain = alike
     facts = (*night.trials[plain[0].id].result(objective.at), *night.trials[leader.id].result(objective.at))
     values = {
         "trial": plain[0].id,
@@ -132,8 +145,8 @@ def _against_defaults(night: Trace, state: State, best: list[Trial], objective: 
 
 
 def _gain(state: State, best: list[Trial], objective: Objective) -> float | None:
-    """By how much the leader beats the defaults; None if it is the defaults, or they did not run to the end."""
-    plain = [t for t in best if _plain(state, t)]
+    """By how much the leader beats the defaults where it ran; None if it is the defaults, or they did not end there."""
+    plain = [t for t in best if _plain(state, t) and comparable(best[0], t, state.fingerprints)]
     if not plain or best[0] in plain:
         return None
     return objective.loss(_value(plain[0], objective)) - objective.loss(_value(best[0], objective))

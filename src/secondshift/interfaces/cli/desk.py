@@ -80,8 +80,10 @@ def open_desk(study: Path | None) -> Iterator[Desk]:
 
 
 def trial_named(state: State, name: str) -> Trial:
-    """The trial a person means: "t7", or "7", or one of its attempts "t7.a2". Raises SecondshiftError."""
+    """The trial a person means: "t7", or "7", one of its attempts "t7.a2", or an imported run "p2". Raises SecondshiftError."""
     wanted = name.strip().split(".a")[0]
+    if wanted in state.imported:
+        return state.imported[wanted].trial
     for known in (wanted, f"t{wanted}"):
         if known in state.trials:
             return state.trials[known]

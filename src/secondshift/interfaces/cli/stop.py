@@ -38,6 +38,8 @@ def stop(
     with open_desk(study) as desk:
         state = desk.state()
         target = trial_named(state, trial).id if trial is not None else ""
+        if target in state.imported:
+            raise SecondshiftError(f"{target} was imported: it ended long ago. Nothing was asked for.")
         if target and not state.trials[target].open():
             status = state.trials[target]
             raise SecondshiftError(f"{target} is already {status.status} ({status.reason}). Nothing was asked for.")

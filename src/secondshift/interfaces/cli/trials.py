@@ -48,14 +48,20 @@ def show(
 def _print(screen: Console, doc: dict[str, Any]) -> None:
     reason = f": {doc['reason']}" if doc["reason"] else ""
     screen.print(Text.assemble((doc["trial"], "bold"), f"  {doc['status']}{reason}"))
+    past = doc["imported"]
     facts = [
         ("parameters", written(doc["params"]) or "the script's own defaults"),
         ("candidate", doc["candidate"]),
-        ("seed", str(doc["seed"])),
+        ("seed", str(doc["seed"]) if not past or past["seed_known"] else "not known"),
         ("steps", f"{doc['steps']:,} of {doc['horizon_steps']:,}"),
         ("device time", duration(doc["device_s"])),
         ("folder", doc["folder"] or "none yet"),
     ]
+    if past:
+        facts[-2:] = [("imported from", f"{past['source']}, run {one_line(past['name'])} ({one_line(past['run'])})")]
+        facts.append(("ran on", "not known: compare it with the trials of this study only with that in mind"))
+        if past["others"]:
+            facts.append(("set besides", one_line(written(past["others"]))))
     if doc["dropped_points"]:
         facts.append(("points lost", number(doc["dropped_points"])))
     grid = Table.grid(padding=(0, 2))

@@ -162,6 +162,7 @@ def overview(state: State, holder: Holder, *, requests: int, now: float) -> dict
         and {"id": shift.id, "started_at": shift.started_at, "deadline_at": shift.deadline_at, "slots": shift.slots},
         "ending": state.ending or None,
         "counts": {status: n for status, n in state.statuses.items() if n},
+        "imported": len(state.imported),
         "budgets": budgets(state, now),
         "trials": [trial_row(state, t, now) for t in open_trials],
         "incidents": [

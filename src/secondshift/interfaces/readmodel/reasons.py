@@ -192,6 +192,23 @@ def _request(fact: facts.RequestReceived, _: object) -> Told:
     yield "why.request", {"who": fact.who, "verb_word": fact.verb}
 
 
+def _imported(fact: facts.RunImported, _: object) -> Told:
+    yield (
+        "why.imported",
+        {
+            "source": fact.source,
+            "run": fact.run,
+            "who": fact.who or "?",
+            "status_word": fact.status,
+            "reason": fact.reason,
+            "points": fact.points,
+        },
+    )
+    if fact.supersedes:
+        yield "why.imported_for", {"trial": fact.supersedes}
+    yield "why.imported_where", {}
+
+
 _TELLERS: dict[type, Callable[[Any, dict[str, float]], Told]] = {
     facts.DecisionMade: _decision,
     facts.DecisionDropped: _dropped,
@@ -210,6 +227,7 @@ _TELLERS: dict[type, Callable[[Any, dict[str, float]], Told]] = {
     facts.CheckpointPruned: _pruned,
     facts.TrialClosed: _shut,
     facts.PointsDropped: _lost,
+    facts.RunImported: _imported,
     facts.IncidentOpened: _incident,
     facts.IncidentClosed: _incident_closed,
     facts.RequestReceived: _request,

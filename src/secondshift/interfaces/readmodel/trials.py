@@ -41,6 +41,7 @@ def document(
         "attempts_list": attempts,
         "checkpoints": checkpoints_of(events),
         "dropped_points": trial.dropped,
+        "imported": origin(state, trial),
         "fingerprint": dict(newest["fingerprint"]) if newest else {},
         "compared_with": best.id if best else None,
         "elsewhere": elsewhere(state, trial, best),
@@ -49,6 +50,23 @@ def document(
         "output_file": str(output) if output and output.exists() else None,
         "output": tail(output, lines) if output else [],
         "facts": [e.seq for e in events],
+    }
+
+
+def origin(state: State, trial: Trial) -> dict[str, Any] | None:
+    """Where an imported trial came from; None for one of the study's own."""
+    past = state.imported.get(trial.id)
+    if past is None:
+        return None
+    return {
+        "source": past.source,
+        "run": past.run,
+        "name": past.name,
+        "seed_known": past.seed_known,
+        "others": dict(past.others),
+        "started_at": past.started_at or None,
+        "ended_at": past.ended_at or None,
+        "environment": "unknown",
     }
 
 
