@@ -1,0 +1,1 @@
+"""Live trainings with faults, peers and scores for the captain's benchmark."""
