@@ -174,15 +174,16 @@ def _clipped(study: Study, columns: Columns, run: PastRun) -> tuple[Columns, int
         return columns, 0
     if study.schedule == "tied":
         raise _Unusable("longer", steps=last + 1, horizon=horizon)
-    kept = {name: _upto(horizon, *points) for name, points in columns.items()}
+    newest = horizon - 1 if min(steps) == 0 else horizon  # some count from 0, some from 1
+    kept = {name: _upto(newest, *points) for name, points in columns.items()}
     cut = sum(len(columns[name][0]) - len(kept[name][0]) for name in kept)
     if not kept[study.objective.metric][0]:
         raise _Unusable("longer", steps=last + 1, horizon=horizon)
     return {name: points for name, points in kept.items() if points[0]}, cut
 
 
-def _upto(horizon: int, steps: array, values: array) -> tuple[array, array]:
-    kept = [index for index, step in enumerate(steps) if step <= horizon]
+def _upto(newest: int, steps: array, values: array) -> tuple[array, array]:
+    kept = [index for index, step in enumerate(steps) if step <= newest]
     return array("q", (steps[index] for index in kept)), array("d", (values[index] for index in kept))
 
 
@@ -199,13 +200,13 @@ def _status(study: Study, run: PastRun, points: tuple[array, array]) -> tuple[st
     value = summary.last if study.objective.at == "final" else best
     if not math.isfinite(value):
         raise _Unusable("non_finite", metric=study.objective.metric, step=summary.last_step)
-    steps = f"{summary.last_step + 1} of {study.horizon_steps} steps"
+    steps = f"step {summary.last_step}; the horizon is {study.horizon_steps} steps"
     if run.status == "failed":
-        return "failed", f"{run.source} says that it failed, after {steps}"
+        return "failed", f"{run.source} says that it failed, at {steps}"
     if summary.last_step + _gap(points[0]) < study.horizon_steps:
         killed = f"{run.source} says that it was killed; " if run.status == "killed" else ""
-        return "stopped", f"{killed}it ended after {steps}, before the study's horizon"
-    return "complete", f"{run.source} holds {steps}"
+        return "stopped", f"{killed}it ended early, at {steps}"
+    return "complete", f"{run.source} holds it up to {steps}"
 
 
 def _others(params: Mapping[str, Value]) -> dict[str, Value]:

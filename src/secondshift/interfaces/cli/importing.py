@@ -186,7 +186,7 @@ def _said(line: Line) -> Statement:
         "params": written(fact.params) or "—",
         "seed": str(fact.seed) if fact.seed_known else "?",
         "points": fact.points,
-        "steps": max(summary.last_step for summary in fact.metrics.values()) + 1,
+        "steps": max(summary.last_step for summary in fact.metrics.values()),
     }
     return Statement(key=f"import.{line.fate}", values=values)
 
