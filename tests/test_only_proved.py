@@ -252,6 +252,11 @@ def work(tmp_path: Path) -> Iterator[Callable[..., Worked]]:
         ledger.close()
 
 
+SAID = {
+    "missing": ("nobody proved it", "`secondshift doctor` proves it"),
+    "stale": ("was changed after it was tried", "`secondshift doctor` tries it anew"),
+    "failed": ("the doctor could not prove it", "as if the optimiser had not been loaded"),
+}
 GOOD = Proof(named="cooperative", tier="cooperative")
 FORGETS = Finding(code="resume_forgets_optimiser", level="fault", breaks="resume")
 
@@ -279,6 +284,10 @@ def test_a_real_script_without_a_proof_is_begun_again_and_leaves_no_checkpoints(
     assert [order.from_step for order in night.of(facts.AttemptOrdered)] == [0, 0]
     assert not night.of(facts.CheckpointSaved) and night.state.trials["t1"].metrics["loss"].points == 40
     assert not list(night.folder.glob("attempts/*/checkpoints")) and not list(night.folder.glob("trials/*/checkpoints/*"))
+    assert all(words in night.brief() for words in SAID[said])
+    assert "began the same trial again at the first step (t1.a2)" in night.brief()
+    korean = (night.folder / "briefs" / "s1.ko.md").read_text("utf-8")
+    assert "스크립트" in korean and "`secondshift doctor`" in korean
     assert replay(night.ledger).holds
 
 
@@ -292,3 +301,5 @@ def test_a_real_script_that_was_proved_or_is_trusted_goes_on(
     first, second = night.of(facts.AttemptOrdered)
     assert first.from_step == 0 and second.from_step >= 5
     assert night.of(facts.CheckpointSaved) and replay(night.ledger).holds
+    assert ("nobody proved it" in night.brief()) is (said == "trusted")
+    assert "carried on the same trial (t1.a2)" in night.brief()

@@ -55,6 +55,9 @@ def test_what_nobody_proved_is_not_used(file: Path, tier: Tier) -> None:
     assert told(file) == ("opaque", tier, "failed")
     proof_path(file).write_text("{")
     assert told(file) == ("opaque", tier, "missing")
+    heard: list[str] = []
+    in_effect(file, read(file), heard.append)
+    assert ["secondshift doctor" in said for said in heard] == [True]
 
 
 def test_an_opaque_script_needs_no_proof(file: Path) -> None:

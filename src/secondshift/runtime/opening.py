@@ -103,7 +103,7 @@ def open_night(study_file: Path, *, slots: int | None = None, resume: bool = Fal
         try:
             if isinstance(study, ConfigInvalid):
                 study, mistake = _recorded(ledger, folder, study), study
-            study = in_effect(study_file, study)
+            study = in_effect(study_file, study, tell=_say)
             wide = replace(study, launch=replace(study.launch, slots=slots)) if slots else study
             executor = plugins.executor(study.launch.executor)(folder, study=wide)
             yield _assembled(study_file, study, executor, ledger, clock, lease, mistake)
@@ -267,6 +267,10 @@ class Reload:
             if i.subject == self.SUBJECT
         ]
         return () if finding in known else [*replaced, facts.IncidentOpened(incident=incident)]
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Which tier a night uses: what the study file names, if it was proved or is trusted, and else the opaque one."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +9,15 @@ from secondshift.records.studies import ProofState, Study
 from secondshift.runtime.prooffiles import KeptProof, read_proof
 
 
-def in_effect(study_file: Path, study: Study) -> Study:
+def in_effect(study_file: Path, study: Study, tell: Callable[[str], None] = lambda said: None) -> Study:
     """Give a study, as read from its file, with the tier that may be used now, and what the doctor found wrong.
 
-    The one place where a proof decides; whatever opens or reloads a study file goes through it.
+    The one place where a proof decides; whatever opens or reloads a study file goes through it. `tell` hears of a proof
+    file that is damaged.
     """
     kept = read_proof(study_file, study)
+    if kept is not None and kept.trouble:
+        tell(kept.trouble)
     proof = kept.proof if kept is not None and kept.standing == "fresh" else None
     standing = _standing(study, kept, proof)
     used = standing in ("proved", "trusted", "not needed")

@@ -70,7 +70,8 @@ def _left_paused(night: Trace, state: State) -> Iterable[Statement]:
     paused = [t for t in current(state) if t.status in ("queued", "paused") and t.id in night.trials]
     if paused and night.ended and not _no_time_left(state):
         facts = tuple(s for t in paused for s in (*night.trials[t.id].outcome(), night.trials[t.id].queued) if s)
-        yield Statement(key="needs.go_on", values={"n": len(paused), "trials": names(paused)}, facts=facts)
+        key = "needs.begin_again" if state.study and state.study.alone() and state.study.proof != "not needed" else "needs.go_on"
+        yield Statement(key=key, values={"n": len(paused), "trials": names(paused)}, facts=facts)
 
 
 def failed(night: Trace, state: State) -> Iterable[Statement]:
@@ -136,8 +137,10 @@ def _kills(night: Trace) -> Iterable[Statement]:
         struck = {trial_of(e.fact.attempt): e.seq for e in reversed(killed)}
         orders = [e for e in night.of(AttemptOrdered) if e.fact.number > 1]
         again = [e for e in orders if e.seq > struck.get(e.fact.trial, e.seq)]
-        if again:
-            yield _counted("incidents.resumed", again)
+        if resumed := [e for e in again if not e.fact.alone]:
+            yield _counted("incidents.resumed", resumed)
+        if begun := [e for e in again if e.fact.alone]:
+            yield _counted("incidents.begun_again", begun)
     left = [e for e in ends if e.fact.exit.leftovers]
     if left:
         yield _counted("incidents.leftovers", left, n=sum(e.fact.exit.leftovers for e in left))

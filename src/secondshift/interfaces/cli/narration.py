@@ -6,6 +6,7 @@ from datetime import datetime
 from secondshift.interfaces.cli.printing import cited
 from secondshift.interfaces.messages.catalogue import tell
 from secondshift.interfaces.readmodel.objectives import written
+from secondshift.interfaces.readmodel.overview import tier_line
 from secondshift.interfaces.readmodel.reasons import story
 from secondshift.records import events as facts
 from secondshift.records.nights import Statement
@@ -46,6 +47,13 @@ def _statements(state: State, event: facts.Event) -> Iterator[Statement]:
         yield Statement(key="told.taken", values={"token": payload.token, "holder": payload.holder})
     elif isinstance(payload, facts.ShiftStarted):
         yield Statement(key="told.began", values={"shift": payload.shift.id, "slots": payload.shift.slots})
+        if (tier := tier_line(state.study)) is not None:
+            yield tier
+    elif isinstance(payload, facts.StudyAmended) and "proof" in payload.changed and state.shift is not None:
+        if (tier := tier_line(payload.study)) is not None:
+            yield tier
+        elif payload.study.proof == "proved":
+            yield Statement(key="told.tier_proved", values={"tier": payload.study.tier_offered()})
     elif isinstance(payload, facts.ShiftEnded):
         yield Statement(key="told.ended", values={"shift": payload.shift, "reason": payload.reason})
     elif isinstance(payload, facts.BriefWritten):

@@ -16,7 +16,7 @@ from secondshift.interfaces.cli.desk import Desk, language, open_desk
 from secondshift.interfaces.cli.grids import budgets_grid, say_status, trials_grid
 from secondshift.interfaces.cli.printing import console, document, line, spoken
 from secondshift.interfaces.messages.catalogue import say
-from secondshift.interfaces.readmodel.overview import Holder, engine_line, overview, shift_line, upcoming
+from secondshift.interfaces.readmodel.overview import Holder, engine_line, overview, shift_line, tier_line, upcoming
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
 from secondshift.runtime.keeper import read_note
@@ -39,7 +39,9 @@ def status(
     with open_desk(study) as desk:
         if json:
             state, holder, next_lines, doc = look(desk)
+            tier = tier_line(state.study)
             sentences = [engine_line(state, holder), shift_line(state), *_keeper(desk, holder), *next_lines]
+            sentences += [tier] if tier else []
             document({**doc, "sentences": spoken(sentences, tongue)})
             return 0
         screen = console()
@@ -85,6 +87,8 @@ def table(desk: Desk, lang: str, shown: int | None, screen: Console) -> Renderab
     counts = ", ".join(f"{n} {say_status(status, lang)}" for status, n in doc["counts"].items())
     rows: list[RenderableType] = [Text.assemble(name, f"  {counts}"), line(engine_line(state, holder), lang)]
     rows += [line(s, lang) for s in (*_keeper(desk, holder), shift_line(state))]
+    if (tier := tier_line(state.study)) is not None:
+        rows.append(line(tier, lang))
     if doc["shift"] and doc["shift"]["deadline_at"]:
         rows.append(_shift_bar(doc, lang, screen.width))
     if doc["trials"]:

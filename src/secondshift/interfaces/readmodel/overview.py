@@ -9,6 +9,7 @@ from secondshift.interfaces.readmodel.objectives import best_yet
 from secondshift.interfaces.readmodel.waiting import names
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
+from secondshift.records.studies import Study
 from secondshift.records.trials import Attempt, Trial
 
 
@@ -28,6 +29,13 @@ def engine_line(state: State, holder: Holder) -> Statement:
     if key == "dead" and not state.attempts:
         key = "dead_idle"
     return Statement(key=f"status.engine_{key}", values=values)
+
+
+def tier_line(study: Study | None) -> Statement | None:
+    """One sentence where the tier that the study file names is not used, or used without a proof."""
+    if study is None or study.proof not in ("missing", "stale", "failed", "trusted"):
+        return None
+    return Statement(key=f"told.tier_{study.proof}", values={"tier": study.tier_offered()})
 
 
 def shift_line(state: State) -> Statement:
@@ -157,6 +165,9 @@ def overview(state: State, holder: Holder, *, requests: int, now: float) -> dict
         "revision": state.study.revision if state.study else None,
         "objective": state.study.objective.metric if state.study else None,
         "goal": state.study.objective.goal if state.study else None,
+        "tier": state.study
+        and {"used": state.study.tier, "offered": state.study.tier_offered(), "proof": state.study.proof,
+             "faults": list(state.study.faults)},
         "engine": {"life": holder.life, "holder": holder.name, "since": holder.since or None},
         "shift": shift
         and {"id": shift.id, "started_at": shift.started_at, "deadline_at": shift.deadline_at, "slots": shift.slots},
