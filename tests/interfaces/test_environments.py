@@ -65,3 +65,35 @@ def test_show_compares_with_the_best_so_far(tmp_path: Path) -> None:
 def test_many_differences_are_cut_and_counted() -> None:
     many = {f"library.{letter}": ("1", "2") for letter in "abcdef"}
     assert in_words(many).endswith("library.d 1 ≠ 2 (+2)") and in_words({}) == ""
+
+
+def test_repeats_in_different_environments_are_no_noise_floor() -> None:
+    night = Night(marks=dict(PLACE)).open()
+    trial = complete(night, {"lr": 0.01}, [0.30] * 9)
+    night.marks = {**PLACE, "library.numpy": "2.2.0"}
+    candidate = night.state.trials[trial].candidate
+    complete(night, {"lr": 0.01}, [0.50] * 9, seed=1, candidate=candidate)
+    lines = found(night.close())
+    assert not [line for line in lines if "Noise floor" in line] and any("is not known" in line for line in lines)
+    assert not [line for line in lines if "ran with 2 seeds" in line]
+
+
+def test_the_gain_over_the_defaults_is_not_given_across_environments() -> None:
+    night = Night(marks=dict(PLACE)).open()
+    complete(night, {}, [0.4] * 9)
+    night.marks = {**PLACE, "python": "3.11.9"}
+    complete(night, {"lr": 0.01}, [0.2] * 9)
+    lines = found(night.close())
+    [line] = [line for line in lines if line.startswith("The defaults reached")]
+    assert "python 3.12.1 ≠ 3.11.9" in line and "is not given" in line
+    assert not [line for line in lines if "the difference is" in line]
+
+
+def test_the_gain_is_over_the_defaults_that_ran_where_the_best_did() -> None:
+    night = Night(marks=dict(PLACE)).open()
+    complete(night, {}, [0.4] * 9)
+    night.marks = {**PLACE, "python": "3.11.9"}
+    complete(night, {}, [0.5] * 9, seed=1)
+    complete(night, {"lr": 0.01}, [0.2] * 9)
+    [line] = [line for line in found(night.close()) if "the difference is" in line]
+    assert "(t2, 1 seed)" in line and "0.3" in line
