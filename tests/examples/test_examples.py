@@ -18,8 +18,10 @@ HOUSE = Path(__file__).parents[2]
 EXAMPLES = sorted(file.parent for file in (HOUSE / "examples").rglob("secondshift.toml"))
 
 
-NEEDS = {"char_lm_torch": "torch"}  # packages that are not installed by default
-STUDIES = [pytest.param(e, id=e.name, marks=[pytest.mark.torch] if e.name in NEEDS else []) for e in EXAMPLES]
+NEEDS = {"char_lm_torch": "torch", "hydra_digits": "hydra", "notebook": "nbclient"}  # not installed by default
+STUDIES = [
+    pytest.param(e, id=e.name, marks=[pytest.mark.torch] if NEEDS.get(e.name) == "torch" else []) for e in EXAMPLES
+]
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -35,7 +37,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 def copied(example: Path, tmp_path: Path) -> Path:
     if example.name in NEEDS:
-        pytest.importorskip(NEEDS[example.name])
+        pytest.importorskip(NEEDS[example.name], reason=f"the example {example.name} needs {NEEDS[example.name]}")
     return Path(shutil.copytree(example, tmp_path / example.name))
 
 
@@ -47,7 +49,7 @@ def output(place: Path, env: dict[str, str], *flags: str) -> list[str]:
 
 def test_each_example_is_introduced_in_two_lines() -> None:
     page = (HOUSE / "examples" / "README.md").read_text("utf-8")
-    for example in EXAMPLES:
+    for example in (folder for folder in (HOUSE / "examples").iterdir() if folder.is_dir() and any(folder.iterdir())):
         after = page.partition(f"**[{example.name}]({example.name})**")[2].partition("\n\n")[0].strip()
         assert len(after.splitlines()) == 2, example.name
 
@@ -78,7 +80,7 @@ def test_an_example_is_a_study_that_ends_with_a_brief(example: Path, tmp_path: P
 
 
 def test_the_sdk_free_examples_never_name_us() -> None:
-    for name in ("char_lm_numpy", "sklearn_digits"):
+    for name in ("char_lm_numpy", "sklearn_digits", "hydra_digits"):
         code = (HOUSE / "examples" / name / "train.py").read_text("utf-8")
         assert "import secondshift" not in code and "SECONDSHIFT" not in code
 
@@ -100,6 +102,43 @@ def test_the_scikit_learn_example_goes_on_from_its_checkpoint_as_if_nothing_had_
     output(place, env, "--epochs", "2", "--ckpt-dir", str(tmp_path / "ckpt"))
     rest = output(place, env, "--epochs", "5", "--ckpt-dir", str(tmp_path / "ckpt"))
     assert rest == ["resumed after 2 epochs", *whole[2:]]
+
+
+def test_the_hydra_example_obeys_its_overrides_and_learns(tmp_path: Path) -> None:
+    place, env = copied(HOUSE / "examples" / "hydra_digits", tmp_path), environment(tmp_path)
+    plain = losses(output(place, env, "epochs=4"))
+    assert len(plain) == 4 and plain[-1] < plain[0]
+    others = [losses(output(place, env, "epochs=4", o)) for o in ("model=hidden", "optimizer.lr=0.1", "seed=1")]
+    assert len({str(curve) for curve in (plain, *others)}) == 4
+
+
+def losses(printed: list[str]) -> list[float]:
+    return [float(line.partition("val_loss=")[2].split()[0]) for line in printed]
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_from_its_first_cell_to_its_last(tmp_path: Path) -> None:
+    pytest.importorskip("ipykernel", reason="the example notebook needs ipykernel")
+    place = copied(HOUSE / "examples" / "notebook", tmp_path)
+    env = {
+        **environment(tmp_path),
+        "IPYTHONDIR": str(tmp_path / "ipython"),
+        "JUPYTER_RUNTIME_DIR": str(tmp_path / "jupyter"),
+    }
+    execute = ["jupyter-execute", "--inplace", "--timeout=90", "night.ipynb"]
+    done = subprocess.run(execute, cwd=place, env=env, timeout=110, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    cells = {
+        cell["id"]: cell.get("outputs", []) for cell in json.loads((place / "night.ipynb").read_text("utf-8"))["cells"]
+    }
+    said = {name: "".join("".join(o.get("text", "")) for o in outputs) for name, outputs in cells.items()}
+    assert "val_loss=" in said["try"] and "complete" in said["look"], said
+
+
+def test_the_notebook_is_kept_without_what_running_it_left() -> None:
+    notebook = json.loads((HOUSE / "examples" / "notebook" / "night.ipynb").read_text("utf-8"))
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert code and not any(cell["outputs"] or cell["execution_count"] for cell in code)
 
 
 @pytest.mark.torch
