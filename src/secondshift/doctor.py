@@ -12,7 +12,7 @@ from secondshift.policies.proofs.changes import Change, baseline, changes
 from secondshift.policies.proofs.judging import judge
 from secondshift.records.proofs import Examination, Probe, Proof, Resumption
 from secondshift.records.studies import Study
-from secondshift.runtime.interrupting import Course, Plan, interrupted
+from secondshift.runtime.interrupting import OTHER_SEEDS, Course, Plan, interrupted
 from secondshift.runtime.looking import script_of
 from secondshift.runtime.proberuns import Job, Leave, View
 from secondshift.runtime.probestreams import up_to
@@ -173,7 +173,7 @@ class Visit:
 
     def _say_estimate(self, course: Course, changed: int, plans: int) -> None:
         rounds = math.ceil(2 / self.wide) + math.ceil((self.seeds - 2 + changed) / self.wide)
-        halves = 2 * math.ceil(plans / self.wide)
+        halves = math.ceil(plans / self.wide) + math.ceil(plans * (1 + len(OTHER_SEEDS)) / self.wide)
         self.tell(
             "doctor.estimate",
             {"steps": course.last + 1, "took_s": course.took_s, "left_s": course.took_s * (rounds + 0.6 * halves)},

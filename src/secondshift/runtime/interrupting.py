@@ -52,7 +52,8 @@ def interrupted(bench: Bench, course: Course, plans: Sequence[Plan], done: Calla
     """Interrupt a run for each plan, let it go on from what it had saved, and give both parts of each."""
     cuts: dict[Plan, Tried] = {}
     for attempt in range(TRIES if course.took_s <= SHORT_S else 1):
-        left = [plan for plan in plans if plan not in cuts or _missed(cuts[plan], course)]
+        # One that saved nothing at all was not too fast: it would save nothing at the next try either.
+        left = [plan for plan in plans if plan not in cuts or (_missed(cuts[plan], course) and cuts[plan].probe.saved)]
         cuts |= zip(left, bench.try_all([_cut(bench, course, p, attempt) for p in left], done=done), strict=True)
     cooperative = bench.study.tier == "cooperative"
     steps = {plan: _checkpoint_step(bench, cut) if cooperative else None for plan, cut in cuts.items()}

@@ -161,7 +161,7 @@ class Running:
         echoed = value is not None and bool(plain_words) and stands_in(value, self.words(), plain_words)
         probe = Probe(
             name=job.name, seed=job.seed, params=dict(job.params), changed=job.changed, curves=said.curves(job.until),
-            seen=seen(self.folder) if job.look_everywhere else {}, resolved=dict(said.params), echoed=echoed,
+            seen=seen(self.folder, written=wrote) if job.look_everywhere else {}, resolved=dict(said.params), echoed=echoed,
             uses_sdk=said.uses_sdk, ended=by_itself, code=(1 if code is None else code) if by_itself else None,
             took_s=exit.elapsed_s, first_point_s=said.first_point_s(), eval_s=said.eval_s(), wrote=wrote,
             saved=saved_files(self.checkpoints)[:MOST_SAVES],

@@ -20,6 +20,7 @@ from secondshift.interfaces.cli.desk import language, study_file
 from secondshift.interfaces.cli.initialise import written
 from secondshift.interfaces.cli.printing import console, document, indented
 from secondshift.interfaces.messages.catalogue import filled, say
+from secondshift.interfaces.messages.formats import duration
 from secondshift.interfaces.plain import one_line
 from secondshift.records.proofs import Finding
 from secondshift.records.studies import Study
@@ -56,16 +57,19 @@ def doctor(
             screen.print(Text(filled(key, values, tongue), style="dim"))
 
     words = list(command[1:] if command[:1] == ("--",) else command)
-    as_command = command[:1] == ("--",) or len(words) > 1
+    named = len(words) == 1 and (words[0].endswith(".toml") or Path(words[0]).is_dir())  # a study, and no command
+    as_command = bool(words) and not named
     if as_command and study is not None:
         raise ConfigInvalid("Both a command and --study were given. Expected one of them: what is to be tried.")
+    if named and not Path(words[0]).exists():
+        raise ConfigInvalid(f"{words[0]} does not exist. Name the study file or its folder, or a command behind --.")
     limits = {"run_s": run_seconds, "seeds": seeds, "keep": keep, "tell": tell}
     if as_command:
         guessed = guessed_study(words, Path.cwd(), tongue, run_seconds)
         tell("doctor.from_command", {"metric": guessed.objective.metric, "named": guessed.tier})
         found = doctoring.examine_study(guessed, Path.cwd(), **limits)
     else:
-        found = doctoring.examine(study_file(Path(words[0]) if words else study), **limits)
+        found = doctoring.examine(study_file(Path(words[0]) if named else study), **limits)
     if json:
         document(told(found, tongue))
     else:
@@ -75,11 +79,6 @@ def doctor(
 
 def guessed_study(words: list[str], place: Path, lang: str, run_s: float) -> Study:
     """Make the study that `init` would write for a command, in memory. Raises ConfigInvalid if none can be made."""
-    if not words:
-        raise ConfigInvalid(
-            "doctor was given no command behind --. Write it there, as in: secondshift doctor -- python train.py; "
-            "or leave -- out to try the study that is found here."
-        )
     looked = look(words, place, seconds=min(run_s, 20.0))
     if looked.code == 127 and not looked.metrics:
         raise ConfigInvalid(f"{shlex.join(words)} cannot be started: {one_line(looked.last_words) or 'exit code 127'}.")
@@ -132,7 +131,7 @@ def prospects(found: Examined, lang: str) -> list[str]:
             )
         )  # fmt: skip
     if proof.eval_s is not None and proof.step_s is not None:
-        said.append(say("doctor.evaluation", lang, eval_s=proof.eval_s, step_s=proof.step_s))
+        said.append(say("doctor.evaluation", lang, evaluation=short(proof.eval_s, lang), one=short(proof.step_s, lang)))
     if proof.usable and proof.named == "opaque":
         said.append(say("doctor.buys_checkpoint", lang))
     elif proof.tier == "resumable":
@@ -143,6 +142,11 @@ def prospects(found: Examined, lang: str) -> list[str]:
         if path is not None:
             said.append(say(key, lang, path=str(path)))
     return said
+
+
+def short(seconds: float, lang: str) -> str:
+    """A length of time, below a second in milliseconds."""
+    return f"{seconds * 1000:.3g} ms" if seconds < 1.0 else duration(seconds, lang)
 
 
 def halving_gain(study: Study) -> float:

@@ -1,7 +1,7 @@
 """Reads all that an attempt says, wherever its study looks for it: fragments, printed lines, and files of libraries."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import get_args
 
@@ -57,8 +57,7 @@ def reader_of(metrics: MetricsFrom, first: int = 0) -> Dialect:
     first: the steps a resumed attempt begins with; values that name no step are counted from there.
     """
     dialect = dialect_of(metrics.source, metrics.pattern, metrics.step)
-    if first > 0:
-        dialect.steps.named = first
+    dialect.steps.first = max(first, 0)
     return dialect
 
 
@@ -109,11 +108,12 @@ def _read(file: Followed, start: int, metrics: MetricsFrom, ended: bool, limit: 
     return read_text(file.path, start, lambda: reader_of(metrics, first), kind=kind, ended=ended, limit=limit)
 
 
-def seen(folder: str | os.PathLike[str]) -> dict[str, dict[str, int]]:
+def seen(folder: str | os.PathLike[str], *, written: Iterable[str] = ()) -> dict[str, dict[str, int]]:
     """List the names of all metrics found in an attempt's folder, by source, with their counts.
 
     Every source is looked at, whatever the study asks for: who finds nothing in one learns where the numbers are. `sdk`
     is what the script logged itself, `stdout` what it printed; the others are looked for below the attempt's `out`.
+    `written`: files that it wrote elsewhere, relative to where it ran; those are sources like "csv: logs/loss.csv".
     """
     place = os.fspath(folder)
     order = read_object(os.path.join(place, "order.json"))
@@ -124,7 +124,22 @@ def seen(folder: str | os.PathLike[str]) -> dict[str, dict[str, int]]:
         for file in _files(place, str(order.get("cwd", "")), metrics, {}, True):
             if file.name != OUTPUT or metrics.source in ("auto", "stdout"):
                 _count(file, metrics, counts)
+    for path in written:
+        if kind := _kind_of(path):
+            file = Followed(path=os.path.join(str(order.get("cwd", "")), path), name=path)
+            _count(file, MetricsFrom(source=kind), found.setdefault(f"{kind}: {path}", {}))
     return {source: counts for source, counts in found.items() if counts}
+
+
+def _kind_of(path: str) -> Source | None:
+    """Say by its name what a file may hold; None if nothing that is read here."""
+    name = os.path.basename(path)
+    if metric_name(path):
+        return "mlflow"
+    if "tfevents" in name:
+        return "tensorboard"
+    endings: dict[str, Source] = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".wandb": "wandb"}
+    return endings.get(os.path.splitext(name)[1])
 
 
 _EVERYWHERE = tuple(
