@@ -24,7 +24,19 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
 from captain.kinds import KINDS  # noqa: E402
 from captain.trainings import (  # noqa: E402
-    SCHEDULES, TASKS, Array, Network, Task, forward, gradients, loss_of, make_network, make_task, norm_of, rate_at, update,
+    SCHEDULES,
+    TASKS,
+    Array,
+    Network,
+    Task,
+    forward,
+    gradients,
+    loss_of,
+    make_network,
+    make_task,
+    norm_of,
+    rate_at,
+    update,
 )  # fmt: skip
 
 COLUMNS = ("step", "loss", "grad_norm", "lr", "step_time", "data_time", "rss_mb", "val_loss", "distinct")
@@ -106,7 +118,7 @@ def _draw(rng: np.random.Generator, kind: str) -> Plan:
         metric = "score" if name == "regression" or rng.random() < 0.5 else "accuracy"
     if kind == "drifting_apart" or (kind == "overfit" and metric == "accuracy"):
         metric = "loss"
-    samples = int(rng.choice([2000, 6000]))
+    samples = 12000 if name == "characters" else 30000  # enough not to be learned by heart
     if kind in ("overfit", "double_descent"):
         samples = 150
     elif kind == "small_data_epochs":

@@ -1,6 +1,7 @@
 """Small real trainings in numpy: four tasks, two optimisers, schedules; nothing in here knows of faults but the hooks it offers."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +87,7 @@ def _characters(rng: np.random.Generator, total: int) -> tuple[Array, Array, int
 def make_network(rng: np.random.Generator, task: Task) -> Network:
     """He initialisation."""
     sizes = [task.inputs.shape[1], *task.hidden, max(task.outputs, 1)]
-    weights = [rng.normal(size=(a, b)) * np.sqrt(2.0 / a) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+    weights = [rng.normal(size=(a, b)) * np.sqrt(2.0 / a) for a, b in pairwise(sizes)]
     weights[-1] *= 0.3
     return Network(weights=weights, biases=[np.zeros(b) for b in sizes[1:]], outputs=task.outputs)
 

@@ -1,0 +1,134 @@
+"""Follows all streams of one run: rows in, findings out. The state is of constant size and explicit.
+
+`follow` is pure: it copies the state it is given. Following rows in any cuts gives the same findings and the same state.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from math import exp
+from typing import Literal, Self
+
+from secondshift.policies.captain.symptoms.evaluation import Evaluation
+from secondshift.policies.captain.symptoms.findings import Finding
+from secondshift.policies.captain.symptoms.gradients import Gradients
+from secondshift.policies.captain.symptoms.loader import Loader
+from secondshift.policies.captain.symptoms.memory import Memory
+from secondshift.policies.captain.symptoms.numbers import Numbers
+from secondshift.policies.captain.symptoms.timing import Timing
+from secondshift.policies.captain.symptoms.updates import Updates
+
+Row = Mapping[str, float | None]  # step, and any of the streams below; None = an empty cell
+STREAMS = ("loss", "grad_norm", "lr", "step_time", "data_time", "rss_mb", "val_loss", "distinct")
+FELL = 2.0  # units of noise by which the loss must have gone down lately to explain smaller gradients
+
+
+@dataclass(slots=True)
+class Following:
+    """What is remembered of one run: one constant-size memory per family."""
+
+    goal: Literal["min", "max"] = "min"  # of loss and val_loss
+    numbers: Numbers = field(default_factory=Numbers)
+    gradients: Gradients = field(default_factory=Gradients)
+    updates: Updates = field(default_factory=Updates)
+    loader: Loader = field(default_factory=Loader)
+    timing: Timing = field(default_factory=Timing)
+    memory: Memory = field(default_factory=Memory)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    evaluation_bad: int = 0  # non-finite evaluations in a row
+    step: int = -1
+    restarts: int = 0
+
+    def copy(self) -> Self:
+        """An independent copy."""
+        return type(self)(
+            self.goal, self.numbers.copy(), self.gradients.copy(), self.updates.copy(), self.loader.copy(),
+            self.timing.copy(), self.memory.copy(), self.evaluation.copy(), self.evaluation_bad, self.step, self.restarts,
+        )  # fmt: skip
+
+    def announce(self) -> None:
+        """A change is planned from here on: what it moves is learned anew; what is wrong at any level is still seen."""
+        self.numbers.announce()
+        self.gradients.announce()
+        self.timing.announce()
+        self.evaluation.announce()
+
+    def push(self, row: Row) -> list[Finding]:
+        """Take one row; a step that goes back is a restart from a checkpoint."""
+        step = int(row["step"] or 0)
+        if step < self.step:
+            self.restarts += 1
+            self.timing.announce()  # the new process may run elsewhere
+            self.memory = Memory(limit_mb=self.memory.limit_mb)
+        self.step = step
+        found: list[Finding] = []
+        get = row.get
+        loss, norm, rate, value = get("loss"), get("grad_norm"), get("lr"), get("val_loss")
+        if rate is not None:
+            found += self.updates.push_rate(step, rate)
+        if loss is not None:
+            found += self._metrics(step, loss, norm, get("distinct"))
+        found += self.timing.push(step, get("step_time"), get("data_time"))
+        used = get("rss_mb")
+        if used is not None:
+            found += self.memory.push(step, used)
+        if value is not None:
+            found += self._evaluation(step, value)
+        return found
+
+    def _metrics(self, step: int, loss: float, norm: float | None, distinct: float | None) -> list[Finding]:
+        found = self.numbers.push(step, loss)
+        level = self.numbers.level
+        if norm is not None:
+            fell = bool(level.medians) and level.last < level.medians[0] - FELL * level.noise
+            found += self.gradients.push(step, norm, loss_finite=loss - loss == 0.0, loss_fell=fell)
+        if loss - loss == 0.0:
+            found += self.updates.push_metrics(step, loss, norm)
+        if distinct is not None:
+            found += self.loader.push(step, distinct, loss)
+        return [self._beside(one) for one in found] if found else found
+
+    def _beside(self, found: Finding) -> Finding:
+        """What the learning rate and the gradients did meanwhile, as evidence for a diagnosis."""
+        gradient = self.gradients.level
+        changed = exp(gradient.last - gradient.level) if gradient.raised or gradient.dropped else 1.0
+        beside = {"rate_change": self.updates.rate_change(), "gradient_change": changed}
+        return replace(found, evidence={**found.evidence, **beside})
+
+    def _evaluation(self, step: int, value: float) -> list[Finding]:
+        if value - value != 0.0:
+            self.evaluation_bad += 1
+            if self.evaluation_bad > 1 or self.numbers.bad:
+                return []
+            return [Finding(symptom="non_finite", stream="val_loss", step=step, since=step, lasted=1, confidence=0.9,
+                            evidence={"points_in_a_row": 1.0})]  # fmt: skip
+        self.evaluation_bad = 0
+        level = self.numbers.level
+        known = level.level if level.medians else float("-inf")
+        found = self.evaluation.push(
+            step, value, train=known, train_noise=level.noise, train_raised=level.raised > 0 or self.numbers.above > 0
+        )
+        still = self.updates.push_evaluation(step, value)
+        # What skips every step or stands at a rate of zero says so itself.
+        return found + (still if not (self.gradients.overflowed or self.updates.idle) else [])
+
+
+def start(*, goal: Literal["min", "max"] = "min", limit_mb: float = 0.0) -> Following:
+    """A run of which nothing was seen yet."""
+    sign = 1.0 if goal == "min" else -1.0
+    return Following(
+        goal=goal, numbers=Numbers(sign=sign), evaluation=Evaluation(sign=sign), memory=Memory(limit_mb=limit_mb)
+    )
+
+
+def follow(state: Following, rows: Iterable[Row], *, announced: Iterable[int] = ()) -> tuple[Following, list[Finding]]:
+    """Follow `rows`; `announced` are the steps at which a change was announced. The state given is not changed."""
+    state = state.copy()
+    planned = sorted(announced)
+    found: list[Finding] = []
+    for row in rows:
+        step = row["step"] or 0
+        while planned and planned[0] <= step:
+            if planned.pop(0) > state.step:  # an announcement acts once, whatever cut the rows are in
+                state.announce()
+        found += state.push(row)
+    return state, found

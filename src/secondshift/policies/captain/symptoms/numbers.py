@@ -1,0 +1,238 @@
+"""Signs in the stream of the loss, or of any metric that training improves: one value per step, of any scale and direction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+from secondshift.policies.captain.symptoms.findings import Finding, Symptom, confidence_of, doubled
+from secondshift.policies.captain.symptoms.levels import BLOCK, KEPT, Level, middle
+
+FIRST = 4  # points that say where a run began
+STARTED = 24  # blocks after which a run should have learned something
+SURE_POINTS = 3  # points above the limit that make a spike sure
+STEP_BLOCKS = 2  # suspicious blocks in a row that make a step
+DIVERGING = 8  # blocks in a row above the best that make a slow divergence
+WIDE = 8  # blocks in one of the slow averages that show a sudden plateau
+
+
+@dataclass(slots=True)
+class Numbers:
+    """Constant-size memory of one metric. `sign` is 1 where lower is better and -1 where higher is better."""
+
+    name: str = "loss"
+    sign: float = 1.0
+    level: Level = field(default_factory=Level)
+    points: int = 0  # finite ones
+    bad: int = 0  # non-finite ones in a row
+    bad_since: int = 0
+    first: list[float] = field(default_factory=list)
+    start: float = 0.0  # the best of the first points
+    worst_early: float = float("-inf")  # the worst of the first four blocks
+    above: int = 0  # points above the limit in this episode
+    above_since: int = 0
+    calm: int = 0  # clean blocks since the last point above the limit
+    peak: float = 0.0
+    best: float = float("inf")  # lowest smooth level
+    best_noise: float = 0.0
+    best_step: int = 0
+    apart: int = 0  # blocks in a row that the smooth level is above the best
+    flat: int = 0  # blocks that a run has not begun to learn, told so far
+    early: float = 0.0  # level of the blocks before the last ones that `not_learning` compares
+    wide: list[float] = field(default_factory=list)  # slow averages, newest last
+    halted: bool = False
+
+    def copy(self) -> Self:
+        """An independent copy."""
+        made = type(self).__new__(type(self))
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if isinstance(value, list):
+                value = value[:]
+            elif isinstance(value, Level):
+                value = value.copy()
+            setattr(made, name, value)
+        return made
+
+    def announce(self) -> None:
+        """A change is planned from here on: levels are learned anew, non-finite values still count."""
+        self.level.forget()
+        self.above = self.apart = self.flat = 0
+        self.best = float("inf")
+        self.wide, self.halted = [], False
+
+    def push(self, step: int, value: float) -> list[Finding]:
+        """Take one value; say what is wrong with it."""
+        if value - value != 0.0:  # NaN or infinite
+            return self._not_finite(step)
+        value *= self.sign
+        self.bad = 0
+        self.points += 1
+        if self.points <= FIRST:
+            self._begin(value)
+        level = self.level
+        found = self._above(step, value) if value > level.limit and level.raised == 0 else []
+        if level.push(step, value):
+            found = found + self._block(step)
+        return found
+
+    def push_many(self, steps: Sequence[int], values: Sequence[float]) -> list[Finding]:
+        """The same as pushing one by one, several times as fast where nothing happens."""
+        found: list[Finding] = []
+        at, count = 0, len(values)
+        while at < count:
+            level = self.level
+            part = values[at : at + BLOCK]
+            if level.block or len(part) < BLOCK or self.points < FIRST or self.bad or not self._calm(part):
+                found += self.push(steps[at], values[at])
+                at += 1
+                continue
+            self.points += BLOCK
+            level.begun = steps[at]
+            level.block = [value * self.sign for value in part]
+            level.close()
+            found += self._block(steps[at + BLOCK - 1])
+            at += BLOCK
+        return found
+
+    def _calm(self, part: Sequence[float]) -> bool:
+        """Whether a whole block is finite and none of it needs a look of its own."""
+        total = sum(part)
+        if total - total != 0.0:
+            return False
+        worst = max(part) if self.sign > 0 else -min(part)
+        return worst <= self.level.limit or self.level.raised > 0
+
+    def _not_finite(self, step: int) -> list[Finding]:
+        self.bad += 1
+        if self.bad == 1:
+            self.bad_since = step
+        if not doubled(self.bad, 1):
+            return []
+        seen = {"points_in_a_row": float(self.bad), "last_level": self.sign * self.level.last}
+        return [self._tell("non_finite", step, since=self.bad_since, lasted=self.bad, confidence=0.99, seen=seen)]
+
+    def _begin(self, value: float) -> None:
+        self.first.append(value)
+        self.start = min(self.first)
+
+    def _above(self, step: int, value: float) -> list[Finding]:
+        """A single point far above the level: a spike, sure once there are several."""
+        self.above += 1
+        self.calm = 0
+        if self.above == 1:
+            self.above_since, self.peak = step, value
+        self.peak = max(self.peak, value)
+        if self.above not in (1, SURE_POINTS):
+            return []
+        level = self.level
+        confidence = confidence_of(
+            value - level.level, level.limit - level.level, least=0.4 if self.above == 1 else 0.7
+        )
+        seen = {"value": self.sign * value, "level": self.sign * level.level, "limit": self.sign * level.limit}
+        return [self._tell("spike", step, since=self.above_since, lasted=self.above, confidence=confidence, seen=seen)]
+
+    def _block(self, step: int) -> list[Finding]:
+        level = self.level
+        if level.raised:
+            return self._raised(step)
+        self.calm += 1
+        if self.above and self.calm > 3:
+            self.above = 0
+        if level.blocks <= 4:
+            self.worst_early = max(self.worst_early, level.last)
+        found = self._slow(step) if level.blocks > KEPT else []
+        if level.blocks % WIDE == 0:
+            found = found + self._halt(step)
+        if not self.flat or level.blocks >= 2 * self.flat:
+            found = found + self._learning(step)
+        return found
+
+    def _raised(self, step: int) -> list[Finding]:
+        level = self.level
+        self.apart = 0
+        if not doubled(level.raised, STEP_BLOCKS):
+            return []
+        since = min(level.since, self.above_since) if self.above else level.since
+        confidence = confidence_of(level.last - level.level, level.ceiling - level.level, least=0.6)
+        seen = {"level": self.sign * level.last, "before": self.sign * level.level, "limit": self.sign * level.ceiling,
+                "noise": level.noise}  # fmt: skip
+        lasted = level.raised * BLOCK
+        return [self._tell("step_up", step, since=since, lasted=lasted, confidence=confidence, seen=seen)]
+
+    def _slow(self, step: int) -> list[Finding]:
+        """The smooth level has left the best behind for long: told once and at doubling lengths."""
+        level = self.level
+        smooth = middle(level.medians)
+        if smooth <= self.best:
+            self.best, self.best_step = smooth, step
+            self.best_noise = max(level.noise, level.wander)
+        margin = max(1.5 * level.noise, 4.0 * level.wander, 2.0 * self.best_noise, 0.1 * (self.start - self.best))
+        if smooth <= self.best + margin:
+            self.apart = 0
+            return []
+        self.apart += 1
+        if not doubled(self.apart, DIVERGING):
+            return []
+        seen = {
+            "level": self.sign * smooth,
+            "best": self.sign * self.best,
+            "best_step": float(self.best_step),
+            "margin": margin,
+        }
+        confidence = confidence_of(smooth - self.best, margin, least=0.6)
+        lasted = self.apart * BLOCK
+        return [
+            self._tell("slow_divergence", step, since=self.best_step, lasted=lasted, confidence=confidence, seen=seen)
+        ]
+
+    def _halt(self, step: int) -> list[Finding]:
+        """Steady progress that stops from one wide average to the next, and stays stopped for three."""
+        level, wide = self.level, self.wide
+        wide.append(middle(level.medians))
+        if len(wide) > 5:
+            del wide[0]
+        if len(wide) < 5 or self.halted:
+            return []
+        error = max(0.25 * level.noise, level.wander)
+        before, after = wide[0] - wide[1], max(wide[1:]) - min(wide[2:])
+        if before < 12.0 * error or after > 1.5 * error:
+            return []
+        self.halted = True
+        seen = {"level": self.sign * wide[-1], "gained_before": before, "gained_after": wide[1] - wide[-1]}
+        since = max(0, step - 3 * WIDE * BLOCK)
+        return [self._tell("plateau", step, since=since, lasted=3 * WIDE * BLOCK, confidence=0.5, seen=seen)]
+
+    def _learning(self, step: int) -> list[Finding]:
+        """Neither better than the first points nor on the way there; surer if the run blew up at its start."""
+        level = self.level
+        if level.blocks == STARTED - KEPT:
+            self.early = middle(level.medians)
+        if level.blocks < STARTED or (level.blocks > STARTED and not self.flat):
+            return []
+        now, error = middle(level.medians), max(0.3 * level.noise, level.wander)
+        if self.start - now > 3.5 * level.noise or self.early - now > 1.5 * error:
+            self.flat = 0
+            return []
+        self.flat = level.blocks
+        blown = self.worst_early - now > 8.0 * level.noise or self.worst_early - self.start > 8.0 * level.noise
+        seen = {
+            "start": self.sign * self.start,
+            "level": self.sign * now,
+            "noise": level.noise,
+            "blew_up": float(blown),
+        }
+        lasted = level.blocks * BLOCK
+        return [self._tell("not_learning", step, since=0, lasted=lasted, confidence=0.85 if blown else 0.5, seen=seen)]
+
+    def _tell(
+        self, symptom: Symptom, step: int, *, since: int, lasted: int, confidence: float, seen: dict[str, float]
+    ) -> Finding:
+        return Finding(
+            symptom=symptom,
+            stream=self.name,
+            step=step,
+            since=since,
+            lasted=lasted,
+            confidence=confidence,
+            evidence=seen,
+        )

@@ -1,0 +1,102 @@
+"""Signs that nothing moves: metrics frozen to the last bit, a learning rate of zero, evaluations that never change."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from secondshift.policies.captain.symptoms.findings import Finding, doubled
+
+FROZEN = 12  # identical rows in a row
+IDLE = 8  # steps at a learning rate of zero
+IDLE_FROM_START = 64
+TINY = 0.02  # a rate below this share of its highest had been ending anyway
+WINDOW = 32  # steps in which a change of the rate is called sudden
+SAME = 3  # identical evaluations in a row
+
+
+@dataclass(slots=True)
+class Updates:
+    """Constant-size memory of what has not moved."""
+
+    loss: float = float("nan")
+    norm: float = float("nan")
+    same: int = 0  # rows in a row identical to the one before
+    same_since: int = 0
+    longest_same: int = 0  # that ended by itself
+    rate: float = 0.0  # the last one above zero
+    highest_rate: float = 0.0
+    idle: int = 0  # steps in a row at zero
+    idle_since: int = 0
+    usual: float = 0.0  # the rate of one or two windows ago
+    window: float = 0.0  # the rate when this window began
+    rates: int = 0  # of this window
+    evaluation: float = float("nan")
+    equal: int = 0  # evaluations in a row with the same value
+    equal_since: int = 0
+    longest_equal: int = 1
+    moved: bool = False  # whether the loss changed since the last evaluation
+
+    def copy(self) -> Self:
+        """An independent copy."""
+        return type(self)(*[getattr(self, name) for name in self.__slots__])
+
+    def push_metrics(self, step: int, loss: float, norm: float | None) -> list[Finding]:
+        """Take the loss and, where there is one, the gradient norm of a step."""
+        known = -1.0 if norm is None else norm
+        equal = loss == self.loss and known == self.norm
+        self.moved = self.moved or loss != self.loss
+        self.loss, self.norm = loss, known
+        if not equal:
+            self.longest_same = max(self.longest_same, self.same)
+            self.same = 0
+            return []
+        self.same += 1
+        if self.same == 1:
+            self.same_since = step
+        if self.same <= 3 * self.longest_same or not doubled(self.same, FROZEN):
+            return []
+        seen = {"value": loss, "rows": float(self.same), "longest_before": float(self.longest_same)}
+        confidence = 0.95 if norm is not None else 0.8
+        return [Finding(symptom="frozen_metrics", stream="loss", step=step, since=self.same_since, lasted=self.same,
+                        confidence=confidence, evidence=seen)]  # fmt: skip
+
+    def push_rate(self, step: int, rate: float) -> list[Finding]:
+        """Take the learning rate of a step."""
+        if self.rates % WINDOW == 0:
+            self.usual, self.window = self.window or rate, rate
+        self.rates += 1
+        if rate != 0.0:
+            self.rate, self.idle = rate, 0
+            self.highest_rate = max(self.highest_rate, rate)
+            return []
+        self.idle += 1
+        if self.idle == 1:
+            self.idle_since = step
+        needed = IDLE if self.rate else IDLE_FROM_START
+        if self.rate < TINY * self.highest_rate or not doubled(self.idle, needed):
+            return []
+        seen = {"learning_rate": 0.0, "before": self.rate, "steps": float(self.idle)}
+        return [Finding(symptom="no_update", stream="lr", step=step, since=self.idle_since, lasted=self.idle,
+                        confidence=0.95, evidence=seen)]  # fmt: skip
+
+    def rate_change(self) -> float:
+        """How many times the rate is what it was one or two windows ago; 1 where no rate is known."""
+        return self.rate / self.usual if self.usual > 0.0 else 1.0
+
+    def push_evaluation(self, step: int, value: float) -> list[Finding]:
+        """Take one evaluation: the same to the last bit, again and again, says that the weights stand still."""
+        moved, self.moved = self.moved, False
+        if value != self.evaluation:
+            self.longest_equal = max(self.longest_equal, self.equal)
+            self.evaluation, self.equal, self.equal_since = value, 1, step
+            return []
+        self.equal += 1
+        if (
+            not moved
+            or self.equal <= 2 * self.longest_equal
+            or not (self.equal == SAME or doubled(self.equal, 2 * SAME))
+        ):
+            return []
+        seen = {"evaluation": value, "times": float(self.equal), "longest_before": float(self.longest_equal)}
+        confidence = 0.6 if self.equal == SAME else 0.9
+        return [Finding(symptom="no_update", stream="val_loss", step=step, since=self.equal_since, lasted=self.equal,
+                        confidence=confidence, evidence=seen)]  # fmt: skip
