@@ -57,3 +57,45 @@ def test_the_cells_of_the_notebook_page_run(study: Path, monkeypatch: pytest.Mon
         with contextlib.redirect_stdout(said):
             exec(compile(cell, "cell", "exec"), {})  # our own page
     assert "t4 paused" in said.getvalue()
+
+
+def test_the_doctor_finds_in_the_script_of_its_page_what_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "train.py").write_text(blocks("doctor.md", "python")[0])
+    (tmp_path / "secondshift.toml").write_text(blocks("doctor.md", "toml")[0])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SECONDSHIFT_HOST_DIR", str(tmp_path / ".secondshift" / "devices"))
+    for page in blocks("doctor.md", "console"):
+        assert called(shlex.split(page.strip().removeprefix("$ secondshift "))) == 1
+        for said in (out := capsys.readouterr().out, blocks("doctor.md", "text")[0]):
+            words = " ".join(said.split())
+            assert "A resumed run departs from the uninterrupted one at step" in words, out
+            assert "it probably loads the model without the optimiser. Save and load the optimiser's state too." in words
+    repaired = (tmp_path / "train.py").read_text().replace('{"weight": weight,', '{"momentum": momentum, "weight": weight,')
+    repaired = repaired.replace('weight, first = state["weight"]', 'momentum, weight, first = state["momentum"], state["weight"]')
+    (tmp_path / "train.py").write_text(repaired)
+    assert called(["doctor"]) == 0
+    assert "the tier resumable, and it is proved" in capsys.readouterr().out
+
+
+def test_the_commands_of_the_import_page_work_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [settings] = blocks("import.md", "toml")
+    [table] = blocks("import.md", "csv")
+    (tmp_path / "secondshift.toml").write_text(settings)
+    (tmp_path / "train.py").write_text("print('val_loss=1')\n")
+    (tmp_path / "results.csv").write_text(table)
+    past = HOUSE / "tests" / "runtime" / "pastruns" / "fixtures"
+    shutil.copy(past / "mlflow.db", tmp_path)
+    for name, under in (("mlruns", "mlruns"), ("wandb", "wandb"), ("tensorboard", "runs")):
+        shutil.copytree(past / name, tmp_path / under)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SECONDSHIFT_LANG", "en")
+    monkeypatch.setenv("SECONDSHIFT_HOST_DIR", str(tmp_path / "host"))
+    for line in blocks("import.md", "console")[0].splitlines():
+        assert called(shlex.split(line.removeprefix("$ secondshift "))) == 0, line
+    said = capsys.readouterr().out
+    for part in ("5 would be imported", "5 imported", "val_loss was read from valid_loss.", "imported from  mlflow", "ended early"):
+        assert part in said, part

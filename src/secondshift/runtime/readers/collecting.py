@@ -134,12 +134,12 @@ def seen(folder: str | os.PathLike[str], *, written: Iterable[str] = ()) -> dict
 def _kind_of(path: str) -> Source | None:
     """Say by its name what a file may hold; None if nothing that is read here."""
     name = os.path.basename(path)
-    if metric_name(path):
-        return "mlflow"
+    endings: dict[str, Source] = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".wandb": "wandb"}
+    if kind := endings.get(os.path.splitext(name)[1]):
+        return kind
     if "tfevents" in name:
         return "tensorboard"
-    endings: dict[str, Source] = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".wandb": "wandb"}
-    return endings.get(os.path.splitext(name)[1])
+    return "mlflow" if metric_name(path) else None
 
 
 _EVERYWHERE = tuple(
