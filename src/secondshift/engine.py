@@ -111,7 +111,7 @@ class Engine:
         self.record(self.watch.check(self.state, self.executor, boot_s=self.clock.boot(), now_s=self.clock.now(self.state)))
         self.take_signals()
         self.take_requests()
-        self.take_imports()
+        imports.take_in(self.state, self.hands.folder, self.record)
         seen = ingest.observations(
             self.state, self.executor, self.clock.now(self.state), self.collected, self.saves
         )
@@ -137,13 +137,6 @@ class Engine:
         self.record(asked.out)
         for request in asked.requests:
             spool.discard(self.hands.folder, request)
-
-    def take_imports(self) -> bool:
-        """Record past runs that wait to be taken over; what is recorded leaves its folder. Returns whether there were any."""
-        taken = imports.take(self.state, self.hands.folder)
-        self.record(taken.out, taken.batches)
-        imports.discard(taken.files)
-        return bool(taken.files)
 
     def settle(self, stage: str, deciders: Sequence[tuple[str, Decider]]) -> bool:
         """Decide on a frozen snapshot and append the decisions; nothing is acted on before this returns."""

@@ -14,7 +14,7 @@ from secondshift.errors import LeaseLost, LedgerBusy, LedgerFull
 from secondshift.ledger.stores import Ledger
 from secondshift.records import events as facts
 from secondshift.records.states import State
-from secondshift.runtime import awake, opening
+from secondshift.runtime import awake, imports, opening
 from secondshift.runtime.notify import delivering
 
 FINISHED, MISTAKE, HELD = 0, 2, 3  # exit codes; the keeper restarts an engine that ends in any other way
@@ -151,7 +151,7 @@ def take_imports(study_file: Path) -> bool:
         if engine.state.shift is not None:
             return False
         engine.record(night.opening)
-        while engine.take_imports():
+        while imports.take_in(engine.state, night.folder, engine.record):
             pass
         night.keep(engine.state)
     return True

@@ -21,7 +21,9 @@ STUDY = Study(
 PARAMS: dict[str, Value] = {"lr": "0.01", "width": "64", "act": "relu", "seed": "7"}
 
 
-def run(params: dict[str, Value] | None = None, *, steps=range(10), values=None, metric="val_loss", **changes) -> PastRun:
+def run(
+    params: dict[str, Value] | None = None, *, steps=range(10), values=None, metric="val_loss", **changes
+) -> PastRun:
     points = (array("q", steps), array("d", values or [1.0 / (s + 1) for s in steps]))
     base = PastRun(source="mlflow", run="r", name="r", status="finished", params=PARAMS if params is None else params)
     return replace(base, **{"columns": {metric: points}, **changes})
@@ -33,8 +35,11 @@ def fitted(found: PastRun, study: Study = STUDY, **names) -> Fitted:
 
 def test_names_match_as_they_are_then_by_their_last_part() -> None:
     exact = fitted(run({**PARAMS, "old.lr": "0.05"})).fact
-    assert exact is not None and exact.params == {"lr": 0.01, "width": 64, "act": "relu"} and (exact.seed, exact.seed_known) == (7, True)
-    nested = fitted(run({"optimizer.lr": 0.02, "model/width": "32.0", "model.act": "true", "seed": 1}, metric="valid/val_loss"))
+    assert exact is not None and (exact.seed, exact.seed_known) == (7, True)
+    assert exact.params == {"lr": 0.01, "width": 64, "act": "relu"}
+    nested = fitted(
+        run({"optimizer.lr": 0.02, "model/width": "32.0", "model.act": "true", "seed": 1}, metric="valid/val_loss")
+    )
     assert nested.fact is not None and nested.fact.params == {"lr": 0.02, "width": 32, "act": True}
     assert nested.matched["lr"] == "optimizer.lr" and nested.matched["val_loss"] == "valid/val_loss"
     assert list(nested.columns) == ["val_loss"]
@@ -73,7 +78,13 @@ def test_a_run_that_cannot_be_used_says_why(found: PastRun, problem: str, word: 
 
 @pytest.mark.parametrize(
     ("steps", "status"),
-    [(range(10), "complete"), (range(1, 11), "complete"), (range(0, 10, 4), "complete"), (range(5), "stopped"), (range(9), "stopped")],
+    [
+        (range(10), "complete"),
+        (range(1, 11), "complete"),
+        (range(0, 10, 4), "complete"),
+        (range(5), "stopped"),
+        (range(9), "stopped"),
+    ],
 )
 def test_a_run_is_complete_only_if_its_next_point_would_lie_past_the_horizon(steps: range, status: str) -> None:
     fact = fitted(run(steps=steps)).fact
@@ -110,7 +121,8 @@ def test_the_same_content_has_the_same_digest_wherever_it_lies_and_any_change_an
 
     one = digest(run())
     assert digest(run(run="elsewhere", name="copy")) == one
-    others = [run(steps=range(9)), run({**PARAMS, "lr": "0.02"}), run({**PARAMS, "seed": 8}), run({**PARAMS, "batch": 8}), run(started_at=1.0)]
+    set_otherwise = [run({**PARAMS, "lr": "0.02"}), run({**PARAMS, "seed": 8}), run({**PARAMS, "batch": 8})]
+    others = [run(steps=range(9)), run(started_at=1.0), *set_otherwise]
     assert len({one, *map(digest, others)}) == 6
 
 
@@ -120,6 +132,9 @@ def test_secrets_in_a_configuration_are_not_taken_over() -> None:
 
 
 def test_settings_of_a_table_are_no_curves() -> None:
-    columns = {name: (array("q", range(10)), array("d", [v] * 10)) for name, v in (("val_loss", 0.5), ("lr", 0.01), ("seed", 1.0))}
+    columns = {
+        name: (array("q", range(10)), array("d", [v] * 10))
+        for name, v in (("val_loss", 0.5), ("lr", 0.01), ("seed", 1.0))
+    }
     made = fitted(run({"lr": 0.01, "width": 32, "act": 3, "seed": 1}, columns=columns, source="csv"))
     assert list(made.columns) == ["val_loss"]

@@ -79,7 +79,9 @@ def taken(study: Path) -> Mapping[str, int]:
 
 
 @pytest.mark.parametrize("source", ["mlruns", "mlflow.db", "wandb", "tensorboard"])
-def test_runs_of_every_tracker_become_finished_trials_with_their_curves(source: str, study: Path, say: Callable) -> None:
+def test_runs_of_every_tracker_become_finished_trials_with_their_curves(
+    source: str, study: Path, say: Callable
+) -> None:
     said = say("import", str(FIXTURES / source), "--json")
     runs = {run["name"]: run for run in json.loads(said.out)["runs"]}
     assert said.code == 0 and [runs[f"run-{n}"]["seed"] for n in range(3)] == [1, 2, 3]
@@ -95,7 +97,8 @@ def test_runs_of_every_tracker_become_finished_trials_with_their_curves(source: 
 def test_every_run_that_was_found_has_its_line_and_nothing_is_dropped_in_silence(study: Path, say: Callable) -> None:
     said = say("import", str(FIXTURES / "mlflow.db"))
     lines = said.out.splitlines()
-    assert sum(name in line for name in ("run-0", "run-1", "run-2", "run-3", "run-4", "killed (", "going on (") for line in lines) == 7
+    names = ("run-0", "run-1", "run-2", "run-3", "run-4", "killed (", "going on (")
+    assert sum(name in line for name in names for line in lines) == 7
     assert any("going on" in line and "has not finished" in line for line in lines)
     assert "lr was read from optimizer.lr." in lines
     assert "7 runs found: 5 imported, 0 here already, 2 not used, 0 waiting." in lines
@@ -115,7 +118,9 @@ def test_importing_twice_gives_each_run_once(study: Path, say: Callable) -> None
 def test_imported_trials_are_marked_wherever_one_is_shown(study: Path, say: Callable) -> None:
     say("import", str(FIXTURES / "mlflow.db"))
     shown = say("show", "p1").out
-    assert "imported from  mlflow, run run-0" in shown and "not known: compare it" in shown and "comment=by hand" in shown
+    assert (
+        "imported from  mlflow, run run-0" in shown and "not known: compare it" in shown and "comment=by hand" in shown
+    )
     assert json.loads(say("show", "p1", "--json").out)["imported"]["environment"] == "unknown"
     assert "Where it ran is not known" in say("why", "p1").out
     assert json.loads(say("status", "--json").out)["imported"] == 5
@@ -183,7 +188,8 @@ def test_with_a_shift_that_broke_off_the_runs_wait_for_the_next_run(study: Path,
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["preparing", "recording"])
 def test_after_a_kill_in_the_middle_running_it_again_gives_each_run_exactly_once(stage: str, study: Path) -> None:
-    rows = [f"{run},{0.001 * (run % 90 + 1):.4f},32,{run},{step},{1 / (step + run + 1)}" for run in range(130) for step in range(20)]
+    places = [(run, step) for run in range(130) for step in range(20)]
+    rows = [f"{run},{0.001 * (run % 90 + 1):.4f},32,{run},{step},{1 / (step + run + 1)}" for run, step in places]
     (study / "all.csv").write_text("run,lr,width,seed,step,val_loss\n" + "\n".join(rows) + "\n")
     call = [sys.executable, "-m", "secondshift", "import", "all.csv", "--json"]
     environment = {**os.environ, "PYTHONPATH": SRC}
@@ -232,12 +238,15 @@ def found(night: Night, lang: str = "en") -> list[str]:
 
 def test_the_brief_has_a_noise_floor_from_imported_repeats_on_the_first_night_and_says_so() -> None:
     night = Night().open()
-    night.add(past(1, 0.30), past(2, 0.32), past(3, 0.34), past(4, 0.9, others={"batch": 8}), past(5, 0.1, status="stopped"))
+    night.add(
+        past(1, 0.30), past(2, 0.32), past(3, 0.34), past(4, 0.9, others={"batch": 8}), past(5, 0.1, status="stopped")
+    )
     complete(night, {}, [0.40] * 9)
     complete(night, {"lr": 0.01}, [0.39] * 9)
     lines = found(night.close())
     [floor] = [line for line in lines if "Noise floor" in line]
-    assert floor.startswith("Noise floor from imported runs, whose environment is not known") and "3 runs of 1 setting: p1, p2, p3" in floor
+    assert floor.startswith("Noise floor from imported runs, whose environment is not known")
+    assert "3 runs of 1 setting: p1, p2, p3" in floor
     assert "0.02 apart" in floor and any("warning and no measurement" in line for line in lines)
     assert not [line for line in lines if "is not known: no candidate" in line]
     assert any("5 imported runs from wandb (p1, p2, p3, p4, p5): 4 complete, 1 stopped" in line for line in lines)

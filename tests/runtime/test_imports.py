@@ -41,7 +41,9 @@ class Desk:
         while True:
             taken = imports.take(self.state, self.folder)
             if taken.out:
-                self.state = fold(self.state, self.ledger.append(taken.out, at=2.0, token=self.token, batches=taken.batches))
+                self.state = fold(
+                    self.state, self.ledger.append(taken.out, at=2.0, token=self.token, batches=taken.batches)
+                )
             if dies_before_discarding or not taken.files:
                 return
             imports.discard(taken.files)
@@ -49,7 +51,13 @@ class Desk:
     def runs(self) -> dict[str, tuple]:
         """What stands in the study: by run, what does not depend on the order in which they came."""
         return {
-            i.run: (i.digest, i.trial.status, i.trial.params, i.trial.seed, tuple(self.ledger.series(i.trial.id, "loss").values))
+            i.run: (
+                i.digest,
+                i.trial.status,
+                i.trial.params,
+                i.trial.seed,
+                tuple(self.ledger.series(i.trial.id, "loss").values),
+            )
             for i in self.state.imported.values()
         }
 
@@ -57,7 +65,12 @@ class Desk:
 def past(number: int, *, steps: int = 27, lr: float = 0.01) -> PastRun:
     columns = {"loss": (array("q", range(steps)), array("d", [1.0 / (s + 1 + number) for s in range(steps)]))}
     return PastRun(
-        source="mlflow", run=f"r{number}", name=f"r{number}", status="finished", params={"lr": lr, "seed": number}, columns=columns
+        source="mlflow",
+        run=f"r{number}",
+        name=f"r{number}",
+        status="finished",
+        params={"lr": lr, "seed": number},
+        columns=columns,
     )
 
 
@@ -66,7 +79,9 @@ numbers = st.lists(st.integers(0, 5), max_size=8)
 
 @settings(derandomize=True, deadline=None, max_examples=40)
 @given(numbers, numbers, st.booleans())
-def test_importing_twice_or_in_halves_is_importing_once(tmp_path_factory, first: list[int], second: list[int], dies: bool) -> None:
+def test_importing_twice_or_in_halves_is_importing_once(
+    tmp_path_factory, first: list[int], second: list[int], dies: bool
+) -> None:
     one, two = Desk(tmp_path_factory.mktemp("one")), Desk(tmp_path_factory.mktemp("two"))
     one.put(*(past(n) for n in first))
     one.take(dies_before_discarding=dies)
@@ -124,7 +139,11 @@ def test_no_budget_no_count_and_no_decision_of_a_night_changes_by_imported_runs(
         ])  # fmt: skip
     state = with_past.engine.state
     assert decisions[0] == decisions[1] and len(state.imported) == 20
-    assert len(state.trials) == 12 and state.statuses == plain.engine.state.statuses and state.spend == plain.engine.state.spend
+    assert (
+        len(state.trials) == 12
+        and state.statuses == plain.engine.state.statuses
+        and state.spend == plain.engine.state.spend
+    )
     assert replay(with_past.ledger).holds
 
 

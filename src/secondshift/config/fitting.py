@@ -82,7 +82,11 @@ def _fitted(study: Study, run: PastRun, names: Names) -> Fitted:
         started_at=run.started_at, ended_at=run.ended_at, points=sum(len(s) for s, _ in columns.values()),
         metrics={name: summarise(steps, values) for name, (steps, values) in columns.items()},
     )  # fmt: skip
-    matched = {**matched, study.objective.metric: metric, **({SEED: seed_name} if seed_name and seed is not None else {})}
+    matched = {
+        **matched,
+        study.objective.metric: metric,
+        **({SEED: seed_name} if seed_name and seed is not None else {}),
+    }
     return Fitted(run=run, fact=fact, columns=columns, matched=matched, cut=cut)
 
 

@@ -14,7 +14,10 @@ from secondshift.records.studies import Study
 from secondshift.records.trials import Attempt, Exit, Milestone, Summary, Trial, TrialStatus
 
 _MAPPINGS = frozenset(
-    "candidates trials open attempts charges checkpoints requests answered incidents memos statuses held fingerprints imported".split()
+    (
+        "candidates trials open attempts charges checkpoints requests "
+        "answered incidents memos statuses held fingerprints imported"
+    ).split()
 )
 
 

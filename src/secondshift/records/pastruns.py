@@ -24,7 +24,9 @@ class PastRun:
     name: str  # for people
     status: RunStatus = "unknown"  # as the tracker says; unknown: it says nothing
     params: Mapping[str, Value] = field(default_factory=dict)  # nested names joined by dots
-    hints: Mapping[str, Value] = field(default_factory=dict)  # tags and the like: may name a parameter, tell no runs apart
+    hints: Mapping[str, Value] = field(
+        default_factory=dict
+    )  # tags and the like: may name a parameter, tell no runs apart
     columns: Columns = field(default_factory=dict)
     started_at: float = 0.0  # UTC seconds; 0: not said
     ended_at: float = 0.0

@@ -9,7 +9,7 @@ import errno
 import hashlib
 import os
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -36,7 +36,9 @@ class Prepared:
 
     fact: facts.RunImported  # without a trial's id
     fits: str  # digest of what of the study it was fitted to
-    columns: tuple[tuple[str, bytes, bytes], ...] = ()  # metric, steps (int64), values (float64), as this machine writes them
+    columns: tuple[
+        tuple[str, bytes, bytes], ...
+    ] = ()  # metric, steps (int64), values (float64), as this machine writes them
 
 
 @dataclass(kw_only=True, slots=True)
@@ -75,7 +77,9 @@ def prepare(folder: Path, study: Study, fact: facts.RunImported, columns: Column
         if problem.errno in (errno.ENOSPC, errno.EDQUOT):
             text = f"The disk is full: no past run could be kept in {place}. Free some space, and import again."
             raise LedgerFull(text) from problem
-        raise FolderReadOnly(f"{place} cannot be written ({problem.strerror}). Make it writable, and import again.") from problem
+        raise FolderReadOnly(
+            f"{place} cannot be written ({problem.strerror}). Make it writable, and import again."
+        ) from problem
     return file
 
 
@@ -116,6 +120,17 @@ def take(state: State, folder: Path) -> Taken:
             taken.batches += batches
             points += fact.points
     return taken
+
+
+def take_in(state: State, folder: Path, record: Callable[[Sequence[facts.Payload], Sequence[Batch]], None]) -> bool:
+    """Record runs that wait, in one transaction; what is recorded leaves its folder. Returns whether there were any.
+
+    record: appends facts and points to the ledger, or raises.
+    """
+    taken = take(state, folder)
+    record(taken.out, taken.batches)
+    discard(taken.files)
+    return bool(taken.files)
 
 
 def discard(files: Iterable[Path]) -> None:

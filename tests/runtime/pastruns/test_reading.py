@@ -36,7 +36,10 @@ def test_an_mlflow_store_gives_parameters_tags_status_times_and_every_point(stor
     assert run.hints == {"team": "night"}
     steps, values = run.columns["val_loss"]
     assert (list(steps), list(values)) == (TWENTY, curve(0.01, 2))
-    assert {name: r.status for name, r in runs.items() if r.status != "finished"} == {"killed": "killed", "going on": "running"}
+    assert {name: r.status for name, r in runs.items() if r.status != "finished"} == {
+        "killed": "killed",
+        "going on": "running",
+    }
     assert 1.7e9 < run.started_at < run.ended_at < run.started_at + 60
 
 
@@ -84,7 +87,11 @@ def test_one_csv_file_for_each_run_takes_parameters_from_names_and_the_file_besi
     (place / "hparams.yaml").write_text("model:\n  width: 64\n  act: 'relu'\nlayers:\n- 1\n- 2\n")
     [run] = find_runs([tmp_path / "logs"], "auto", tmp_path)
     assert run.params == {"lr": "0.1", "seed": "3", "model.width": 64, "model.act": "relu"}
-    assert (run.name, list(run.columns["val_loss"][0]), list(run.columns["val_loss"][1])) == ("lr=0.1,seed=3", [0, 2], [1.5, 0.5])
+    assert (run.name, list(run.columns["val_loss"][0]), list(run.columns["val_loss"][1])) == (
+        "lr=0.1,seed=3",
+        [0, 2],
+        [1.5, 0.5],
+    )
 
 
 def test_a_table_with_a_run_column_is_many_runs_and_its_constant_columns_are_parameters(tmp_path: Path) -> None:
@@ -103,7 +110,7 @@ def test_what_cannot_be_told_is_said_and_not_guessed(tmp_path: Path) -> None:
         list(find_runs([tmp_path], "auto", tmp_path))
     shutil.copytree(FIXTURES / "multirun", tmp_path / "a" / "tb")
     shutil.copy(FIXTURES / "mlflow.db", tmp_path / "a")
-    with pytest.raises(SecondshiftError, match="holds runs of mlflow and tensorboard. Say which with --from"):
+    with pytest.raises(SecondshiftError, match=r"holds runs of mlflow and tensorboard\. Say which"):
         list(find_runs([tmp_path / "a"], "auto", tmp_path))
     assert len(list(find_runs([tmp_path / "a"], "tensorboard", tmp_path))) == 2
     (tmp_path / "bare.csv").write_text("1,2,3\n4,5,6\n")
@@ -123,11 +130,19 @@ def test_none_of_the_libraries_is_imported() -> None:
 
 
 @settings(derandomize=True, deadline=None, max_examples=60)
-@given(st.binary(max_size=300), st.sampled_from(["x.csv", "events.out.tfevents.1", "run-a.wandb", "x.db", "meta.yaml"]), st.data())
+@given(
+    st.binary(max_size=300),
+    st.sampled_from(["x.csv", "events.out.tfevents.1", "run-a.wandb", "x.db", "meta.yaml"]),
+    st.data(),
+)
 def test_files_of_any_content_never_break_the_reading(tmp_path_factory, junk: bytes, name: str, data) -> None:
     folder = tmp_path_factory.mktemp("junk")
     (folder / "metrics").mkdir()
-    real = {"run-a.wandb": "wandb/*/*.wandb", "events.out.tfevents.1": "tensorboard/*/*/*", "meta.yaml": "mlruns/*/*/meta.yaml"}
+    real = {
+        "run-a.wandb": "wandb/*/*.wandb",
+        "events.out.tfevents.1": "tensorboard/*/*/*",
+        "meta.yaml": "mlruns/*/*/meta.yaml",
+    }
     if name in real and data.draw(st.booleans()):
         good = next(FIXTURES.glob(real[name])).read_bytes()
         at = data.draw(st.integers(0, len(good)))

@@ -42,14 +42,20 @@ class Line:
 
 
 def take_over(
-    *paths: Annotated[Path, Parameter(help="Where the runs lie: mlruns, mlflow.db, wandb/, TensorBoard folders, CSV files.")],
+    *paths: Annotated[
+        Path, Parameter(help="Where the runs lie: mlruns, mlflow.db, wandb/, TensorBoard folders, CSV files.")
+    ],
     from_: Annotated[
         Literal["auto", "mlflow", "tensorboard", "wandb", "csv"], Parameter(name="--from", help="What wrote them.")
     ] = "auto",
-    metric: Annotated[Given, Parameter(name="--metric", help="theirs=ours: a metric that has another name here.")] = None,
+    metric: Annotated[
+        Given, Parameter(name="--metric", help="theirs=ours: a metric that has another name here.")
+    ] = None,
     map_: Annotated[Given, Parameter(name="--map", help="theirs=ours: a parameter that has another name here.")] = None,
     seed_from: Annotated[str, Parameter(name="--seed-from", help="Their parameter that holds the seed.")] = "",
-    dry_run: Annotated[bool, Parameter(name="--dry-run", negative="", help="Only say what would be taken over.")] = False,
+    dry_run: Annotated[
+        bool, Parameter(name="--dry-run", negative="", help="Only say what would be taken over.")
+    ] = False,
     lang: Annotated[str | None, Parameter(help="en or ko.")] = None,
     study: Annotated[Path | None, Parameter(name="--study", help="The secondshift.toml, or its folder.")] = None,
     json: Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document instead.")] = False,
@@ -207,7 +213,9 @@ def _notes(line: Line) -> list[Statement]:
 
 
 def _summary(lines: Sequence[Line], dry_run: bool) -> list[Statement]:
-    counts = {fate: sum(line.fate == fate for line in lines) for fate in ("imported", "fits", "known", "unusable", "waiting")}
+    counts = {
+        fate: sum(line.fate == fate for line in lines) for fate in ("imported", "fits", "known", "unusable", "waiting")
+    }
     matched = {ours: theirs for line in lines for ours, theirs in line.fitted.matched.items() if ours != theirs}
     said = [Statement(key="import.matched", values={"ours": o, "theirs": t}) for o, t in sorted(matched.items())]
     said.append(Statement(key="import.would" if dry_run else "import.sum", values={"n": len(lines), **counts}))

@@ -42,7 +42,9 @@ def csv_runs(file: Path, root: Path, home: Path) -> Iterator[PastRun]:
         yield _run(mine, step, f"{where}#{name}", name, sure, {n: v for n, v in values.items() if n not in sure})
 
 
-def _run(rows: Sequence[Row], step: str, run: str, name: str, params: Mapping[str, Value], hints: Mapping[str, Value]) -> PastRun:
+def _run(
+    rows: Sequence[Row], step: str, run: str, name: str, params: Mapping[str, Value], hints: Mapping[str, Value]
+) -> PastRun:
     columns: dict[str, tuple[array, array]] = {}
     damaged = 0
     for index, row in enumerate(rows):

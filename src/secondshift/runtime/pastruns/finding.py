@@ -25,7 +25,9 @@ def find_runs(paths: Sequence[Path], source: Literal["auto"] | Origin, home: Pat
     """
     for path in paths:
         if not path.exists():
-            raise SecondshiftError(f"There is no {path}. Expected a file or folder that MLflow, W&B, TensorBoard or CSV left.")
+            raise SecondshiftError(
+                f"There is no {path}. Expected a file or folder that MLflow, W&B, TensorBoard or CSV left."
+            )
         files = _files(path)
         held = _kinds(files)
         yield from _runs(path, files, _chosen(path, held) if source == "auto" else _asked(path, held, source), home)
@@ -41,7 +43,9 @@ def _files(path: Path) -> list[Path]:
             folders.remove(".secondshift")  # our own trials are in the ledger already
         found += [Path(place) / name for name in sorted(names)]
         if len(found) > MOST_FILES:
-            raise SecondshiftError(f"{path} holds more than {MOST_FILES:,} files. Name the folders of the runs themselves.")
+            raise SecondshiftError(
+                f"{path} holds more than {MOST_FILES:,} files. Name the folders of the runs themselves."
+            )
     return found
 
 
@@ -54,7 +58,9 @@ def _kinds(files: list[Path]) -> set[Origin]:
             held.add("tensorboard")
         elif file.suffix.lower() in _TABLES:
             held.add("csv")
-        elif (file.name == "meta.yaml" and is_run_folder(file.parent)) or (file.suffix in _DATABASES and is_database(file)):
+        elif (file.name == "meta.yaml" and is_run_folder(file.parent)) or (
+            file.suffix in _DATABASES and is_database(file)
+        ):
             held.add("mlflow")
     return held
 

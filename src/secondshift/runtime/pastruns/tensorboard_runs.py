@@ -10,7 +10,7 @@ from secondshift.records.studies import Value
 from secondshift.runtime.pastruns.gathering import LIMIT, Gathered, relative, settings_in
 from secondshift.runtime.pastruns.plain_yaml import read_yaml
 from secondshift.runtime.readers.eventfiles import GROUPS, events, read_events
-from secondshift.runtime.readers.protobuf import BYTES, FIXED64, VARINT, doubles, fields
+from secondshift.runtime.readers.protobuf import FIXED64, VARINT, doubles, fields
 
 _TIME = re.compile(r"\d{9,10}\.\d+\Z")  # how add_hparams names the folder for its own event file
 _START, _END = "_hparams_/session_start_info", "_hparams_/session_end_info"
@@ -77,20 +77,24 @@ def _told(file: Path) -> tuple[float, float, dict[str, Value], RunStatus | None]
 
 
 def _session(event: bytes) -> tuple[dict[str, Value], RunStatus | None]:
-    for value in (v for n, _, s in fields(event) if n == 5 and isinstance(s, bytes) for m, _, v in fields(s) if m == 1):
-        parts = {n: v for n, w, v in fields(value) if w == BYTES and isinstance(v, bytes)} if isinstance(value, bytes) else {}
-        content = _within(parts.get(9, b""), 1, 2)
-        if parts.get(1) == _START.encode():
+    for value in _parts(_within(event, 5), 1):
+        tag = _within(value, 1)
+        content = _within(value, 9, 1, 2)  # metadata of the summary, of its plugin, and what that keeps
+        if tag == _START.encode():
             return _hparams(_within(content, 3)), None
-        if parts.get(1) == _END.encode():
+        if tag == _END.encode():
             outcome = next((v for n, w, v in fields(_within(content, 4)) if n == 1 and w == VARINT), 0)
             return {}, _OUTCOMES.get(outcome) if isinstance(outcome, int) else None
     return {}, None
 
 
+def _parts(message: bytes, number: int) -> list[bytes]:
+    return [value for n, _, value in fields(message) if n == number and isinstance(value, bytes)]
+
+
 def _within(message: bytes, *path: int) -> bytes:
     for number in path:
-        message = next((v for n, _, v in fields(message) if n == number and isinstance(v, bytes)), b"")
+        message = next(iter(_parts(message, number)), b"")
     return message
 
 

@@ -91,4 +91,8 @@ def wandb_run(file: Path) -> PastRun:
 def _file(path: Path) -> dict:
     """Read the configuration as an online run keeps it: each name has its value under `value`."""
     found = read_yaml(path)
-    return {name.removesuffix(".value"): value for name, value in found.items() if not name.startswith(("_", "wandb_version"))}
+    return {
+        name.removesuffix(".value"): value
+        for name, value in found.items()
+        if not name.startswith(("_", "wandb_version"))
+    }
