@@ -319,7 +319,7 @@ def _evaluate(plan: Plan, network: Network, step: int) -> float:
         some = rng.integers(len(inputs), size=24)
         inputs, targets = inputs[some], targets[some]
     if kind == "evaluation_shift" and after:
-        inputs = inputs * (2.5 + plan.factor) + 0.8
+        inputs = np.roll(inputs, 1 + int(plan.factor * 4), axis=1)  # columns in another order
     if kind == "eval_spike" and rng.random() < 0.05:
         inputs = inputs * 3.0
     loss, accuracy, _ = loss_of(forward(network, inputs)[-1], targets, plan.task.outputs)

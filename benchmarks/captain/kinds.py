@@ -34,7 +34,7 @@ FAULTS = (
     _fault("nan_batch", {"non_finite"}, causes={"bad_numbers"}),
     _fault("lr_jump", JUMP | {"non_finite"}, {"gradient_explosion", "spike", "step_up"}, causes={"learning_rate_too_high"}),
     _fault("lr_bad_from_start", JUMP | {"not_learning", "gradient_vanishing", "plateau", "non_finite"},
-           {"not_learning", "slow_divergence", "non_finite"}, causes={"learning_rate_too_high", "bad_numbers"}),
+           {"not_learning", "slow_divergence", "non_finite"}, causes={"learning_rate_too_high", "bad_numbers", "wrong_set_up"}),
     _fault("bad_shard", RISES, {"spike", "step_up"}, causes={"bad_data"}, held_out=True),
     _fault("labels_wrong", RISES, {"spike", "step_up"}, causes={"bad_data"}),
     _fault("weights_damaged", JUMP, {"spike", "step_up", "gradient_explosion"}, causes={"damaged_weights", "bad_data"}),

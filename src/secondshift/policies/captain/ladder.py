@@ -21,7 +21,7 @@ STEPS: dict[Symptom, tuple[Rung, int, float]] = {
     "unshuffled_loader": ("ask", 24, 0.7),
     "slow_loader": ("repair", 96, 0.8),
     "memory_leak": ("repair", 1, 0.85),
-    "overfitting": ("stop", 8, 0.7),
+    "overfitting": ("stop", 8, 0.75),
     "evaluation_shift": ("ask", 4, 0.7),
     "silence": ("ask", 1, 0.5),
     "crash_loop": ("ask", 3, 0.5),

@@ -12,7 +12,9 @@ PAST_BEST = 4  # evaluations since the best before overfitting is told
 SHIFTED = 2  # evaluations in a row above the limit that make a shift
 JUMP = 6.0  # in units of the usual change
 GAP = 0.25  # share of what training gained that evaluation must have gained too
-GAP_SPAN, GAP_NOISE = 0.03, 1.0  # what training must gain to be compared: of its whole gain, in units of its noise
+SURE_SPAN = 0.04  # share of the range that evaluation must lose; sure at twice that
+GAP_SPAN, GAP_NOISE = 0.05, 1.0  # what training must gain to be compared: of its whole gain, in units of its noise
+ALONE = 0.3  # share of a jump that training may show too
 SPAN = 0.06  # least jump, as a share of the range so far
 
 
@@ -23,7 +25,7 @@ class Evaluation:
     sign: float = 1.0
     recent: list[float] = field(default_factory=list)  # clean ones, newest last
     changes: list[float] = field(default_factory=list)  # from one clean evaluation to the next
-    first: float = 0.0
+    first: float | None = None  # kept over announced changes
     count: int = 0
     best: float = float("inf")
     best_step: int = 0
@@ -36,6 +38,7 @@ class Evaluation:
     shifted: int = 0  # in a row above the limit
     since: int = 0
     limit: float = float("inf")
+    usual_train: float = 0.0  # level of training at the last clean evaluation
 
     def copy(self) -> Self:
         """An independent copy."""
@@ -55,10 +58,9 @@ class Evaluation:
             return []
         value *= self.sign
         self.count += 1
-        if self.count == 1:
-            self.first = value
+        self.first = value if self.first is None else self.first
         self.last = [*self.last[-2:], value]
-        found = self._shift(step, value, train_raised)
+        found = self._shift(step, value, train, train_raised)
         if value < self.best:
             self.best, self.best_step, self.train_at_best, self.worse = value, step, train, 0
         else:
@@ -66,31 +68,35 @@ class Evaluation:
             found = found or self._overfit(step, train, train_noise)
         return found or self._alone(step, value, train, train_noise)
 
+    def _span(self) -> float:
+        return abs((self.first or 0.0) - self.best)
+
     def _usual(self) -> float:
         return middle(self.changes) if self.changes else 0.0
 
-    def _shift(self, step: int, value: float, train_raised: bool) -> list[Finding]:
+    def _shift(self, step: int, value: float, train: float, train_raised: bool) -> list[Finding]:
         if self.count > KNOWN and value > self.limit:
             self.shifted += 1
             self.since = step if self.shifted == 1 else self.since
-            if train_raised or not doubled(self.shifted, SHIFTED):
-                return []
             level = middle(self.recent[-4:])
+            with_training = train - self.usual_train > ALONE * (value - level)
+            if train_raised or with_training or not doubled(self.shifted, SHIFTED):
+                return []
             seen = {"evaluation": self.sign * value, "before": self.sign * level, "limit": self.sign * self.limit}
             confidence = confidence_of(value - level, self.limit - level, least=0.6)
             return [Finding(symptom="evaluation_shift", stream="val_loss", step=step, since=self.since, lasted=self.shifted,
                             confidence=confidence, evidence=seen)]  # fmt: skip
-        self.shifted = 0
+        self.shifted, self.usual_train = 0, train
         if self.recent:
             self.changes = [*self.changes[-KEPT + 1 :], abs(value - self.recent[-1])]
         self.recent = [*self.recent[-KEPT + 1 :], value]
-        margin = max(JUMP * self._usual(), 2.0 * max(self.changes, default=0.0), SPAN * abs(self.first - self.best))
+        margin = max(JUMP * self._usual(), 2.0 * max(self.changes, default=0.0), SPAN * self._span())
         self.limit = max(self.recent[-4:]) + margin
         return []
 
     def _overfit(self, step: int, train: float, train_noise: float) -> list[Finding]:
         """The best is several evaluations ago, all three last ones are above it, and training went on improving."""
-        margin = max(2.0 * self._usual(), 0.01 * abs(self.first - self.best))
+        margin = max(2.0 * self._usual(), 0.01 * self._span())
         if self.worse < PAST_BEST or self.shifted or min(self.last) <= self.best + 0.5 * margin:
             return []
         if middle(self.last) <= self.best + margin or train >= self.train_at_best - 0.5 * train_noise:
@@ -99,7 +105,7 @@ class Evaluation:
                 "training": self.sign * train, "training_at_best": self.sign * self.train_at_best}  # fmt: skip
         if self.worse != PAST_BEST and self.worse % PAST_BEST:
             return []
-        confidence = confidence_of(middle(self.last) - self.best, margin, least=0.5)
+        confidence = confidence_of(middle(self.last) - self.best, max(margin, SURE_SPAN * self._span()), least=0.5)
         return [Finding(symptom="overfitting", stream="val_loss", step=step, since=self.best_step, lasted=self.worse,
                         confidence=confidence, evidence=seen)]  # fmt: skip
 

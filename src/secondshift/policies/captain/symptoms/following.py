@@ -90,7 +90,7 @@ class Following:
     def _beside(self, found: Finding) -> Finding:
         """What the learning rate and the gradients did meanwhile, as evidence for a diagnosis."""
         gradient = self.gradients.level
-        changed = exp(gradient.last - gradient.level) if gradient.raised or gradient.dropped else 1.0
+        changed = exp(gradient.last - gradient.level) if gradient.medians else 1.0
         beside = {"rate_change": self.updates.rate_change(), "gradient_change": changed}
         return replace(found, evidence={**found.evidence, **beside})
 
@@ -103,11 +103,12 @@ class Following:
                             evidence={"points_in_a_row": 1.0})]  # fmt: skip
         self.evaluation_bad = 0
         level = self.numbers.level
-        known = level.level if level.medians else float("-inf")
+        known = level.last if level.medians else float("-inf")
         found = self.evaluation.push(
             step, value, train=known, train_noise=level.noise, train_raised=level.raised > 0 or self.numbers.above > 0
         )
-        still = self.updates.push_evaluation(step, value)
+        coarse = self.goal == "max" and 0.0 <= value <= 1.0
+        still = self.updates.push_evaluation(step, value, coarse=coarse)
         # What skips every step or stands at a rate of zero says so itself.
         return found + (still if not (self.gradients.overflowed or self.updates.idle) else [])
 

@@ -10,7 +10,8 @@ from itertools import pairwise
 from typing import Self
 
 BLOCK = 8  # points
-KEPT = 8  # clean block medians that are remembered
+KEPT = 12  # clean block medians that are remembered
+NEWEST = 4  # of these, the ones that say where the level is; the older ones say what it may be
 LEARNING = 4  # blocks that are learned from before anything is judged
 POINT_LIMIT = 9.0  # single points, in units of noise
 TAIL_LIMIT = 1.8  # ... or that many times the largest clean excess so far
@@ -111,11 +112,12 @@ class Level:
         span = self.highest - self.lowest
         self.noise = max(middle(noises), SPAN_FLOOR * span)
         self.wander = middle([abs(b - a) for a, b in pairwise(medians)]) if len(medians) > 1 else 0.0
-        self.level = middle(medians[-4:])
+        self.level = middle(medians[-NEWEST:])
         if self.noise > 0.0 and self.blocks > 2:
             self.tail = max(self.tail * TAIL_FADES, (max(block) - self.level) / self.noise)
         shift = max(BLOCK_LIMIT * max(BLOCK_NOISE * self.noise, self.wander), SPAN_LIMIT * span, self.least_shift)
-        self.ceiling = max(medians) + shift
-        self.floor = min(medians) - shift
+        older = medians[:-NEWEST] or medians  # so that a ramp over a few blocks is not learned on its way
+        self.ceiling = max(older) + shift
+        self.floor = min(older) - shift
         if self.blocks >= self.learning:
             self.limit = self.level + max(self.noise * max(POINT_LIMIT, TAIL_LIMIT * self.tail), self.least_point)

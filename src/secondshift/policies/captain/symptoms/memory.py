@@ -9,7 +9,7 @@ from secondshift.policies.captain.symptoms.levels import BLOCK, middle
 SETTLED = 20  # blocks in which a program may still grow to its size
 RISES = 5  # new heights in a row
 GROWTH = 0.006  # least growth over them, as a share of the use
-STEADY = 0.6  # the later half grows at least so fast as this share of the earlier half
+STEADY = 0.8  # the later half grows at least so fast as this share of the earlier half
 WIDE = 8  # blocks in one of the wide averages that show a slow leak
 
 

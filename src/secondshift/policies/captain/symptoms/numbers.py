@@ -8,7 +8,9 @@ from secondshift.policies.captain.symptoms.findings import Finding, Symptom, con
 from secondshift.policies.captain.symptoms.levels import BLOCK, KEPT, Level, middle
 
 FIRST = 4  # points that say where a run began
+EARLY = 8  # blocks in each of the three averages that `not_learning` compares
 STARTED = 24  # blocks after which a run should have learned something
+FAR = 1.5  # times the limit that a single point must pass to be told alone
 SURE_POINTS = 3  # points above the limit that make a spike sure
 STEP_BLOCKS = 2  # suspicious blocks in a row that make a step
 DIVERGING = 8  # blocks in a row above the best that make a slow divergence
@@ -37,7 +39,8 @@ class Numbers:
     best_step: int = 0
     apart: int = 0  # blocks in a row that the smooth level is above the best
     flat: int = 0  # blocks that a run has not begun to learn, told so far
-    early: float = 0.0  # level of the blocks before the last ones that `not_learning` compares
+    early: tuple[float, ...] = ()  # levels of the first and the second eight blocks
+    blown: bool = False  # the run blew up in its first blocks
     wide: list[float] = field(default_factory=list)  # slow averages, newest last
     halted: bool = False
 
@@ -122,9 +125,10 @@ class Numbers:
         if self.above == 1:
             self.above_since, self.peak = step, value
         self.peak = max(self.peak, value)
-        if self.above not in (1, SURE_POINTS):
-            return []
         level = self.level
+        far = value - level.level > FAR * (level.limit - level.level)
+        if self.above not in (2, SURE_POINTS) and not (far and self.above == 1):
+            return []
         confidence = confidence_of(
             value - level.level, level.limit - level.level, least=0.4 if self.above == 1 else 0.7
         )
@@ -162,7 +166,7 @@ class Numbers:
     def _slow(self, step: int) -> list[Finding]:
         """The smooth level has left the best behind for long: told once and at doubling lengths."""
         level = self.level
-        smooth = middle(level.medians)
+        smooth = middle(level.medians[-EARLY:])
         if smooth <= self.best:
             self.best, self.best_step = smooth, step
             self.best_noise = max(level.noise, level.wander)
@@ -188,7 +192,7 @@ class Numbers:
     def _halt(self, step: int) -> list[Finding]:
         """Steady progress that stops from one wide average to the next, and stays stopped for three."""
         level, wide = self.level, self.wide
-        wide.append(middle(level.medians))
+        wide.append(middle(level.medians[-EARLY:]))
         if len(wide) > 5:
             del wide[0]
         if len(wide) < 5 or self.halted:
@@ -205,24 +209,26 @@ class Numbers:
     def _learning(self, step: int) -> list[Finding]:
         """Neither better than the first points nor on the way there; surer if the run blew up at its start."""
         level = self.level
-        if level.blocks == STARTED - KEPT:
-            self.early = middle(level.medians)
-        if level.blocks < STARTED or (level.blocks > STARTED and not self.flat):
+        if level.blocks in (EARLY, 2 * EARLY):
+            self.early = (*self.early, middle(level.medians[-EARLY:]))
+        if level.blocks < STARTED or (level.blocks > STARTED and not self.flat) or len(self.early) < 2:
             return []
-        now, error = middle(level.medians), max(0.3 * level.noise, level.wander)
-        if self.start - now > 3.5 * level.noise or self.early - now > 1.5 * error:
+        now, error = middle(level.medians[-EARLY:]), max(0.3 * level.noise, level.wander)
+        if level.blocks == STARTED:
+            self.blown = max(self.worst_early - now, self.worst_early - self.start) > 8.0 * level.noise
+        slowly = not self.blown and self.early[0] - now > 0.4 * level.noise
+        if self.start - now > 3.5 * level.noise or self.early[1] - now > 1.5 * error or slowly:
             self.flat = 0
             return []
         self.flat = level.blocks
-        blown = self.worst_early - now > 8.0 * level.noise or self.worst_early - self.start > 8.0 * level.noise
         seen = {
             "start": self.sign * self.start,
             "level": self.sign * now,
             "noise": level.noise,
-            "blew_up": float(blown),
+            "blew_up": float(self.blown),
         }
         lasted = level.blocks * BLOCK
-        return [self._tell("not_learning", step, since=0, lasted=lasted, confidence=0.85 if blown else 0.5, seen=seen)]
+        return [self._tell("not_learning", step, since=0, lasted=lasted, confidence=0.85 if self.blown else 0.5, seen=seen)]
 
     def _tell(
         self, symptom: Symptom, step: int, *, since: int, lasted: int, confidence: float, seen: dict[str, float]

@@ -82,8 +82,11 @@ class Updates:
         """How many times the rate is what it was one or two windows ago; 1 where no rate is known."""
         return self.rate / self.usual if self.usual > 0.0 else 1.0
 
-    def push_evaluation(self, step: int, value: float) -> list[Finding]:
-        """Take one evaluation: the same to the last bit, again and again, says that the weights stand still."""
+    def push_evaluation(self, step: int, value: float, *, coarse: bool) -> list[Finding]:
+        """Take one evaluation: the same to the last bit, again and again, says that the weights stand still.
+
+        Shares like accuracy are `coarse`: they repeat by chance, so that this is only noted.
+"""
         moved, self.moved = self.moved, False
         if value != self.evaluation:
             self.longest_equal = max(self.longest_equal, self.equal)
@@ -97,6 +100,6 @@ class Updates:
         ):
             return []
         seen = {"evaluation": value, "times": float(self.equal), "longest_before": float(self.longest_equal)}
-        confidence = 0.6 if self.equal == SAME else 0.9
+        confidence = 0.4 if coarse else 0.6 if self.equal == SAME else 0.9
         return [Finding(symptom="no_update", stream="val_loss", step=step, since=self.equal_since, lasted=self.equal,
                         confidence=confidence, evidence=seen)]  # fmt: skip
