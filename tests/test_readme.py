@@ -15,13 +15,17 @@ from secondshift import config
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text("utf-8")
 SOURCE = str(Path(config.__file__).parents[2])
 JOB = """
+import random, time
+
 class Job:
     def __init__(self, p, seed):
         self.width = p["width"]
+        self.rest = p["lr"] + random.Random(seed).random() / 100
     def train_step(self):
+        time.sleep(0.01)
         return 1.0
     def evaluate(self):
-        return 1.0 / self.width
+        return 1.0 / self.width + self.rest
     def save(self, folder):
         (folder / "weights").write_text(str(self.width))
     def load(self, folder):
@@ -51,7 +55,7 @@ def evening(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(folder: Path, arguments: str) -> "subprocess.Popen[str]":
-    environment = {**os.environ, "PYTHONPATH": SOURCE, "SECONDSHIFT_HOST_DIR": str(folder / "host"), "COLUMNS": "100"}
+    environment = {**os.environ, "PYTHONPATH": SOURCE, "SECONDSHIFT_HOST_DIR": f"{folder}-host", "COLUMNS": "100"}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     command = [sys.executable, "-m", "secondshift", *arguments.split()]
     return subprocess.Popen(
@@ -83,7 +87,9 @@ def test_every_command_of_the_table_does_its_work(evening: Path) -> None:
             process.send_signal(signal.SIGINT)
         said[arguments], _ = process.communicate(timeout=60)
         assert process.returncode in ((0, 130) if "--watch" in arguments else (0,)), said[arguments]
+    assert "it is proved" in said["doctor"]
     night = said["run --until 08:00"]
+    assert "secondshift doctor" not in night and "opaque" not in night
     assert "val_loss" in night and "The brief was written" in night and "failed" not in night
     detached = said["run --until 08:00 --detach"]  # the search is over, so this night may end before it is confirmed
     assert "The night runs on its own" in detached or "The brief was written" in detached

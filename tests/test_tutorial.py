@@ -53,7 +53,8 @@ def test_every_command_of_the_tutorial_works_as_it_says(tmp_path: Path) -> None:
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
         said[line] = done.stdout
     assert len(said) >= 9
-    assert "t1" in said["secondshift status"]
+    assert "names the tier cooperative, and it is proved" in said["secondshift doctor"]
+    assert "t1" in said["secondshift status"] and "opaque" not in said["secondshift run --for 2m"]
     assert "ran 27 steps to its end" in said["secondshift run --for 2m"]
     assert "the same again" in said["secondshift replay"]
     assert "보고서" in said["secondshift brief --lang ko"]

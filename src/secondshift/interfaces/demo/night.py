@@ -20,6 +20,7 @@ from typing import TextIO
 
 from secondshift.errors import SecondshiftError
 from secondshift.interfaces.demo.checks import Finding, Result, agree, examine, named, processes_of, result, trains
+from secondshift.interfaces.demo.examining import prove
 from secondshift.interfaces.demo.stories import Story, drill, real
 from secondshift.interfaces.demo.studies import METRIC, Half, lay_out
 from secondshift.ledger.opening import open_ledger
@@ -79,7 +80,8 @@ def demo(seed: int = 0, folder: Path | None = None, json: bool = False, *, scrip
     results: list[Result] = []
     stories: list[tuple[Half, Story]] = []
     try:
-        for half in halves:
+        show.problems += prove(halves, show.say)
+        for half in () if show.problems else halves:
             story = _work(show, half)
             stories.append((half, story))
             results.append(result(half, story))
@@ -88,7 +90,8 @@ def demo(seed: int = 0, folder: Path | None = None, json: bool = False, *, scrip
     except KeyboardInterrupt:
         show.say("Stopped. What was recorded stays in " + str(place))
         return 130
-    _show_brief(show, *stories[-1])
+    if stories:
+        _show_brief(show, *stories[-1])
     if len(results) == 2:
         _compare(show, results, stories)
     code = _close(show, began)
@@ -114,7 +117,8 @@ def _place(folder: Path | None) -> Path:
 def _open_with(show: Demo) -> None:
     show.say(
         f"A night in small, with seed {show.seed}, in {show.folder}\n"
-        "REAL       happened on this machine: the process it happened to, and the number of the fact in the ledger\n"
+        "REAL       happened on this machine: the process it happened to, and the number of the fact in the ledger;\n"
+        "           the doctor's lines are of before there was one\n"
         "DRILL      broken on purpose, by this demo\n"
         "SIMULATED  would be made up; there is no such line tonight\n"
         f"Two searches train the same small network on scikit-learn's digits, with {DEVICE_S:.0f} device-seconds each."
