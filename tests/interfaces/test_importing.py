@@ -21,9 +21,11 @@ from secondshift import shifts
 from secondshift.interfaces.brief.compose import compose
 from secondshift.interfaces.cli.main import called
 from secondshift.interfaces.messages.catalogue import tell
+from secondshift.interfaces.readmodel.environments import elsewhere
 from secondshift.ledger.fold import fold, summarise
 from secondshift.ledger.opening import open_ledger
 from secondshift.records.events import RunImported, ShiftStarted
+from secondshift.records.fingerprints import comparable
 from secondshift.records.nights import Shift
 from secondshift.records.states import State
 from secondshift.replay import replay
@@ -272,3 +274,14 @@ def test_own_repeats_measure_the_noise_and_imported_ones_stand_beside_them_unmix
     lines = [line for line in found(night.close()) if "Noise floor" in line]
     assert len(lines) == 2 and "0.4243 apart" in lines[0] and "0.001414 apart" in lines[1]
     assert not [line for line in found(night) if "within" in line or "warning" in line]
+
+
+def test_an_imported_run_is_comparable_with_none_of_the_studys_own_trials() -> None:
+    night = Night().open()
+    night.add(past(1, 0.2), past(2, 0.3), past(3, 0.3, source="csv"))
+    complete(night, {}, [0.40] * 9)
+    state = night.state
+    own, one, two, other = state.trials["t1"], *(state.imported[f"p{n}"].trial for n in (1, 2, 3))
+    assert comparable(one, two, state.fingerprints) and not comparable(one, other, state.fingerprints)
+    assert not comparable(own, one, state.fingerprints) and not comparable(one, own, state.fingerprints)
+    assert "not known, imported from wandb" in elsewhere(state, one, own)

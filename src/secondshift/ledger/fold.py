@@ -406,8 +406,11 @@ def _run_imported(draft: Draft, fact: facts.RunImported, event: facts.Event) -> 
     trial = Trial(
         id=fact.trial, candidate=settings_id(fact.params, fact.others), seed=fact.seed, revision=fact.revision,
         status=_PAST.get(fact.status, "stopped"), reason=fact.reason, steps_done=logged + 1, logged_step=logged,
-        until_step=logged + 1, metrics=fact.metrics, params=fact.params,
+        until_step=logged + 1, metrics=fact.metrics, params=fact.params, fingerprints=(f"imported-{fact.source}",),
     )  # fmt: skip
+    if trial.fingerprints[0] not in draft.fingerprints:
+        # An environment that nobody saw counts as like any other; this one shall be like none of the study's own.
+        draft.write("fingerprints")[trial.fingerprints[0]] = {"environment": f"not known, imported from {fact.source}"}
     imported = draft.write("imported")
     imported.pop(fact.supersedes, None)
     imported[trial.id] = Imported(
