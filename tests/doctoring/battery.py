@@ -138,6 +138,7 @@ FOLDERS = Base(
 
 QUIET_LR: Edits = ((" lr={lr:.3e}", ""),)  # a script that does not print its learning rate
 NO_RNG: Edits = (('        rng.bit_generator.state = saved["rng"].item()\n', ""),)  # the data order is another after it
+LARGE_BATCH: Edits = (('"--batch", type=int, default=100', '"--batch", type=int, default=1000'),)
 STALE_ORDER: Edits = (('        random.setstate(state["random"])\n', ""),)
 
 # Optimiser forgotten: what stands in the checkpoint is the weights, the position and the random numbers.
@@ -219,8 +220,9 @@ FAULTS = (
         changed={"tables": {"params": 'via = "hydra"'}},  # read from what is printed, and it prints "done"
     ),
     Case(
-        name="elsewhere-sdk", base=SDK, fault="metric_elsewhere",
-        changed={"tables": {"metrics": 'source = "stdout"'}},
+        name="elsewhere-sdk", base=SDK, fault="metric_elsewhere",  # the SDK is used, so only what it logs is read
+        edits=(("run.log(step, val_loss=job.loss(job.val_x, job.val_y))",
+                'print(f"step={step} val_loss={job.loss(job.val_x, job.val_y):.5f}", flush=True)'),),
     ),
     Case(name="training-loop", base=CHARGPT, fault="metric_of_training", changed={"metric": "train_loss"}),
     Case(
@@ -271,8 +273,8 @@ FAULTS = (
 EXTRA = (
     Case(name="forget-loop-velocity", base=REGRESS, fault="resume_forgets_optimiser", edits=VELOCITY_LOST, extra=True),
     Case(
-        name="forget-loop-reordered", base=REGRESS, fault="resume_forgets_optimiser", edits=(*VELOCITY_LOST, *NO_RNG),
-        extra=True,
+        name="forget-loop-reordered", base=REGRESS, fault="resume_forgets_optimiser", extra=True,
+        edits=(*VELOCITY_LOST, *NO_RNG, *LARGE_BATCH),
     ),
     Case(
         name="forget-config-adam", base=TRAIN, fault="resume_forgets_optimiser", extra=True,
@@ -327,6 +329,7 @@ HEALTHY = (
         edits=(("self.rng.permutation(len(x))", "np.random.default_rng().permutation(len(x))"),),
     ),
     Case(name="reordered-on-resume", base=REGRESS, edits=NO_RNG),
+    Case(name="reordered-on-resume-large-batch", base=REGRESS, edits=(*NO_RNG, *LARGE_BATCH)),
     Case(
         name="reordered-on-resume-adam", base=CHARGPT,
         edits=(('        rng.bit_generator.state = checkpoint["rng"]\n', ""),),
