@@ -1,24 +1,28 @@
 """Examining a training command: which runs are tried, in which order, and what they prove (`secondshift doctor`)."""
 
 import math
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from secondshift import config
+from secondshift import config, plugins
 from secondshift.errors import SecondshiftError
 from secondshift.policies.proofs.changes import Change, baseline, changes
 from secondshift.policies.proofs.judging import judge
+from secondshift.records.nights import Shift
+from secondshift.records.orders import Order
 from secondshift.records.proofs import Examination, Probe, Proof, Resumption
+from secondshift.records.states import State
 from secondshift.records.studies import Study
+from secondshift.records.trials import Attempt, Candidate, Trial
+from secondshift.runtime.acting import Hands, order_for
 from secondshift.runtime.interrupting import OTHER_SEEDS, Course, Plan, interrupted
-from secondshift.runtime.looking import script_of
-from secondshift.runtime.proberuns import Job, Leave, View
+from secondshift.runtime.probejobs import Job, Leave, View
 from secondshift.runtime.probestreams import up_to
 from secondshift.runtime.probing import AT_ONCE, Bench
 from secondshift.runtime.prooffiles import proof_digest, write_proof
 from secondshift.runtime.scratching import interruptible, scratch
+from secondshift.runtime.scriptmarks import script_files
 from secondshift.runtime.secrecy import without_secrets
 
 FEWEST = 4  # values of the objective that the first run shall log, even if that takes longer
@@ -26,6 +30,7 @@ PATIENCE, BLIND = 3.0, 2.0  # times `run_s`: the first run is ended then at the 
 SLOWER, SLACK_S = 3.0, 10.0  # what a later run may take: so many times the first's length, and so many seconds more
 MOST_PARAMETERS = 8  # that are changed, one at a time
 MOST_SOURCE = 2 << 20  # bytes of a script that are read for hints
+TOKEN = 1  # of the attempts: nobody else orders any in the doctor's folder
 INTERRUPTIONS: tuple[Leave, ...] = ("kill", "pause", "kill")
 
 Tell = Callable[[str, Mapping[str, str | int | float]], None]  # key of a sentence in [doctor], its values
@@ -77,12 +82,43 @@ def examine_study(
         )
     plain, secrets = without_secrets(study)
     with interruptible(), scratch(place, keep=keep) as folder:
-        visit = Visit(Bench(plain, place, folder, secrets=secrets), run_s=run_s, seeds=seeds, tell=tell)
+        hands = Hands(folder=folder, place=place, secrets=secrets)
+        visit = Visit(bench_for(plain, hands), run_s=run_s, seeds=seeds, tell=tell)
         examination = replace(visit.examination(), study=study)
     return Examined(
         study=study, examination=examination, proof=judge(examination), untried=visit.untried,
         kept=folder if keep else None,
     )  # fmt: skip
+
+
+def bench_for(study: Study, hands: Hands) -> Bench:
+    """Make the bench of a study: the executor is the local one, and orders are those that a night would write."""
+    executor = plugins.executor("local")(hands.folder, study=study, fingerprint=lambda order: {})
+    slots = study.launch.slots or len(executor.devices()) + len(executor.held()) or 1
+
+    def order(job: Job, device: str) -> Order:
+        return order_of(job, device, study, hands, slots)
+
+    cwd = (hands.place / study.folder).resolve()
+    return Bench(study, folder=hands.folder, cwd=cwd, slots=slots, executor=executor, order=order)
+
+
+def order_of(job: Job, device: str, study: Study, hands: Hands, slots: int) -> Order:
+    """Write the order that a night would write, for a trial that stands in no ledger."""
+    state = State(
+        study=study,
+        shift=Shift(id="doctor", started_at=0.0, slots=slots),
+        candidates={"c1": Candidate(id="c1", params=job.params)},
+        trials={job.trial: Trial(id=job.trial, candidate="c1", seed=job.seed)},
+        token=TOKEN,
+    )
+    attempt = Attempt(
+        id=f"{job.trial}.a{job.number}", trial=job.trial, number=job.number, token=TOKEN, devices=(device,),
+        from_step=job.from_step, until_step=study.horizon_steps,
+    )  # fmt: skip
+    order = order_for(state, attempt, hands)
+    every_s = order.checkpoint_every_s if job.save_every_s is None else min(job.save_every_s, order.checkpoint_every_s)
+    return replace(order, checkpoint_every_s=every_s)
 
 
 class Visit:
@@ -184,9 +220,11 @@ class Visit:
 
 
 def _source(study: Study, folder: Path) -> str:
-    """The text of the Python file that the command runs; empty if none is found."""
-    script = script_of(shlex.split(study.command), folder)
-    try:
-        return (folder / script).read_bytes()[:MOST_SOURCE].decode("utf-8", "replace") if script else ""
-    except OSError:
-        return ""
+    """The text of the Python files of one's own that the command runs; empty if there is none."""
+    texts: list[str] = []
+    for path in script_files(study.command, folder):
+        try:
+            texts.append(path.read_bytes()[:MOST_SOURCE].decode("utf-8", "replace") if path.suffix == ".py" else "")
+        except OSError:
+            continue
+    return "\n".join(texts)[:MOST_SOURCE]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from secondshift import config
-from secondshift.interfaces.cli.initialise import command_line, written
+from secondshift.interfaces.cli.drafting import command_line, written
 from secondshift.interfaces.cli.main import called
 from secondshift.runtime.guessing import sketch
 from secondshift.runtime.looks import Looked, Option, Stream

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from secondshift.doctor import bench_for
 from secondshift.errors import DeviceBusy
 from secondshift.records.orders import Batch, Chunk
 from secondshift.records.proofs import Probe
 from secondshift.records.studies import Launch, MetricsFrom, Objective, Study
 from secondshift.runtime import hosts
+from secondshift.runtime.acting import Hands
 from secondshift.runtime.devices import DevicePool
 from secondshift.runtime.interrupting import NOT_RESUMED, Course, Plan, interrupted
 from secondshift.runtime.proberuns import Job, View
@@ -79,7 +81,7 @@ def bench(
         command=own if script == COOPERATIVE else f"{own} {{seed}} {{checkpoint_dir}} {pause_s} {options}",
         launch=Launch(slots=2, grace_s=grace_s),
     )  # fmt: skip
-    return Bench(study, folder, folder / ".secondshift" / "doctor" / "now")
+    return bench_for(study, Hands(folder=folder / ".secondshift" / "doctor" / "now", place=folder))
 
 
 def to_its_end(view: View) -> str:
@@ -152,7 +154,7 @@ def test_a_run_whose_doctor_dies_is_ended_by_its_grant(tmp_path: Path) -> None:
 
 def test_devices_that_others_hold_are_waited_for_and_then_named(tmp_path: Path) -> None:
     tested = bench(tmp_path)
-    holding = DevicePool(tested.executor.pool.names).acquire(tested.executor.pool.names, holder={"pid": os.getpid()})
+    holding = DevicePool(tested.executor.devices()).acquire(tested.executor.devices(), holder={"pid": os.getpid()})
     with holding, pytest.raises(DeviceBusy, match="cpu-0"):
         tested.try_all([job()], wait_s=0.2)
 
@@ -298,5 +300,5 @@ def test_metrics_are_read_where_the_study_says(tmp_path: Path) -> None:
         command=tested.study.command,
         metrics=MetricsFrom(pattern=r"(?P<name>\w+): (?P<value>\d+) // at (?P<step>\d+)"),
     )  # fmt: skip
-    probe = Bench(study, tmp_path, tmp_path / "private").try_all([job()])[0].probe
+    probe = bench_for(study, Hands(folder=tmp_path / "private", place=tmp_path)).try_all([job()])[0].probe
     assert (probe.curves["val_loss"].steps, probe.curves["val_loss"].values) == ((7,), (3.0,))

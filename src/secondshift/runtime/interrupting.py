@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 from secondshift.records.proofs import Probe, Resumption
 from secondshift.records.studies import Value
-from secondshift.runtime.proberuns import Job, Leave, Tried, View
-from secondshift.runtime.probing import Bench
+from secondshift.runtime.probejobs import Job, Leave, Tried, Trying, View
 from secondshift.tracking.checkpoints import MANIFEST, newest_verified
 
 SAVES = 10.0  # checkpoints that a cooperative script is asked for over the compared steps
@@ -48,7 +47,9 @@ class Plan:
     params: tuple[tuple[str, Value], ...] = ()
 
 
-def interrupted(bench: Bench, course: Course, plans: Sequence[Plan], done: Callable[[Probe], None]) -> list[Resumption]:
+def interrupted(
+    bench: Trying, course: Course, plans: Sequence[Plan], done: Callable[[Probe], None]
+) -> list[Resumption]:
     """Interrupt a run for each plan, let it go on from what it had saved, and give both parts of each."""
     cuts: dict[Plan, Tried] = {}
     for attempt in range(TRIES if course.took_s <= SHORT_S else 1):
@@ -76,7 +77,7 @@ def interrupted(bench: Bench, course: Course, plans: Sequence[Plan], done: Calla
     ]
 
 
-def _cut(bench: Bench, course: Course, plan: Plan, attempt: int) -> Job:
+def _cut(bench: Trying, course: Course, plan: Plan, attempt: int) -> Job:
     """A run that is ended past half of its course, once it has saved something; at each further try, earlier."""
     enough = max(0.0, course.first + PARTS[attempt] * (course.last - course.first))
     asks_first = plan.how == "pause" and bench.study.tier == "cooperative"  # it saves when it is asked to
@@ -106,7 +107,7 @@ def _later(course: Course, cut: Tried, step: int | None) -> Job:
     )  # fmt: skip
 
 
-def _reseeded(bench: Bench, later: Job, more: int) -> Job:
+def _reseeded(bench: Trying, later: Job, more: int) -> Job:
     """The same again from a copy of the checkpoint with another seed: how much the order of the data alone changes."""
     trials = bench.folder / "trials"
     copy = replace(later, name=f"{later.name} with seed {later.seed + more}", seed=later.seed + more)
@@ -122,7 +123,7 @@ def _reseeded(bench: Bench, later: Job, more: int) -> Job:
     return copy
 
 
-def _checkpoint_step(bench: Bench, cut: Tried) -> int | None:
+def _checkpoint_step(bench: Trying, cut: Tried) -> int | None:
     """The step of the newest whole checkpoint that a cooperative script left; None if there is none."""
     newest = newest_verified(bench.folder / "trials" / cut.job.trial / "checkpoints")
     return int(newest[1]["step"]) if newest else None

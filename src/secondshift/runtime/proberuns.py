@@ -3,28 +3,22 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from secondshift.errors import DeviceBusy
-from secondshift.records.nights import Shift
 from secondshift.records.orders import Order
 from secondshift.records.proofs import Probe
-from secondshift.records.states import State
-from secondshift.records.studies import Study, Value
-from secondshift.records.trials import Attempt, Candidate, Exit, Trial
-from secondshift.runtime.acting import Hands, order_for
+from secondshift.records.studies import Study
+from secondshift.records.trials import Attempt, Exit
 from secondshift.runtime.executors.attempt_files import read_object, tail
-from secondshift.runtime.executors.local import LocalExecutor
 from secondshift.runtime.executors.processes import boot_s, start_ticks
+from secondshift.runtime.executors.protocol import Seeing
 from secondshift.runtime.ownsaves import Seen, newest, saved_files
+from secondshift.runtime.probejobs import Job, Leave, Tried, View
 from secondshift.runtime.probestreams import Said, printed_words, stands_in
-from secondshift.runtime.readers.collecting import seen
 from secondshift.runtime.workfolders import Footprint
 
-TOKEN = 1
 GRANT_S, EXTEND_S = 30.0, 10.0  # a run is ended by its supervisor so long after its doctor died
 QUICK_S, SLOW_S = 0.01, 0.05  # between two looks: at a run that is to be interrupted, and at others
 STRIDE_S = 0.003  # how long a run that is stepped through may go on between two looks
@@ -32,64 +26,15 @@ READ_BYTES = 1 << 19  # of a stream at one look, so that a look stays short
 WORDS = 2000  # characters of a script's last words that are kept
 MOST_SAVES = 100  # names of saved files that are kept
 
-Leave = Literal["", "kill", "pause"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class View:
-    """How a run stands at one look."""
-
-    elapsed_s: float  # since its start
-    reached: int  # highest step with a value of the objective; -1: none yet
-    points: int  # values of the objective
-    saved: bool  # something whole lies in its checkpoint folder
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
-    """One run to try."""
-
-    name: str
-    seed: int
-    trial: str  # runs of one trial share a checkpoint folder
-    leave: Callable[[View], Leave]  # asked at each look: whether it shall end now, and how
-    number: int = 1  # of the attempt
-    params: Mapping[str, Value] = field(default_factory=dict)
-    changed: str = ""  # the parameter that differs from the first run's
-    from_step: int = 0
-    until: int | None = None  # the last step that is kept; None: all
-    save_every_s: float | None = None  # asked of a cooperative script, instead of the study's interval
-    footprint: bool = False  # say which files of the working folder it changed
-    tense: bool = False  # it is to be caught at a moment: look often, and at its checkpoint folder too
-    stepped: bool = False  # let it go on for milliseconds at a time: it was too fast to be caught
-    look_everywhere: bool = False  # list the metrics of all sources
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tried:
-    """What came of a job."""
-
-    job: Job
-    probe: Probe
-    exit: Exit
-    saved_at: int = 0  # steps that had been logged when its checkpoint folder had changed last
-    after_s: float = 0.0  # from the request to leave to its end
-
 
 class Running:
     """A run that was started and is not yet known to have ended."""
 
-    def __init__(
-        self, job: Job, *, study: Study, hands: Hands, executor: LocalExecutor, slots: int, device: str,
-        before: Footprint | None,
-    ) -> None:  # fmt: skip
+    def __init__(self, job: Job, order: Order, *, study: Study, executor: Seeing, before: Footprint | None) -> None:
         self.job, self.study, self.executor, self.before = job, study, executor, before
         self.said = Said(objective=study.objective.metric)
-        self.attempt = Attempt(
-            id=f"{job.trial}.a{job.number}", trial=job.trial, number=job.number, token=TOKEN, devices=(device,),
-            from_step=job.from_step, until_step=study.horizon_steps, grant_s=GRANT_S,
-        )  # fmt: skip
-        self.order = _order(job, self.attempt, study, hands, slots)
+        self.attempt = Attempt(id=order.attempt, trial=order.trial, number=order.number, from_step=order.from_step)
+        self.order = replace(order, grant_s=GRANT_S)
         self.folder, self.checkpoints = Path(self.order.folder), Path(self.order.checkpoints)
         self.exit: Exit | None = None
         self.asked, self.asked_at = "", 0.0
@@ -134,7 +79,7 @@ class Running:
         """Tell it to leave: as a night pauses a trial, or at once."""
         self.asked, self.asked_at = how, boot_s()
         mode = "pause" if how == "pause" else "kill"
-        self.executor.cancel(self.attempt.id, mode=mode, token=TOKEN, grace_s=self.study.launch.grace_s)
+        self.executor.cancel(self.attempt.id, mode=mode, token=self.order.token, grace_s=self.study.launch.grace_s)
 
     def gone(self) -> bool:
         """Say whether nothing of it lives any more."""
@@ -161,8 +106,9 @@ class Running:
         echoed = value is not None and bool(plain_words) and stands_in(value, self.words(), plain_words)
         probe = Probe(
             name=job.name, seed=job.seed, params=dict(job.params), changed=job.changed, curves=said.curves(job.until),
-            seen=seen(self.folder, written=wrote) if job.look_everywhere else {}, resolved=dict(said.params), echoed=echoed,
-            uses_sdk=said.uses_sdk, ended=by_itself, code=(1 if code is None else code) if by_itself else None,
+            seen=self.executor.seen(self.attempt.id, wrote) if job.look_everywhere else {},
+            resolved=dict(said.params), echoed=echoed, uses_sdk=said.uses_sdk, ended=by_itself,
+            code=(1 if code is None else code) if by_itself else None,
             took_s=exit.elapsed_s, first_point_s=said.first_point_s(), eval_s=said.eval_s(), wrote=wrote,
             saved=saved_files(self.checkpoints)[:MOST_SAVES],
             words=(exit.message or tail(str(self.folder / "output.log")))[-WORDS:],
@@ -208,18 +154,3 @@ class Running:
                 os.killpg(group, number)
             except OSError:
                 pass  # it left meanwhile
-
-
-def _order(job: Job, attempt: Attempt, study: Study, hands: Hands, slots: int) -> Order:
-    """Write the order that a night would write, for a trial that stands in no ledger."""
-    state = State(
-        study=study,
-        shift=Shift(id="doctor", started_at=0.0, slots=slots),
-        candidates={"c1": Candidate(id="c1", params=job.params)},
-        trials={job.trial: Trial(id=job.trial, candidate="c1", seed=job.seed)},
-        token=TOKEN,
-    )
-    order = order_for(state, attempt, hands)
-    if job.save_every_s is None:
-        return order
-    return replace(order, checkpoint_every_s=min(job.save_every_s, order.checkpoint_every_s))

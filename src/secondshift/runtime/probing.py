@@ -1,15 +1,16 @@
 """Trying a study's command outside any night, by the very hands a night has: the same orders, supervisors and readers."""
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from secondshift.errors import DeviceBusy
+from secondshift.records.orders import Order
 from secondshift.records.proofs import Probe
 from secondshift.records.studies import Study
-from secondshift.runtime.acting import Hands
-from secondshift.runtime.executors.local import LocalExecutor
-from secondshift.runtime.proberuns import QUICK_S, SLOW_S, Job, Running, Tried
+from secondshift.runtime.executors.protocol import Seeing
+from secondshift.runtime.probejobs import Job, Tried
+from secondshift.runtime.proberuns import QUICK_S, SLOW_S, Running
 from secondshift.runtime.workfolders import changed, footprint
 
 AT_ONCE = 2  # runs side by side, where the host has slots; noise in their timing does not matter to curves
@@ -20,15 +21,15 @@ WAIT_S = 60.0  # for a device that others hold
 class Bench:
     """A private folder in which runs of one study are tried, one or two at a time.
 
-    study: with the tier as its file names it; place: the folder of the study file; folder: private, empty, absolute.
+    study: with the tier as its file names it; folder: private, empty, absolute, that of the executor too; cwd: where the
+    command runs; order: writes what a night would order for a job on a device.
     """
 
-    def __init__(self, study: Study, place: Path, folder: Path, *, secrets: Mapping[str, str] | None = None) -> None:
-        self.study, self.folder = study, folder
-        self.executor = LocalExecutor(folder, study=study, fingerprint=lambda order: {})
-        self.slots = study.launch.slots or len(self.executor.pool.names) or 1
-        self.hands = Hands(folder=folder, place=place, secrets=dict(secrets or {}))
-        self.cwd = (place / study.folder).resolve()
+    def __init__(
+        self, study: Study, *, folder: Path, cwd: Path, slots: int, executor: Seeing, order: Callable[[Job, str], Order],
+    ) -> None:  # fmt: skip
+        self.study, self.folder, self.cwd, self.slots = study, folder, cwd, slots
+        self.executor, self._order = executor, order
         self._plain_words: frozenset[str] = frozenset()  # what the first run printed, before any parameter was changed
 
     def try_all(
@@ -60,10 +61,8 @@ class Bench:
 
     def _start(self, job: Job, device: str) -> Running:
         before = footprint(self.cwd) if job.footprint else None
-        return Running(
-            job, study=self.study, hands=self.hands, executor=self.executor, slots=self.slots, device=device,
-            before=before,
-        )  # fmt: skip
+        order = self._order(job, device)
+        return Running(job, order, study=self.study, executor=self.executor, before=before)
 
     def _finished(self, running: Running) -> Tried:
         wrote = changed(running.before, footprint(self.cwd)) if running.before is not None else ()

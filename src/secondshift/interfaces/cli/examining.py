@@ -17,7 +17,7 @@ from secondshift.config.loading import FILE
 from secondshift.doctor import Examined
 from secondshift.errors import ConfigInvalid
 from secondshift.interfaces.cli.desk import language, study_file
-from secondshift.interfaces.cli.initialise import written
+from secondshift.interfaces.cli.drafting import written
 from secondshift.interfaces.cli.printing import console, document, indented
 from secondshift.interfaces.messages.catalogue import filled, say
 from secondshift.interfaces.messages.formats import duration

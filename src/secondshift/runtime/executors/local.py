@@ -28,7 +28,7 @@ from secondshift.runtime.executors.processes import boot_id, boot_s, signal_proc
 from secondshift.runtime.executors.protocol import COLLECT_LIMIT, Mode
 from secondshift.runtime.executors.remains import end_remains, supervised
 from secondshift.runtime.lending import Lending
-from secondshift.runtime.readers.collecting import collect_attempt
+from secondshift.runtime.readers.collecting import collect_attempt, seen
 from secondshift.runtime.snapshots import Snapshots
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
@@ -126,6 +126,10 @@ class LocalExecutor:
         """Return what the attempt's streams hold after `attempt.offsets`."""
         folder = self._folder_of(attempt.id)
         return collect_attempt(folder, attempt.offsets, trial=attempt.trial, attempt=attempt.id, limit=limit)
+
+    def seen(self, attempt: str, written: Sequence[str] = ()) -> Mapping[str, Mapping[str, int]]:
+        """List the metrics of an attempt that ended, wherever they stand; see `Seeing`."""
+        return seen(self._folder_of(attempt), written=written)
 
     def close(self) -> None:
         """Reap supervisors that have ended; the others go on by themselves."""

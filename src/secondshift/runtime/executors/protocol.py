@@ -63,3 +63,12 @@ class Watchful(Protocol):
         trials there should leave; `memory:<device>`: it is held back, because its memory is not free again.
         """
         ...
+
+
+@runtime_checkable
+class Seeing(Executor, Protocol):
+    """An executor that can say where the numbers of an attempt are, whatever its study asks for."""
+
+    def seen(self, attempt: str, written: Sequence[str] = ()) -> Mapping[str, Mapping[str, int]]:
+        """Give source -> metric -> points. `written`: files that it wrote, relative to where it ran; looked into as well."""
+        ...
