@@ -13,6 +13,7 @@ Cause = Literal[
 ]  # fmt: skip
 RISES = frozenset({"spike", "step_up", "slow_divergence", "gradient_explosion"})
 RATE_JUMP = 4.0  # times the usual learning rate
+SHOWN = 0.6  # share of training's rise that the first evaluation after it shows
 GRADIENT_LOST = 0.5  # times the usual gradient
 
 
@@ -66,9 +67,9 @@ def _gradient_lost(finding: Finding, _: Sequence[Finding]) -> bool:
     return finding.symptom == "gradient_vanishing" or (finding.symptom in RISES and lost)
 
 
-def _with_evaluation(finding: Finding, every: Sequence[Finding]) -> bool:
-    """A rise that evaluation shows too: the weights are worse, not only the data."""
-    return finding.symptom in RISES and any(other.symptom == "evaluation_shift" for other in every)
+def _with_evaluation(finding: Finding, _: Sequence[Finding]) -> bool:
+    """A rise that evaluation shows as much: the weights are worse, not only the data."""
+    return finding.symptom in RISES and finding.evidence.get("shown_by_evaluation", 0.0) > SHOWN
 
 
 def _only_slow(finding: Finding, every: Sequence[Finding]) -> bool:

@@ -13,7 +13,7 @@ SHIFTED = 2  # evaluations in a row above the limit that make a shift
 JUMP = 6.0  # in units of the usual change
 GAP = 0.25  # share of what training gained that evaluation must have gained too
 SURE_SPAN = 0.04  # share of the range that evaluation must lose; sure at twice that
-GAP_SPAN, GAP_NOISE = 0.05, 1.0  # what training must gain to be compared: of its whole gain, in units of its noise
+GAP_SPAN, GAP_NOISE = 0.035, 1.0  # what training must gain to be compared: of its whole gain, in units of its noise
 ALONE = 0.3  # share of a jump that training may show too
 SPAN = 0.06  # least jump, as a share of the range so far
 
@@ -38,6 +38,7 @@ class Evaluation:
     shifted: int = 0  # in a row above the limit
     since: int = 0
     limit: float = float("inf")
+    jump: float = 0.0  # of the first evaluation above the limit, over those before
     usual_train: float = 0.0  # level of training at the last clean evaluation
 
     def copy(self) -> Self:
@@ -52,8 +53,13 @@ class Evaluation:
         self.apart = self.count = self.worse = self.shifted = 0
         self.best = self.limit = float("inf")
 
-    def push(self, step: int, value: float, *, train: float, train_noise: float, train_raised: bool) -> list[Finding]:
-        """Take one evaluation and the level of the training metric (smaller is better) with its noise at that step."""
+    def push(
+        self, step: int, value: float, *, train: float, train_noise: float, train_raised: bool, begun: bool = True
+    ) -> list[Finding]:
+        """Take one evaluation and the level of the training metric (smaller is better) with its noise at that step.
+
+        Before the run has `begun` to learn it cannot overfit.
+        """
         if value - value != 0.0:
             return []
         value *= self.sign
@@ -61,8 +67,10 @@ class Evaluation:
         self.first = value if self.first is None else self.first
         self.last = [*self.last[-2:], value]
         found = self._shift(step, value, train, train_raised)
-        if value < self.best:
-            self.best, self.best_step, self.train_at_best, self.worse = value, step, train, 0
+        if not begun:
+            return found
+        if middle(self.last) < self.best:  # of three: the best of many noisy ones would be too good to come back to
+            self.best, self.best_step, self.train_at_best, self.worse = middle(self.last), step, train, 0
         else:
             self.worse += 1
             found = found or self._overfit(step, train, train_noise)
@@ -77,7 +85,8 @@ class Evaluation:
     def _shift(self, step: int, value: float, train: float, train_raised: bool) -> list[Finding]:
         if self.count > KNOWN and value > self.limit:
             self.shifted += 1
-            self.since = step if self.shifted == 1 else self.since
+            if self.shifted == 1:
+                self.since, self.jump = step, value - middle(self.recent[-4:])
             level = middle(self.recent[-4:])
             with_training = train - self.usual_train > ALONE * (value - level)
             if train_raised or with_training or not doubled(self.shifted, SHIFTED):
@@ -86,7 +95,7 @@ class Evaluation:
             confidence = confidence_of(value - level, self.limit - level, least=0.6)
             return [Finding(symptom="evaluation_shift", stream="val_loss", step=step, since=self.since, lasted=self.shifted,
                             confidence=confidence, evidence=seen)]  # fmt: skip
-        self.shifted, self.usual_train = 0, train
+        self.shifted, self.jump, self.usual_train = 0, 0.0, train
         if self.recent:
             self.changes = [*self.changes[-KEPT + 1 :], abs(value - self.recent[-1])]
         self.recent = [*self.recent[-KEPT + 1 :], value]

@@ -19,7 +19,7 @@ from secondshift.policies.captain.symptoms.updates import Updates
 
 Row = Mapping[str, float | None]  # step, and any of the streams below; None = an empty cell
 STREAMS = ("loss", "grad_norm", "lr", "step_time", "data_time", "rss_mb", "val_loss", "distinct")
-FELL = 2.0  # units of noise by which the loss must have gone down lately to explain smaller gradients
+FELL = 1.0  # units of noise by which the loss must have gone down lately to explain smaller gradients
 
 
 @dataclass(slots=True)
@@ -76,11 +76,13 @@ class Following:
         return found
 
     def _metrics(self, step: int, loss: float, norm: float | None, distinct: float | None) -> list[Finding]:
-        found = self.numbers.push(step, loss)
+        found = self.numbers.push(step, loss, alert=self.updates.alert > 0)
         level = self.numbers.level
         if norm is not None:
             fell = bool(level.medians) and level.last < level.medians[0] - FELL * level.noise
-            found += self.gradients.push(step, norm, loss_finite=loss - loss == 0.0, loss_fell=fell)
+            found += self.gradients.push(
+                step, norm, loss_finite=loss - loss == 0.0, loss_fell=fell, begun=self.numbers.begun
+            )
         if loss - loss == 0.0:
             found += self.updates.push_metrics(step, loss, norm)
         if distinct is not None:
@@ -91,7 +93,10 @@ class Following:
         """What the learning rate and the gradients did meanwhile, as evidence for a diagnosis."""
         gradient = self.gradients.level
         changed = exp(gradient.last - gradient.level) if gradient.medians else 1.0
-        beside = {"rate_change": self.updates.rate_change(), "gradient_change": changed}
+        level = self.numbers.level
+        rise = level.last - level.level
+        shown = self.evaluation.jump / rise if level.raised and rise > 0.0 else 0.0
+        beside = {"rate_change": self.updates.rate_change(), "gradient_change": changed, "shown_by_evaluation": shown}
         return replace(found, evidence={**found.evidence, **beside})
 
     def _evaluation(self, step: int, value: float) -> list[Finding]:
@@ -105,7 +110,12 @@ class Following:
         level = self.numbers.level
         known = level.last if level.medians else float("-inf")
         found = self.evaluation.push(
-            step, value, train=known, train_noise=level.noise, train_raised=level.raised > 0 or self.numbers.above > 0
+            step,
+            value,
+            train=known,
+            train_noise=level.noise,
+            train_raised=level.raised > 0 or self.numbers.above > 0,
+            begun=self.numbers.begun,
         )
         coarse = self.goal == "max" and 0.0 <= value <= 1.0
         still = self.updates.push_evaluation(step, value, coarse=coarse)

@@ -9,7 +9,7 @@ from secondshift.policies.captain.symptoms.levels import BLOCK, Level
 
 SKIPPED = 4  # overflowed steps in a row that are told; a loss scale that searches skips one or two
 SINGLE = log(6.0)  # least rise of one norm that counts
-LASTING = log(2.5)  # least rise or drop of a block that counts
+LASTING = log(2.0)  # least rise or drop of a block that counts
 LEARNING = 10  # blocks; norms move by orders of magnitude when a run begins
 RAISED_BLOCKS, DROPPED_BLOCKS = 2, 2
 
@@ -37,8 +37,12 @@ class Gradients:
         self.level.forget()
         self.above = 0
 
-    def push(self, step: int, norm: float, *, loss_finite: bool, loss_fell: bool) -> list[Finding]:
-        """Take one norm; `loss_fell` says that the loss itself went down lately, which explains smaller norms."""
+    def push(self, step: int, norm: float, *, loss_finite: bool, loss_fell: bool, begun: bool = True) -> list[Finding]:
+        """Take one norm.
+
+        `loss_fell`: the loss went down lately, which explains smaller norms and excuses larger ones. `begun`: the run
+        has learned something, or has had the time; large norms before that say nothing.
+        """
         if norm - norm != 0.0:
             return self._overflow(step) if loss_finite else []
         self.longest_clean = max(self.longest_clean, self.overflowed)
@@ -47,14 +51,14 @@ class Gradients:
             return []
         value, level = log(norm), self.level
         found = []
-        if value > level.limit and not level.raised:
+        if begun and value > level.limit and not level.raised:
             self.above += 1
             self.above_since = step if self.above == 1 else self.above_since
             if self.above in (1, 3):
                 confidence = confidence_of(value - level.level, level.limit - level.level, least=0.4 + 0.1 * self.above)
                 found = [self._tell("gradient_explosion", step, self.above_since, self.above, confidence, norm)]
         if level.push(step, value):
-            found = found + self._block(step, loss_fell)
+            found = found + self._block(step, loss_fell, begun)
         return found
 
     def _overflow(self, step: int) -> list[Finding]:
@@ -70,10 +74,11 @@ class Gradients:
                     lasted=self.overflowed, confidence=confidence, evidence=seen)
         ]  # fmt: skip
 
-    def _block(self, step: int, loss_fell: bool) -> list[Finding]:
+    def _block(self, step: int, loss_fell: bool, begun: bool) -> list[Finding]:
         level = self.level
-        if level.raised and doubled(level.raised, RAISED_BLOCKS):
+        if level.raised and begun and doubled(level.raised, RAISED_BLOCKS):
             confidence = confidence_of(level.last - level.level, level.ceiling - level.level, least=0.6)
+            confidence = min(confidence, 0.5) if loss_fell else confidence
             since = min(level.since, self.above_since) if self.above else level.since
             return [self._tell("gradient_explosion", step, since, level.raised * BLOCK, confidence, exp(level.last))]
         if level.dropped and doubled(level.dropped, DROPPED_BLOCKS) and not loss_fell:

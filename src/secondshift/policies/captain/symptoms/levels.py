@@ -118,6 +118,6 @@ class Level:
         shift = max(BLOCK_LIMIT * max(BLOCK_NOISE * self.noise, self.wander), SPAN_LIMIT * span, self.least_shift)
         older = medians[:-NEWEST] or medians  # so that a ramp over a few blocks is not learned on its way
         self.ceiling = max(older) + shift
-        self.floor = min(older) - shift
+        self.floor = min(medians) - shift  # a gradual decline is no drop
         if self.blocks >= self.learning:
             self.limit = self.level + max(self.noise * max(POINT_LIMIT, TAIL_LIMIT * self.tail), self.least_point)

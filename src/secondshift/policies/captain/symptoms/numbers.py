@@ -7,6 +7,7 @@ from typing import Self
 from secondshift.policies.captain.symptoms.findings import Finding, Symptom, confidence_of, doubled
 from secondshift.policies.captain.symptoms.levels import BLOCK, KEPT, Level, middle
 
+LEARNED = 3.5  # units of noise by which a run must be below its first points to have learned something
 FIRST = 4  # points that say where a run began
 EARLY = 8  # blocks in each of the three averages that `not_learning` compares
 STARTED = 24  # blocks after which a run should have learned something
@@ -38,7 +39,6 @@ class Numbers:
     best_noise: float = 0.0
     best_step: int = 0
     apart: int = 0  # blocks in a row that the smooth level is above the best
-    flat: int = 0  # blocks that a run has not begun to learn, told so far
     early: tuple[float, ...] = ()  # levels of the first and the second eight blocks
     blown: bool = False  # the run blew up in its first blocks
     wide: list[float] = field(default_factory=list)  # slow averages, newest last
@@ -59,12 +59,18 @@ class Numbers:
     def announce(self) -> None:
         """A change is planned from here on: levels are learned anew, non-finite values still count."""
         self.level.forget()
-        self.above = self.apart = self.flat = 0
+        self.above = self.apart = 0
         self.best = float("inf")
         self.wide, self.halted = [], False
 
-    def push(self, step: int, value: float) -> list[Finding]:
-        """Take one value; say what is wrong with it."""
+    @property
+    def begun(self) -> bool:
+        """Whether the run has learned something, or has had the time to: nothing rises before that."""
+        level = self.level
+        return self.points > STARTED * BLOCK or self.start - level.level > LEARNED * level.noise > 0.0
+
+    def push(self, step: int, value: float, *, alert: bool = False) -> list[Finding]:
+        """Take one value; say what is wrong with it. On `alert` (the learning rate just jumped) half the limit is enough."""
         if value - value != 0.0:  # NaN or infinite
             return self._not_finite(step)
         value *= self.sign
@@ -73,7 +79,9 @@ class Numbers:
         if self.points <= FIRST:
             self._begin(value)
         level = self.level
-        found = self._above(step, value) if value > level.limit and level.raised == 0 else []
+        found = []
+        if level.raised == 0 and (value > level.limit or (alert and value > 0.5 * (level.limit + level.level))):
+            found = self._above(step, value, alert) if self.begun else []
         if level.push(step, value):
             found = found + self._block(step)
         return found
@@ -118,7 +126,7 @@ class Numbers:
         self.first.append(value)
         self.start = min(self.first)
 
-    def _above(self, step: int, value: float) -> list[Finding]:
+    def _above(self, step: int, value: float, alert: bool) -> list[Finding]:
         """A single point far above the level: a spike, sure once there are several."""
         self.above += 1
         self.calm = 0
@@ -126,7 +134,7 @@ class Numbers:
             self.above_since, self.peak = step, value
         self.peak = max(self.peak, value)
         level = self.level
-        far = value - level.level > FAR * (level.limit - level.level)
+        far = alert or value - level.level > FAR * (level.limit - level.level)
         if self.above not in (2, SURE_POINTS) and not (far and self.above == 1):
             return []
         confidence = confidence_of(
@@ -147,14 +155,14 @@ class Numbers:
         found = self._slow(step) if level.blocks > KEPT else []
         if level.blocks % WIDE == 0:
             found = found + self._halt(step)
-        if not self.flat or level.blocks >= 2 * self.flat:
+        if level.blocks <= 4 * STARTED:
             found = found + self._learning(step)
         return found
 
     def _raised(self, step: int) -> list[Finding]:
         level = self.level
         self.apart = 0
-        if not doubled(level.raised, STEP_BLOCKS):
+        if not doubled(level.raised, STEP_BLOCKS) or not self.begun:
             return []
         since = min(level.since, self.above_since) if self.above else level.since
         confidence = confidence_of(level.last - level.level, level.ceiling - level.level, least=0.6)
@@ -211,16 +219,14 @@ class Numbers:
         level = self.level
         if level.blocks in (EARLY, 2 * EARLY):
             self.early = (*self.early, middle(level.medians[-EARLY:]))
-        if level.blocks < STARTED or (level.blocks > STARTED and not self.flat) or len(self.early) < 2:
+        if level.blocks not in (STARTED, 2 * STARTED, 4 * STARTED) or len(self.early) < 2:
             return []
         now, error = middle(level.medians[-EARLY:]), max(0.3 * level.noise, level.wander)
         if level.blocks == STARTED:
             self.blown = max(self.worst_early - now, self.worst_early - self.start) > 8.0 * level.noise
-        slowly = not self.blown and self.early[0] - now > 0.4 * level.noise
-        if self.start - now > 3.5 * level.noise or self.early[1] - now > 1.5 * error or slowly:
-            self.flat = 0
+        slowly = level.blocks == STARTED and not self.blown and self.early[0] - now > 0.4 * level.noise
+        if self.start - now > LEARNED * level.noise or self.early[1] - now > 1.5 * error or slowly:
             return []
-        self.flat = level.blocks
         seen = {
             "start": self.sign * self.start,
             "level": self.sign * now,
@@ -228,7 +234,9 @@ class Numbers:
             "blew_up": float(self.blown),
         }
         lasted = level.blocks * BLOCK
-        return [self._tell("not_learning", step, since=0, lasted=lasted, confidence=0.85 if self.blown else 0.5, seen=seen)]
+        return [
+            self._tell("not_learning", step, since=0, lasted=lasted, confidence=0.85 if self.blown else 0.5, seen=seen)
+        ]
 
     def _tell(
         self, symptom: Symptom, step: int, *, since: int, lasted: int, confidence: float, seen: dict[str, float]

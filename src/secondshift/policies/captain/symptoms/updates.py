@@ -10,6 +10,8 @@ IDLE = 8  # steps at a learning rate of zero
 IDLE_FROM_START = 64
 TINY = 0.02  # a rate below this share of its highest had been ending anyway
 WINDOW = 32  # steps in which a change of the rate is called sudden
+JUMP = 3.0  # times the rate of the step before: no warm-up does that
+ALERT = 64  # steps in which less is needed to call a point a spike
 SAME = 3  # identical evaluations in a row
 
 
@@ -29,6 +31,7 @@ class Updates:
     usual: float = 0.0  # the rate of one or two windows ago
     window: float = 0.0  # the rate when this window began
     rates: int = 0  # of this window
+    alert: int = 0  # steps that the last sudden jump of the rate is still fresh
     evaluation: float = float("nan")
     equal: int = 0  # evaluations in a row with the same value
     equal_since: int = 0
@@ -64,6 +67,7 @@ class Updates:
         if self.rates % WINDOW == 0:
             self.usual, self.window = self.window or rate, rate
         self.rates += 1
+        self.alert = ALERT if self.rate > 0.0 and rate > JUMP * self.rate else max(0, self.alert - 1)
         if rate != 0.0:
             self.rate, self.idle = rate, 0
             self.highest_rate = max(self.highest_rate, rate)
@@ -86,7 +90,7 @@ class Updates:
         """Take one evaluation: the same to the last bit, again and again, says that the weights stand still.
 
         Shares like accuracy are `coarse`: they repeat by chance, so that this is only noted.
-"""
+        """
         moved, self.moved = self.moved, False
         if value != self.evaluation:
             self.longest_equal = max(self.longest_equal, self.equal)
