@@ -1,9 +1,13 @@
 """A small character transformer in PyTorch, of the nanoGPT kind, with the SDK: it resumes to the very same numbers.
 
-`python train.py` works on its own. Weights, optimiser and the state of chance are in each checkpoint.
+`python train.py` works on its own, on a GPU where there is one. Weights, optimiser and the state of chance are in each
+checkpoint; one machine and one kind of device gives the same numbers again, a CPU and a GPU do not give each other's.
 """
 
+import os
 import random
+
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before CUDA starts; without it its sums differ from run to run
 
 import torch
 from torch import nn
@@ -24,7 +28,8 @@ p = run.params(lr=3e-3, width=32, layers=1, dropout=0.0)
 chance = random.Random(0)  # the text is the same for every seed
 text = "".join(" ".join(chance.choice(words) for words in LINES.values()) + ".\n" for _ in range(600))
 letters = sorted(set(text))
-codes = torch.tensor([letters.index(c) for c in text])
+device = "cuda" if torch.cuda.is_available() else "cpu"
+codes = torch.tensor([letters.index(c) for c in text], device=device)
 train, val = codes[: len(codes) * 9 // 10], codes[len(codes) * 9 // 10 :]
 
 torch.manual_seed(run.seed)
@@ -60,7 +65,7 @@ class Model(nn.Module):
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, len(letters))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        seen = self.letters(x) + self.places(torch.arange(x.shape[1]))
+        seen = self.letters(x) + self.places(torch.arange(x.shape[1], device=x.device))
         return self.head(self.norm(self.blocks(seen)))
 
 
@@ -71,14 +76,15 @@ def loss_of(model: Model, source: torch.Tensor, starts: torch.Tensor) -> torch.T
     return functional.cross_entropy(model(x).flatten(0, 1), y.flatten())
 
 
-model = Model(p.width, p.layers, p.dropout)
+model = Model(p.width, p.layers, p.dropout).to(device)
 optimiser = torch.optim.AdamW(model.parameters(), lr=p.lr)
 fixed, start = torch.arange(0, len(val) - BLOCK - 1, BLOCK), 0
 if checkpoint := run.restore():  # newest verified checkpoint, or None
-    saved = torch.load(checkpoint.path / "state.pt", weights_only=True)
+    saved = torch.load(checkpoint.path / "state.pt", weights_only=True, map_location="cpu")
     model.load_state_dict(saved["model"])
     optimiser.load_state_dict(saved["optimiser"])
-    torch.set_rng_state(saved["chance"])
+    torch.set_rng_state(saved["chance"])  # of the CPU, which draws the blocks
+    torch.cuda.set_rng_state_all(saved["cuda"])  # draws dropout; nothing where there is no GPU
     start = checkpoint.step
 
 for step in range(start, run.horizon):
@@ -96,7 +102,8 @@ for step in range(start, run.horizon):
             run.log(step, val_loss=loss_of(model, val, fixed).item())
     if run.checkpoint_due(step):  # interval, pause request, SIGTERM
         with run.checkpoint(step + 1) as folder:  # atomic; checksummed; old ones pruned
-            state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "chance": torch.get_rng_state()}
+            state = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
+            state |= {"chance": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
             torch.save(state, folder / "state.pt")
         if run.stopping:
             break

@@ -3,7 +3,7 @@
 import math
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ from .stage import Stage
 from .training import curve
 from .witness import Life, Testimony, read_witness
 
-METRICS = ("loss", "length")
+Uninterrupted = Callable[[Mapping[str, float], int, int], Iterator[Sequence[float]]]  # params, seed, steps -> a row a step
 BEAT_S = 1.0  # a dead supervisor's last heartbeat is at most so old, and its charge says so much more
 SLACK_S = 1.5  # start of a process, stop latency, two clocks read one after the other on a busy machine
 
@@ -42,6 +42,7 @@ class Findings:
     trials: int = 0
     attempts: int = 0
     resumed: int = 0  # trials with more than one life
+    compared: int = 0  # trials whose curves were compared with uninterrupted ones
     charged_s: float = 0.0
     lived_s: float = 0.0
     worst_over_s: float = 0.0
@@ -54,10 +55,13 @@ class Findings:
                 yield name, value
 
 
-def audit(stage: Stage, *, finished: bool = True, decided_again: bool = True) -> Findings:
+def audit(
+    stage: Stage, *, finished: bool = True, decided_again: bool = True, uninterrupted: Uninterrupted = curve
+) -> Findings:
     """Compare what is recorded with what the witness saw.
 
-    finished: all trials are expected to be complete. decided_again: also replay every decision.
+    finished: all trials are expected to be complete, else also what the others did is compared. decided_again: also replay
+    every decision. uninterrupted: trains as the script does, without a break; one value for each metric of the plan.
     """
     found = Findings(orphans=[f"pid {process.pid}" for process in stage.orphans()])
     testimony = read_witness(stage.witness)  # only now: nothing writes to it any more
@@ -69,9 +73,9 @@ def audit(stage: Stage, *, finished: bool = True, decided_again: bool = True) ->
         _facts(found, events, stage)
         _charges(found, events, state, testimony)
         _briefs(found, events, stage)
-        _points(found, ledger, testimony)
+        _points(found, ledger, testimony, stage.plan.metrics)
         found.twice = list(testimony.overlaps)
-        _curves(found, ledger, state, testimony)
+        _curves(found, ledger, state, stage.plan.metrics, uninterrupted, finished)
         if finished:
             found.unfinished = [f"{t.id} is {t.status}: {t.reason}" for t in state.trials.values() if t.status != "complete"]
         if decided_again:
@@ -132,20 +136,21 @@ def _charges(found: Findings, events: list[facts.Event], state: State, testimony
             found.cost.append(f"{charge.charge}: charged {charge.device_s:.2f} s, lived {lived:.2f} s")
 
 
-def _points(found: Findings, ledger: Ledger, testimony: Testimony) -> None:
+def _points(found: Findings, ledger: Ledger, testimony: Testimony, metrics: Sequence[str]) -> None:
     by_trial: dict[str, list[Life]] = {}
     for life in testimony.lives:
         by_trial.setdefault(life.trial, []).append(life)
-        found.points += len(life.points) * len(METRICS)
+        found.points += sum(len(point) for _, point in life.points)
     found.resumed = sum(len({life.attempt for life in mine}) > 1 for mine in by_trial.values())
     for trial, lives in by_trial.items():
-        for place, metric in enumerate(METRICS, 1):
+        for metric in metrics:
             series = ledger.series(trial, metric, raw=True)
             for life in lives:
                 number = int(life.attempt.rpartition(".a")[2])
                 mine = series.attempts == number
                 recorded = list(zip(series.steps[mine].tolist(), series.values[mine].tolist(), strict=True))
-                _compare(found, f"{life.attempt} {metric}", recorded, [(p[0], p[place]) for p in life.points])
+                witnessed = [(step, point[metric]) for step, point in life.points if metric in point]
+                _compare(found, f"{life.attempt} {metric}", recorded, witnessed)
 
 
 def _compare(found: Findings, name: str, recorded: list[tuple[int, float]], witnessed: list[tuple[int, float]]) -> None:
@@ -159,17 +164,23 @@ def _compare(found: Findings, name: str, recorded: list[tuple[int, float]], witn
         found.repeated.append(f"{name}: {len(recorded)} points recorded, {len(witnessed)} witnessed")
 
 
-def _curves(found: Findings, ledger: Ledger, state: State, testimony: Testimony) -> None:
+def _curves(
+    found: Findings, ledger: Ledger, state: State, metrics: Sequence[str], uninterrupted: Uninterrupted, finished: bool
+) -> None:
     horizon = state.study.horizon_steps if state.study else 0
     for trial in state.trials.values():
-        if trial.status != "complete":
+        if trial.logged_step < 0 or (finished and trial.status != "complete"):
             continue
+        steps = horizon if trial.status == "complete" else trial.logged_step + 1
         params = {name: float(value) for name, value in trial.params.items()}  # as the script itself resolved them
-        expected = list(curve(params, trial.seed, horizon))
-        for place, metric in enumerate(METRICS):
+        expected = list(uninterrupted(params, trial.seed, steps))
+        found.compared += 1
+        for place, metric in enumerate(metrics):
             series = ledger.series(trial.id, metric)
-            values = [row[place] for row in expected]
-            if series.steps.tolist() != list(range(horizon)):
-                found.curves.append(f"{trial.id} {metric}: {len(series.steps)} steps of {horizon}")
+            logged = len(series.steps)
+            torn = logged == steps - 1 and trial.status != "complete"  # the last kill came between two metrics of one step
+            values = [row[place] for row in expected[:logged]]
+            if not (logged == steps or torn) or series.steps.tolist() != list(range(logged)):
+                found.curves.append(f"{trial.id} {metric}: {len(series.steps)} steps of {steps}")
             elif not all(a == b or (math.isnan(a) and math.isnan(b)) for a, b in zip(series.values.tolist(), values, strict=True)):
                 found.curves.append(f"{trial.id} {metric} differs from the uninterrupted curve")

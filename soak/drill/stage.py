@@ -32,6 +32,8 @@ steps = {steps}
 [search]
 lr = {{ low = 0.001, high = 0.2, log = true }}
 width = [32, 64, 128]
+[resume]
+trust = true
 [budget]
 trials = {trials}
 [policy]
@@ -67,6 +69,7 @@ class Plan:
     arguments: str = ""
     script: Path = HERE / "training.py"
     env: Mapping[str, str] = field(default_factory=dict)
+    metrics: tuple[str, ...] = ("loss", "length")  # what the script logs at each step
 
     def toml(self) -> str:
         """The study file."""
@@ -134,7 +137,7 @@ class Stage:
 
     def run(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start (or go on with) the night, as a person or systemd would: always by the same command."""
-        return self.start("run", "--for", "1h", *arguments)
+        return self.start("run", *(arguments or ("--for", "1h")))
 
     def call(self, *arguments: str, timeout: float = 60.0) -> tuple[int, str]:
         """Call the command and wait; return its exit code and all it said. Code -1: it took too long, and was killed."""
@@ -184,14 +187,18 @@ class Stage:
 
     def supervisors(self) -> list[Process]:
         """Supervisors at work, as their claims name them."""
-        return self._of_attempts("supervisor", "claim.json")
+        return list(self._of_attempts("supervisor", "claim.json").values())
 
     def trainings(self) -> list[Process]:
         """Training processes at work, as their supervisors name them."""
+        return list(self.trainings_of().values())
+
+    def trainings_of(self) -> dict[str, Process]:
+        """Training processes at work, by their attempts."""
         return self._of_attempts("training", "child.json")
 
-    def _of_attempts(self, kind: str, file: str) -> list[Process]:
-        found = []
+    def _of_attempts(self, kind: str, file: str) -> dict[str, Process]:
+        found = {}
         for path in (self.private / "attempts").glob(f"*/{file}"):
             if (path.parent / "exit.json").exists():
                 continue
@@ -201,7 +208,7 @@ class Stage:
             except (OSError, ValueError, KeyError):
                 continue
             if process.alive():
-                found.append(process)
+                found[path.parent.name] = process
         return found
 
     # -- what is recorded

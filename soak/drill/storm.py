@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from secondshift.runtime.executors.processes import start_ticks
@@ -40,23 +41,37 @@ class Storm:
         return sum(self.done.values())
 
 
-def blow(stage: Stage, storm: Storm) -> bool:
-    """Kill until enough were killed and the study is over; say whether it came to its end."""
+def blow(
+    stage: Stage,
+    storm: Storm,
+    *,
+    over: Callable[[Stage], bool] | None = None,
+    delay: Callable[[Stage, Storm], float] | None = None,
+    first: tuple[str, ...] = (),
+    again: tuple[str, ...] = (),
+) -> bool:
+    """Kill until enough were killed and the study is over; say whether it came to its end.
+
+    over: the end, if it is not that of all trials. delay: seconds to the next kill. first: flags of the command
+    until its shift has begun; again: from then on.
+    """
+    over, delay = over or _over, delay or _delay
     deadline = time.monotonic() + storm.patience_s
-    night = stage.run()
+    night = stage.run(*first)
     next_kill = time.monotonic() + 2.0
     while time.monotonic() < deadline:
         code = night.poll()
         if code is not None:
             storm.codes[code] += 1
-            if code == 0 and _over(stage):
+            if code == 0 and over(stage):
                 return True
             storm.gave_up += code == 5
             time.sleep(storm.rng.uniform(0.0, 0.4))  # how long it takes systemd or a person to come back
-            night, storm.reruns = stage.run(), storm.reruns + 1
+            flags = again if stage.state().shifts else first
+            night, storm.reruns = stage.run(*flags), storm.reruns + 1
         if storm.total < storm.kills and time.monotonic() >= next_kill:
             _strike(stage, storm)
-            next_kill = time.monotonic() + _delay(stage, storm)
+            next_kill = time.monotonic() + delay(stage, storm)
         time.sleep(0.02)
     return False
 

@@ -7,7 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-BEGIN, END = "<!-- soak -->", "<!-- /soak -->"
+
+def marks(section: str) -> tuple[str, str]:
+    """The lines between which a section of ours stands in a file."""
+    return f"<!-- {section} -->", f"<!-- /{section} -->"
+
+
+BEGIN, END = marks("soak")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,21 +87,23 @@ def machine() -> str:
     return f"{os.cpu_count()} cores, {model}, {platform.system()} {platform.release()}, Python {platform.python_version()}"
 
 
-def markdown(rows: Sequence[Row], heading: Sequence[str]) -> str:
+def markdown(rows: Sequence[Row], heading: Sequence[str], *, section: str = "soak", title: str = "Soak") -> str:
     """The section for docs/benchmarks.md."""
-    lines = [BEGIN, "## Soak", "", *heading, "", "| what | ours | target | verdict | note |", "|---|---|---|---|---|"]
+    begin, end = marks(section)
+    lines = [begin, f"## {title}", "", *heading, "", "| what | ours | target | verdict | note |", "|---|---|---|---|---|"]
     for row in rows:
         ours = "-" if row.ours is None else f"{row.ours:g} {row.unit}"
         note = row.note.replace("|", "/").replace("\n", " ")[:600]
         lines.append(f"| {row.name} | {ours} | {row.target} | {row.verdict} | {note} |")
-    return "\n".join([*lines, END, ""])
+    return "\n".join([*lines, end, ""])
 
 
 def put_into(file: Path, section: str) -> None:
-    """Replace our own section of a file, between its markers; append it where there is none."""
+    """Replace our own section of a file, between its markers (its first and last line); append it where there is none."""
+    begin, end = section.split("\n", 1)[0], section.rstrip("\n").rpartition("\n")[2]
     text = file.read_text() if file.exists() else "# Benchmarks\n\n"
-    before, found, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2].lstrip("\n") if found else ""
+    before, found, rest = text.partition(begin)
+    after = rest.partition(end)[2].lstrip("\n") if found else ""
     if not found and not before.endswith("\n\n"):
         before = before.rstrip("\n") + "\n\n"
     file.write_text(before + section + ("\n" + after if after else ""))

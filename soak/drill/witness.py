@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 HERTZ = os.sysconf("SC_CLK_TCK")
+NO_METRIC = {"is", "trial", "attempt", "pid", "ticks", "boot", "step", "at"}
 
 
 @dataclass(kw_only=True)
@@ -24,7 +25,7 @@ class Life:
     last_at: float = 0.0
     restored: int = 0  # step it went on from
     ended: bool = False
-    points: list[tuple[int, float, float]] = field(default_factory=list)  # step, loss, length; logged before they were noted
+    points: list[tuple[int, dict[str, float]]] = field(default_factory=list)  # step, metrics; logged before they were noted
 
     @property
     def lived_s(self) -> float:
@@ -59,7 +60,7 @@ def read_witness(folder: Path) -> Testimony:
             case "restored":
                 life.restored = line["step"]
             case "step":
-                life.points.append((line["step"], line["loss"], line["length"]))
+                life.points.append((line["step"], {name: value for name, value in line.items() if name not in NO_METRIC}))
             case "end":
                 life.ended = True
     return Testimony(lives=tuple(lives.values()), overlaps=tuple(overlaps + _crossings(list(lives.values()))))
