@@ -17,7 +17,7 @@ from secondshift.records.trials import Trial
 Ending = Literal["complete", "paused", "lost", "failed", "stopped", "running"]
 Reader = Callable[[str, str], tuple[Sequence[int], Sequence[float]]]  # (trial, metric) -> steps, values
 MOST_CURVES = 40
-MOST_BARS = 120
+MOST_BARS = 1500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +39,7 @@ class Bar:
     from_at: float  # UTC seconds
     to_at: float
     ending: Ending
+    device: str = ""  # the first it ran on
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,9 +111,12 @@ def _bars(night: Trace, state: State) -> list[Bar]:
         if end is not None:
             ending = _ending(end.fact, state.trials.get(order.trial), newest[order.trial] == order.attempt)
         to_at = end.at if end else (night.ended_at or night.last_at)
-        bars.append(
-            Bar(trial=trial_of(order.attempt), attempt=order.attempt, from_at=at, to_at=max(at, to_at), ending=ending)
+        device = order.devices[0] if order.devices else ""
+        to_at = max(at, to_at)
+        bar = Bar(
+            trial=trial_of(order.attempt), attempt=order.attempt, from_at=at, to_at=to_at, ending=ending, device=device
         )
+        bars.append(bar)
     return bars
 
 

@@ -7,13 +7,15 @@ from html import escape
 
 from secondshift.interfaces.brief.figures import Bar, Curve, Figures
 from secondshift.interfaces.brief.parameter_figures import fences
-from secondshift.interfaces.brief.ticks import ticks
+from secondshift.interfaces.brief.ticks import spans, ticks
 from secondshift.interfaces.messages.catalogue import say
 from secondshift.interfaces.messages.formats import duration, moment, number
 
 WIDTH, HEIGHT = 520, 280
 LEFT, RIGHT, TOP, BOTTOM = 64, 14, 14, 42
 ROW, NIGHT_BOTTOM = 18, 26  # of the time line
+MOST_ROWS = 24  # trials; of more, a row is a device
+ROW_NAME = 8  # characters before a row
 
 
 class Frame:
@@ -81,7 +83,7 @@ def best_so_far(data: Figures, lang: str) -> str:
     dots = "".join(
         f'<circle class="dot" cx="{frame.x(x):.1f}" cy="{frame.y(v):.1f}" r="3"/>' for x, v in data.best[:-1]
     )
-    marks = [(v, duration(v, lang)) for v in ticks(frame.x0, frame.x1, 4)]
+    marks = [(v, duration(v, lang)) for v in spans(frame.x0, frame.x1)]
     body = frame.axes(say("plot.best_x", lang), data.metric, marks) + f'<path class="best" d="{"".join(path)}"/>{dots}'
     desc = say("plot.best_desc", lang, n=len(data.best) - 1, first=values[0], last=values[-1])
     return _svg("plot-best", say("plot.best_title", lang), desc, body)
@@ -129,19 +131,18 @@ def _line(curve: Curve, frame: Frame) -> str:
 
 
 def night(data: Figures, lang: str, zone: tzinfo | None = None) -> str:
-    """The time line: one row for each trial, one bar for each attempt; empty text if there is none."""
+    """The time line: one bar for each attempt, in the row of its trial, or of its device where there are many trials."""
     if not data.bars:
         return ""
-    rows: dict[str, int] = {}
-    for bar in data.bars:
-        rows.setdefault(bar.trial, len(rows))
+    trials = len({bar.trial for bar in data.bars})
+    rows, names = _by_trial(data.bars) if trials <= MOST_ROWS else _by_device(data.bars)
     low, high = min(b.from_at for b in data.bars), max(b.to_at for b in data.bars)
-    height = TOP + NIGHT_BOTTOM + ROW * len(rows)
+    height = TOP + NIGHT_BOTTOM + ROW * len(names)
     frame = Frame((low, max(high, low + 1)), (0, 1), height)
-    bars = "".join(_bar(b, rows[b.trial], frame, lang) for b in data.bars)
-    names = "".join(
+    bars = "".join(_bar(b, row, frame, lang) for b, row in zip(data.bars, rows, strict=True))
+    labels = "".join(
         f'<text class="tick" x="{LEFT - 6}" y="{TOP + ROW * row + 13}" text-anchor="end">{escape(t)}</text>'
-        for t, row in rows.items()
+        for row, t in enumerate(names)
     )
     base = height - NIGHT_BOTTOM
     axis = f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{base}" y2="{base}"/>'
@@ -154,12 +155,33 @@ def night(data: Figures, lang: str, zone: tzinfo | None = None) -> str:
         for at in data.takeovers
         if low <= at <= high
     )
-    desc = say("plot.night_desc", lang, n=len(data.bars), trials=len(rows), from_at=low, to_at=high, zone=zone)
-    return _svg("plot-night", say("plot.night_title", lang), desc, axis + ends + names + bars + marks, height)
+    desc = say("plot.night_desc", lang, n=len(data.bars), trials=trials, from_at=low, to_at=high, zone=zone)
+    return _svg("plot-night", say("plot.night_title", lang), desc, axis + ends + labels + bars + marks, height)
+
+
+def _by_trial(bars: Sequence[Bar]) -> tuple[list[int], list[str]]:
+    """The row of each bar, and what stands before each row."""
+    rows: dict[str, int] = {}
+    return [rows.setdefault(bar.trial, len(rows)) for bar in bars], list(rows)
+
+
+def _by_device(bars: Sequence[Bar]) -> tuple[list[int], list[str]]:
+    """As above; bars of one device that overlap lie in rows of their own."""
+    free: dict[tuple[str, int], float] = {}  # (device, which of its rows) -> until when it is taken
+    places = []
+    for bar in bars:
+        lane = 0
+        while free.get((bar.device, lane), -math.inf) > bar.from_at + 1e-6:
+            lane += 1
+        free[bar.device, lane] = bar.to_at
+        places.append((bar.device, lane))
+    order = {place: row for row, place in enumerate(sorted(free))}
+    names = [device if lane == 0 else "" for device, lane in order]
+    return [order[place] for place in places], [n if len(n) <= ROW_NAME else n[: ROW_NAME - 1] + "…" for n in names]
 
 
 def _bar(bar: Bar, row: int, frame: Frame, lang: str) -> str:
-    x, width = frame.x(bar.from_at), max(2.0, frame.x(bar.to_at) - frame.x(bar.from_at))
+    x, width = frame.x(bar.from_at), max(1.0, frame.x(bar.to_at) - frame.x(bar.from_at))
     label = f"{bar.attempt}: {say(f'plot.legend_{bar.ending}', lang)}, {duration(bar.to_at - bar.from_at, lang)}"
     return (
         f'<rect class="bar {bar.ending}" x="{x:.1f}" y="{TOP + ROW * row + 3}" width="{width:.1f}" height="12" rx="2">'

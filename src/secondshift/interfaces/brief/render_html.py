@@ -152,7 +152,9 @@ def _facts(brief: Brief, facts: Mapping[int, Event], lang: str, zone: tzinfo | N
         text = say("page.facts_more", lang, quote=escape, n=len(named) - len(shown), command=command)
         more = f'<p class="note">{text}</p>'
     return (
-        f'<details class="facts" open><summary>{escape(say("page.facts", lang))}</summary>\n'
+        f'<details class="facts" open><summary><h2 id="facts">{escape(say("page.facts", lang))}</h2></summary>\n'
         f'<p class="note">{escape(say("page.facts_help", lang))} {escape(say("page.machine_words", lang))}</p>{more}\n'
-        f"<table><thead><tr>{heads}</tr></thead><tbody>\n{rows}</tbody></table></details>\n"
+        # It scrolls by itself: a hundred pages of facts below a page of brief would hide that the brief has an end.
+        f'<div class="scroll" role="region" aria-labelledby="facts" tabindex="0"><table><thead><tr>{heads}</tr></thead>'
+        f"<tbody>\n{rows}</tbody></table></div></details>\n"
     )

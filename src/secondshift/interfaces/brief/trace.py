@@ -82,6 +82,7 @@ class TrialTrace:
     last_exit: AttemptEnded | None = None
     halted: int = 0  # the decision to stop it or give it up
     halted_why: str = ""
+    outranked_by: str = ""  # the scheduler that stopped it for what others reached
 
     def outcome(self) -> tuple[int, ...]:
         """The facts that say how the trial ended."""
@@ -101,6 +102,7 @@ class Trace:
     started: int = 0  # sequence number of shift.started
     ended: int = 0  # of shift.ended; 0 while the shift goes on
     reason: str = ""
+    exhausted: bool = False  # the scheduler ended it: nothing was left that it would go on with
     ended_at: float = 0.0
     last_at: float = 0.0
     last: int = 0
@@ -167,8 +169,11 @@ def _trial(found: Trace, event: Event, objective: Objective, proposals: dict[str
         case AttemptEnded(attempt=a) as ended:
             of(trial_of(a)).ended.append(event.seq)
             of(trial_of(a)).last_exit = ended
+        case DecisionMade(decision=d) if d.verb == "end" and found.shift is not None and not found.ended:
+            found.exhausted = d.source == "scheduler"
         case DecisionMade(decision=d) if d.verb in ("stop", "fail") and d.subject in found.trials:
             of(d.subject).halted, of(d.subject).halted_why = event.seq, d.reason
+            of(d.subject).outranked_by = d.by if (d.verb, d.source) == ("stop", "scheduler") else ""
         case AttemptOrdered(trial=t):
             of(t)
         case ChargeReserved(charge=c, device_s=s):

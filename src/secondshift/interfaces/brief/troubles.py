@@ -68,7 +68,7 @@ def _nothing_worked(night: Trace, state: State) -> Iterable[Statement]:
 
 def _left_paused(night: Trace, state: State) -> Iterable[Statement]:
     paused = [t for t in current(state) if t.status in ("queued", "paused") and t.id in night.trials]
-    if paused and night.ended and not _no_time_left(state):
+    if paused and night.ended and not night.exhausted and not _no_time_left(state):
         facts = tuple(s for t in paused for s in (*night.trials[t.id].outcome(), night.trials[t.id].queued) if s)
         key = "needs.begin_again" if state.study and state.study.alone() and state.study.proof != "not needed" else "needs.go_on"
         yield Statement(key=key, values={"n": len(paused), "trials": names(paused)}, facts=facts)
@@ -80,11 +80,18 @@ def failed(night: Trace, state: State) -> Iterable[Statement]:
     ended_here |= {e.fact.trial for e in night.of(TrialClosed)}
     groups: dict[tuple[str, str, str], list[Trial]] = {}
     for trial in state.trials.values():
-        if trial.status in ("failed", "stopped") and trial.id in ended_here:
-            groups.setdefault((trial.status, *_why(night, trial)), []).append(trial)
+        if trial.status not in ("failed", "stopped") or trial.id not in ended_here:
+            continue
+        by = night.trials[trial.id].outranked_by if trial.status == "stopped" and trial.id in night.trials else ""
+        cause = ("outranked", by, "") if by else (trial.status, *_why(night, trial))
+        groups.setdefault(cause, []).append(trial)
     ordered = sorted(groups.items(), key=lambda g: (g[0][0] != "failed", -len(g[1])))
     for (status, reason, said), trials in ordered[:MOST_FAILURES]:
         facts = tuple(s for t in trials for s in night.trials[t.id].outcome())
+        if status == "outranked":
+            values = {"n": len(trials), "trials": names(trials), "by": reason}
+            yield Statement(key="failed.outranked", values=values, facts=facts)
+            continue
         values = {"n": len(trials), "trials": names(trials), "reason": reason, "said": said}
         yield Statement(key=f"failed.{status}_said" if said else f"failed.{status}", values=values, facts=facts)
     if len(ordered) > MOST_FAILURES:

@@ -1,7 +1,6 @@
 """Write a shift's brief: Markdown, HTML and JSON, in English and Korean, each file whole or not at all."""
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from secondshift.records.events import Event, ShiftStarted
 from secondshift.records.nights import Brief
 from secondshift.records.states import State
 from secondshift.records.studies import Objective
+from secondshift.runtime.wholefiles import replace_text
 
 MOST_POINTS = 240  # of a curve in a plot
 
@@ -113,18 +113,6 @@ def write_brief(folder: Path, ledger: Ledger, state: State, shift_id: str) -> tu
         middle = "" if lang == "en" else f".{lang}"
         for kind, text in (("md", made.markdown(lang)), ("html", made.html(lang)), ("json", made.json(lang))):
             target = briefs / f"{shift_id}{middle}.{kind}"
-            _replace(target, text)
+            replace_text(target, text)
             files.append(f"briefs/{target.name}")
     return tuple(files)
-
-
-def _replace(target: Path, text: str) -> None:
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with open(draft, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, target)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -1,9 +1,9 @@
 """The file channel: the brief's page in a folder of the reader's, whole or not at all."""
 
-import os
 from pathlib import Path
 
 from secondshift.runtime.notify.letters import Letter
+from secondshift.runtime.wholefiles import replace_text
 
 
 def target(address: str) -> Path:
@@ -23,13 +23,5 @@ def send(address: str, letter: Letter, pauses_s: tuple[float, ...]) -> str:
         path = path / f"{letter.name}.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     text = {".md": letter.text, ".json": letter.document}.get(path.suffix, letter.html)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(draft, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    replace_text(path, text)
     return f"written to {path.name}"
