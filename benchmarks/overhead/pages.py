@@ -12,11 +12,11 @@ TITLE = (
 Found = Mapping[str, Mapping[str, Any]]  # what --json prints
 
 
-def section(found: Found, heading: Sequence[str]) -> str:
+def section(found: Found, heading: Sequence[str], *, mark: str = "overhead", title: str = "Overhead") -> str:
     """Return the section as Markdown: one table of all rows, then the noise and the misses in words."""
     lines = [
-        BEGIN,
-        "## Overhead",
+        f"<!-- {mark}: begin -->",
+        f"## {title}",
         "",
         *heading,
         "",
@@ -37,14 +37,15 @@ def section(found: Found, heading: Sequence[str]) -> str:
     missed = [
         f"- *{name}*: {row.get('reason') or 'no reason is known'}." for name, row in found.items() if not row["holds"]
     ]
-    return "\n".join([*lines, *(missed or ["- none."]), END, ""])
+    return "\n".join([*lines, *(missed or ["- none."]), f"<!-- {mark}: end -->", ""])
 
 
 def put_into(page: Path, text: str) -> None:
-    """Replace the section in a page, or begin one with it; other sections stay."""
+    """Replace the section in a page (between its first and its last line), or begin one with it; other sections stay."""
+    begin, end = text.split("\n", 1)[0], text.rstrip("\n").rpartition("\n")[2]
     before = page.read_text() if page.exists() else TITLE
-    head, found, rest = before.partition(BEGIN)
-    tail = rest.partition(END)[2].lstrip("\n") if found else ""
+    head, found, rest = before.partition(begin)
+    tail = rest.partition(end)[2].lstrip("\n") if found else ""
     if not found and not head.endswith("\n\n"):
         head = head.rstrip("\n") + "\n\n"
     page.parent.mkdir(exist_ok=True)
