@@ -162,6 +162,24 @@ def test_a_secret_address_comes_from_the_environment_and_is_masked_whatever_goes
     assert "HOOK is not set" in send("env:HOOK", LETTER, {}).detail
 
 
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # in apprise itself
+def test_apprise_hands_the_brief_to_a_service_that_it_knows() -> None:
+    pytest.importorskip("apprise", reason="the extra notify is not installed")
+    with webhook(200) as (address, got):
+        outcome = send(address.replace("http://", "json://"), LETTER, pauses_s=())
+    assert outcome.sent and outcome.detail == "taken by apprise"
+    sent = json.loads(got[0][1])
+    assert sent["title"] == LETTER.subject and "지난밤" in sent["message"]
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # in apprise itself
+def test_a_service_that_refuses_what_apprise_hands_over_is_an_outcome_without_its_secret() -> None:
+    pytest.importorskip("apprise", reason="the extra notify is not installed")
+    with webhook(403) as (address, got):
+        outcome = send(address.replace("http://", f"json://kim:{SECRET}@"), LETTER, pauses_s=())
+    assert got and not outcome.sent and "refused" in outcome.detail and SECRET not in outcome.detail
+
+
 @pytest.mark.skipif(importlib.util.find_spec("apprise") is not None, reason="the extra `notify` is installed here")
 def test_any_other_service_needs_the_optional_package_and_says_how_to_get_it() -> None:
     assert "secondshift[notify]" in send("env:X", LETTER, {"X": "ntfy://topic"}).detail
