@@ -80,6 +80,18 @@ CASES: list[tuple[str, str, Curves]] = [
     ("reprs", "step=1 a=tensor(0.5, device='cuda:0') b=np.float64(0.25)\n", {"a": [(1, 0.5)], "b": [(1, 0.25)]}),
     ("no numbers", "hash=3f2a version=1.2.3 at=12:30:45 day: 2026-11-23 9/10 done\n", {}),
     ("Windows line ends", "step=1 a=1\r\nstep=2 a=2\r\n", {"a": [(1, 1.0), (2, 2.0)]}),
+    ("Stable-Baselines3",
+     "-----------------\n| eval/  |  |\n|    mean_reward | 172 |\n| time/ |    |\n|  total_timesteps | 5000 |\n-----------------\n"
+     "| rollout/ |   |\n|   ep_rew_mean | 1.2e+02 |\n| time/ | |\n|  fps | 99 |\n|  total_timesteps | 256 |\n----------------\n",
+     {"eval/mean_reward": [(5000, 172.0)], "rollout/ep_rew_mean": [(256, 120.0)], "time/fps": [(256, 99.0)]}),
+    ("a bar of epochs over bars of batches",
+     "\rTraining epochs:   0%|   | 0/2 [00:00<?, ?epoch/s]\n\rTraining batches:   0%|   | 0.00/7.00 [00:00<?, ?batch/s]\x1b[A\n"
+     "\r    \x1b[A\rTraining epochs:   0%|   | 0/2 [00:00<?, ?epoch/s, loss=1.5]"
+     "\rTraining epochs:  50%|#  | 1/2 [00:00<00:06,  4.52epoch/s, loss=1.5]\n"
+     "\rTraining batches:   0%|   | 0.00/7.00 [00:00<?, ?batch/s]\x1b[A\n"
+     "\r    \x1b[A\rTraining epochs:  50%|#  | 1/2 [00:00<00:06,  4.42epoch/s, loss=1.25]"
+     "\rTraining epochs: 100%|## | 2/2 [00:00<00:00,  4.42epoch/s, loss=1.25]\n",
+     {"loss": [(0, 1.5), (1, 1.25), (2, 1.25)]}),
     ("the last line has no end", "step=1 a=1\nstep=2 a=2", {"a": [(1, 1.0), (2, 2.0)]}),
     ("a line rewritten at each step", "\rstep 1 a=1\rstep 1 a=2\rstep 2 a=3\n", {"a": [(1, 2.0), (2, 3.0)]}),
 ]  # fmt: skip

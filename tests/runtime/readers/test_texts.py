@@ -97,7 +97,9 @@ def test_any_cuts_and_restarts_give_the_same_points_once(path: Path, dialect: st
 
 @exact
 @given(data=contents, cuts=st.lists(st.tuples(st.integers(0, 900), st.booleans(), st.booleans()), max_size=6))
-def test_any_cuts_give_the_same_points_where_lines_are_too_long_and_readings_small(path: Path, data: bytes, cuts) -> None:
+def test_any_cuts_give_the_same_points_where_lines_are_too_long_and_readings_small(
+    path: Path, data: bytes, cuts
+) -> None:
     cap, window = texts.LINE_CAP, texts.WINDOW
     texts.LINE_CAP, texts.WINDOW = 24, 8 * 24
     try:

@@ -4,9 +4,10 @@ import csv
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from secondshift.runtime.readers.columns import MAX_NAME, Columns
+from secondshift.runtime.readers.boxes import Box, grown
+from secondshift.runtime.readers.columns import MAX_NAME, MAX_NAMES, Columns
 from secondshift.runtime.readers.numbers import ANSI, StepFinder, number, pairs
 from secondshift.runtime.readers.steps import Steps
 
@@ -14,11 +15,29 @@ PATTERN_CHARACTERS = 2048  # of a line that a user's expression is shown: it may
 DEEPEST = 4  # levels of objects within a JSON line
 MAX_FIELDS = 1000  # of a table
 _BAR = re.compile(
-    r"(?:[0-9]{1,3}%\|[^|\n]{0,500}\|\s{0,8}|:\s{0,8}\|[^|\n]{0,500}\|\s{0,8}(?=[0-9]{1,18}/\?))(?P<done>[0-9]{1,18})"
+    r"(?:[0-9]{1,3}%\|[^|\n]{0,500}\|\s{0,8}|:\s{0,8}\|[^|\n]{0,500}\|\s{0,8}(?=[0-9]{1,18}/\?))"
+    r"(?P<done>[0-9]{1,18})(?:/(?P<total>[0-9]{1,18}|\?) )?"
 )
+_EPOCHS = re.compile(r"[0-9?]epochs?/s|s/epochs?[\],]")  # a bar that counts epochs: how far it is, is the step
 _IT = re.compile(r"(?<![\w.])(?P<done>[0-9]{1,18})(?:it|/[0-9?]{1,18}) ")
 _DELIMITERS = (",", "\t", ";", "|")
 _COLUMN = re.compile(r"[^\W\d][\w ./@%()\[\]-]{0,99}")
+_RESULTS = re.compile(r"┃?\s*[A-Z]\w{1,20} metric\s((?:[\s┃]{0,80}DataLoader [0-9]{1,4}){1,64})[\s┃]{0,80}")
+_LOADER = re.compile(r"DataLoader [0-9]")
+_GAP = re.compile(r"\s*│\s*|\s{2,}")
+
+
+class Progress(NamedTuple):
+    """What a line that may be overwritten tells of, and how far that is."""
+
+    bar: bool  # it is a progress bar
+    of: str  # what stands before a bar
+    step: int | None
+    done: int
+
+    def replaces(self, before: "Progress") -> bool:
+        """Say whether this is a later state of the same line."""
+        return self[:3] == before[:3] and self.done >= before.done
 
 
 class Dialect(Protocol):
@@ -30,8 +49,8 @@ class Dialect(Protocol):
         """Take in one finished line."""
         ...
 
-    def progress(self, text: str) -> tuple[object, int]:
-        """Say what a line that may be overwritten tells of, and how far that is; the same and no less far: replaced."""
+    def progress(self, text: str) -> "Progress":
+        """Say what a line that may be overwritten tells of."""
         ...
 
     def copy(self) -> "Dialect":
@@ -47,13 +66,15 @@ class _Lines:
         self.finder = StepFinder(step)
         self.steps = steps or Steps()
 
-    def progress(self, text: str) -> tuple[object, int]:
+    def progress(self, text: str) -> "Progress":
         """Tell updates of a progress bar from lines of their own."""
         text = plain(text)
+        step = self.finder.in_line(text)[0]
         if bar := _BAR.search(text):
-            return ("bar", text[: bar.start()].strip(), self.finder.in_line(text)[0]), int(bar["done"])
+            step = int(bar["done"]) if step is None and _EPOCHS.search(text) else step
+            return Progress(bar=True, of=text[: bar.start()].strip(), step=step, done=int(bar["done"]))
         found = _IT.search(text)
-        return ("text", self.finder.in_line(text)[0]), int(found["done"]) if found else 0
+        return Progress(bar=False, of="", step=step, done=int(found["done"]) if found else 0)
 
     def record(self, items: list[tuple[str, float]], into: Columns) -> None:
         """Put named numbers, the step among them, into `into`."""
@@ -66,13 +87,16 @@ class Printed(_Lines):
 
     def __init__(self, step: str = "", steps: Steps | None = None) -> None:
         super().__init__(step, steps)
-        self.table: Table | None = None
+        self.table: Table | Results | None = None
         self.header: Table | None = None  # a line that would be one, if the next is a row of it
+        self.box: Box | None = None
+        self.shown: dict[str, tuple[int, str]] = {}  # metric -> the step at which bars showed its newest value first
 
     def copy(self) -> "Printed":
         """Return one that goes its own way."""
         twin = Printed(self.step, self.steps.copy())
-        twin.table, twin.header = self.table, self.header
+        twin.table, twin.header, twin.shown = self.table, self.header, dict(self.shown)
+        twin.box = self.box
         return twin
 
     def line(self, text: str, into: Columns) -> None:
@@ -81,19 +105,40 @@ class Printed(_Lines):
         if not text:
             return
         header, self.header = self.header, None
+        if text[0] == "|" and (box := grown(self.box, text)):
+            self.box = box
+            return None
+        if self.box:
+            self.record(list(self.box.items), into)
+            self.box = None
         if text[0] == "{" and text[-1] == "}" and (items := json_items(text)) is not None:
             return self.record(items, into)
         step, fraction = self.finder.in_line(text)
-        if "|" in text and (bar := _BAR.search(text)):
-            text = text[bar.end() :]
-        found = list(pairs(text, loose=step is not None or fraction))
+        bar = _BAR.search(text) if "|" in text else None
+        if bar and step is None and _EPOCHS.search(text):
+            step = int(bar["done"])
+        found = list(pairs(text[bar.end() :] if bar else text, loose=step is not None or fraction))
+        if bar and step is not None:
+            over = bar["total"] is None or (bar["done"] == bar["total"] and text[-1] == "]")
+            found = [pair for pair in found if self._new(*pair, step) or over]
         if found or step is not None:
             return self.steps.record(found, step, fraction, self.finder, into)
         for table in (self.table, header):
             if table is not None and (row := table.row(text)):
                 self.table = table
                 return self.record(row, into)
+        if results := Results.of(text):
+            self.table = results
         self.header = Table.of(text, self.finder)
+
+    def _new(self, name: str, value: float, step: int) -> bool:
+        """Say whether a bar shows this value first at this step: until then it is that of an earlier step."""
+        first, known = self.shown.get(name, (-1, ""))
+        if repr(value) == known and first < step:
+            return False
+        if name in self.shown or len(self.shown) < MAX_NAMES:
+            self.shown[name] = (step, repr(value))
+        return True
 
 
 class JsonLines(_Lines):
@@ -191,6 +236,29 @@ class Table:
         ]
         said = sum(1 for cell in texts if cell)
         return [] if half and 2 * len(items) < said else [item for item in items if item[0]]
+
+
+class Results:
+    """The table that Lightning prints after validating or testing: a metric in each row, a loader in each column."""
+
+    def __init__(self, loaders: int) -> None:
+        self.loaders = loaders
+
+    @classmethod
+    def of(cls, text: str) -> "Results | None":
+        """Read a line as this table's header; None if it is none."""
+        found = _RESULTS.fullmatch(text)
+        return cls(len(_LOADER.findall(found[1]))) if found else None
+
+    def row(self, text: str) -> list[tuple[str, float]]:
+        """Read a line as a row, each loader's number named as its logger names it; empty if it is none."""
+        name, *texts = [cell for cell in _GAP.split(text.strip("│ ")) if cell]
+        values = [value for cell in texts if (value := number(cell)) is not None]
+        if not _COLUMN.fullmatch(name) or len(values) != self.loaders or len(texts) != self.loaders:
+            return []
+        if self.loaders == 1:
+            return [(name, values[0])]
+        return [(f"{name}/dataloader_idx_{index}", value) for index, value in enumerate(values)]
 
 
 def _titled(name: str) -> bool:

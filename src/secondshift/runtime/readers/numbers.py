@@ -7,7 +7,7 @@ time in proportion to its length; callers bound that length.
 import re
 from collections.abc import Iterator, Sequence
 
-STEP_NAMES = ("step", "global_step", "iter", "iteration", "epoch")  # in this order of trust
+STEP_NAMES = ("step", "global_step", "iter", "iteration", "epoch", "total_timesteps")  # in this order of trust
 _WORD = r"[^\W\d][\w./@%-]{0,99}(?:'s)?"
 _NUMBER = (
     r"[-+]?(?:[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?(?![0-9,])"

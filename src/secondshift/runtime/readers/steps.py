@@ -10,13 +10,14 @@ from secondshift.runtime.readers.numbers import IGNORED, StepFinder
 class Steps:
     """What must be known of the lines so far to give the next point its step. A function of the bytes before it."""
 
+    first: int = 0  # the step at which counting begins: what a resumed attempt has behind it
     named: int = -1  # the step that the stream named last
     last: dict[str, int] = field(default_factory=dict)  # metric -> its newest step
     counted: set[str] = field(default_factory=set)  # metrics whose steps were fractions once: counted for good
 
     def copy(self) -> "Steps":
         """Return one that goes its own way."""
-        return Steps(named=self.named, last=dict(self.last), counted=set(self.counted))
+        return Steps(first=self.first, named=self.named, last=dict(self.last), counted=set(self.counted))
 
     def record(
         self, items: list[tuple[str, float]], step: int | None, fraction: bool, finder: StepFinder, into: Columns
@@ -40,10 +41,8 @@ class Steps:
             if step is not None and name not in self.counted:
                 at = step
             else:
-                at = (0 if newest is None else newest + 1) if name in self.counted else _after(newest, self.named)
+                after = self.first if newest is None else newest + 1
+                named = self.named >= 0 and name not in self.counted
+                at = max(self.named, 0 if newest is None else after) if named else after
             self.last[name] = at
             into.add(name, at, value)
-
-
-def _after(newest: int | None, named: int) -> int:
-    return max(0 if newest is None else newest + 1, named)

@@ -1,7 +1,8 @@
 """Follows a growing text file line by line, from any committed offset, each line exactly once, in constant memory.
 
 A carriage return ends a state of a line that the next may overwrite; a line feed ends the line. What may still be
-overwritten is not committed, so what is read does not depend on when it is read.
+overwritten is not committed, so what is read does not depend on when it is read. Under a progress bar another may be
+drawn, as for a validation: then the first is drawn again when the other is done, and only that state counts.
 """
 
 import os
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from secondshift.runtime.readers.columns import Columns
-from secondshift.runtime.readers.dialects import Dialect, plain
+from secondshift.runtime.readers.dialects import Dialect, Progress, plain
 
 LINE_CAP = 1 << 17  # bytes of a line that are looked at
 WINDOW = 8 * LINE_CAP  # bytes read at a time, at least: more than the longest stretch that can be open
@@ -20,6 +21,8 @@ ATONCE = 16 << 20  # bytes that one call may pass over without a point while the
 REMEMBERED = 1024  # files whose state is kept in memory
 _END = re.compile(rb"[\r\n\x08]")
 _PIECE = re.compile(rb"([^\r\n\x08]*)([\r\n\x08])")  # a backspace returns like a carriage return
+_TURNS = re.compile(rb"[\r\x08|]")  # what a line that is more than its text may hold; a bar is drawn between two "|"
+_BELOW = "\x1b[A"  # ends what is drawn below a bar: the cursor goes back up to it
 _CUT = f"lines longer than {LINE_CAP} bytes were read only so far"
 
 
@@ -136,7 +139,7 @@ def _advance(
         place.overlong, begin = False, found.start()
     last = max(data.rfind(end) for end in (b"\n", b"\r", b"\x08")) + 1
     terminal = _Terminal(place.dialect, into)
-    returns = whole or b"\r" in data or b"\x08" in data or (stop is not None and stop < base + len(data))
+    returns = whole or _TURNS.search(data) or (stop is not None and stop < base + len(data))
     if returns or not _at_once(data[begin:last], place.dialect, into):
         halted = terminal.read(data, begin, last, -1 if stop is None else stop - base)
         if halted >= 0:
@@ -144,10 +147,11 @@ def _advance(
             return halted > 0
     tail = data[last:]
     if len(tail) > LINE_CAP:
-        terminal.feed(_text(tail, into))
+        terminal.feed(last, len(data), _text(tail, into))
+        terminal.settle()
         place.overlong = True
     elif whole:
-        terminal.feed(_text(tail, into))
+        terminal.feed(last, len(data), _text(tail, into))
         terminal.settle()
     done = len(data) if whole or place.overlong else terminal.settled(last)
     place.position += done
@@ -179,7 +183,8 @@ class _Terminal:
     def __init__(self, dialect: Dialect, into: Columns) -> None:
         self.dialect = dialect
         self.into = into
-        self.open: tuple[int, str, object, int] | None = None  # start, text, what it tells of, how far that is
+        self.open: tuple[int, str, Progress] | None = None  # where a line that is not settled begins, and what it says
+        self.left = False  # the open line was ended; it is a bar, and another may still be drawn below it
 
     def read(self, data: bytes, begin: int, last: int, stop: int) -> int:
         """Take in the pieces of data[begin:last]; return where `stop` was reached, -1 if it was not."""
@@ -187,7 +192,7 @@ class _Terminal:
             if 0 <= stop <= self.settled(piece.start()):
                 return self.settled(piece.start())
             if piece[2] == b"\n" or len(piece[1]) > LINE_CAP:
-                self.feed(_text(piece[1], self.into))
+                self.feed(piece.start(), piece.end(), _text(piece[1], self.into))
             else:
                 self.turn(piece.start(), piece.end(), _text(piece[1], self.into))
         return self.settled(last) if 0 <= stop <= self.settled(last) else -1
@@ -196,31 +201,42 @@ class _Terminal:
         """Return up to where all is said, when the pieces before `position` were taken in."""
         return self.open[0] if self.open else position
 
-    def feed(self, text: str) -> None:
+    def feed(self, start: int, end: int, text: str) -> None:
         """Take in what a line feed ends."""
-        if plain(text):
-            if self.open and not self._replaced(self.dialect.progress(text)):
+        if not plain(text):
+            self._blank(end)
+            if self.open and not self.open[2].bar:
                 self.settle()
-            self.open = None
-            self.dialect.line(text, self.into)
+            self.left = self.open is not None
+            return
+        told = self.dialect.progress(text) if self.open or "|" in text else None
+        self._begin(text, told)
+        if told and told.bar:
+            self.open, self.left = (start, text, told), True
         else:
-            self.settle()
+            self.dialect.line(text, self.into)
 
     def turn(self, start: int, end: int, text: str) -> None:
         """Take in what a carriage return ends: it stands until something else is written over it."""
-        if plain(text):
-            tells, done = self.dialect.progress(text)
-            if not self._replaced((tells, done)):
-                self.settle()
-            self.open = (start, text, tells, done)
-        elif self.open and end - self.open[0] > 2 * LINE_CAP:
-            self.settle()
+        if not plain(text):
+            self._blank(end)
+            return
+        told = self.dialect.progress(text)
+        self._begin(text, told)
+        self.open = (start, text, told)
 
     def settle(self) -> None:
         """Let the open state stand as a line."""
         if self.open:
             self.dialect.line(self.open[1], self.into)
-        self.open = None
+        self.open, self.left = None, False
 
-    def _replaced(self, by: tuple[object, int]) -> bool:
-        return self.open is not None and by[0] == self.open[2] and by[1] >= self.open[3]
+    def _begin(self, text: str, told: Progress | None) -> None:
+        """Let the open state stand, unless a new one replaces it, or is drawn below it and will give way to it again."""
+        if self.open and told and (text.endswith(_BELOW) if self.left else told.replaces(self.open[2])):
+            self.open = None
+        self.settle()
+
+    def _blank(self, end: int) -> None:
+        if self.open and end - self.open[0] > 2 * LINE_CAP:
+            self.settle()
