@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secondshift.runtime.guessing import axes, checkpoint_option, objective, sketch
+from secondshift.runtime.guessing import axes, checkpoint_option, horizon, objective, sketch, telling
 from secondshift.runtime.helptexts import read_code, read_help, read_yaml
-from secondshift.runtime.looking import look, script_of
+from secondshift.runtime.looking import installed, look, script_of
 from secondshift.runtime.looks import Looked, Option, Stream
 
 ARGPARSE = """\
@@ -165,6 +165,68 @@ def test_an_objective_of_held_out_data_goes_before_training_and_a_loss_before_th
     assert chosen("train_loss", "val_acc") == "val_acc"
     assert chosen("grad_norm", "loss") == "loss"
     assert chosen() == ""
+
+
+def test_a_return_goes_before_a_loss_and_what_never_moved_is_no_objective_unless_its_name_says_so() -> None:
+    def stream(name: str, *, moves: bool = True) -> Stream:
+        return Stream(name=name, source="stdout", points=3, moves=moves)
+
+    found = objective([stream("train/loss"), stream("rollout/ep_rew_mean"), stream("time/fps")])
+    assert found is not None and found.name == "rollout/ep_rew_mean"
+    assert sketch(Looked(command=("t",), metrics=(stream("rollout/ep_rew_mean"),))).goal.value == "max"
+    assert objective([stream("rank", moves=False), stream("Seed", moves=False)]) is None
+    found = objective([stream("valid", moves=False), stream("loss")])
+    assert found is not None and found.name == "loss"
+    assert telling([stream("loss")]) and not telling([stream("loss", moves=False), stream("cutoff")])
+
+
+def test_the_length_comes_from_the_options_of_the_command_before_those_of_the_help() -> None:
+    options = (
+        Option(name="num_recursion_steps", flag="--num_recursion_steps", kind="int", default=1),
+        Option(name="max_iters", flag="--max_iters", kind="int", default=7),
+        Option(name="number-epochs", flag="--number-epochs", kind="int", default=5),
+    )
+    assert horizon(Looked(command=("t",), options=options), None).value == "7"
+    assert horizon(Looked(command=("t", "--number-epochs", "30"), options=options), None).value == "30"
+
+
+def test_the_parameters_that_the_command_names_are_searched_before_further_ones() -> None:
+    options = [
+        Option(name="swa_lr", flag="--swa_lr", kind="float", default=1e-3),
+        Option(name="lora_rank", flag="--lora_rank", kind="int", default=4),
+        Option(name="lr", flag="--lr", kind="float", default=1e-2),
+        Option(name="batch_size", flag="--batch_size", kind="int", default=10),
+        Option(name="num_channels", flag="--num_channels", kind="int", default=128),
+    ]
+    found = axes(options, ["t.py", "--num_channels", "8", "--batch_size", "4"])
+    assert [axis.name for axis in found if axis.active] == ["lr", "batch_size", "num_channels"]
+
+
+def test_a_script_that_is_slow_to_begin_is_waited_for(tmp_path: Path) -> None:
+    text = "import time\nprint('rank: 0')\ntime.sleep(1)\nfor s in range(9):\n    print(f'step={s} loss={s}')\n"
+    looked = look(script(tmp_path, text), tmp_path, seconds=0.5, help_s=0.1)
+    assert [s.name for s in looked.metrics if s.points == 9] == ["loss"]
+
+
+def test_the_file_behind_an_installed_command_or_module_is_found_beside_its_interpreter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "lib" / "python3.11" / "site-packages" / "pkg"
+    package.mkdir(parents=True)
+    for name in ("train.py", "__main__.py"):
+        (package / name).write_text("import hydra\n")
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "pkg-train"
+    program.write_text(f"#!{tmp_path}/bin/python\nimport sys\nfrom pkg.train import main\nsys.exit(main())\n")
+    python = tmp_path / "bin" / "python"
+    python.write_text("")
+    for file in (program, python):
+        file.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    assert installed(["pkg-train", "lr=1"]) == package / "train.py"
+    assert installed(["python", "-m", "pkg.train"]) == package / "train.py"
+    assert installed(["python", "-m", "pkg"]) == package / "__main__.py"
+    assert installed(["no-such-program"]) is None and installed(["python", "x.py"]) is None
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,21 @@ from secondshift.runtime.looks import Looked, Option, Stream
 
 MOST = 3  # parameters that are searched at once; further ones are listed as comments
 _GOOD = re.compile(
-    r"(^|[_/.-])(acc|accuracy|auc|auroc|f1|bleu|rouge|score|reward|return|r2|precision|recall|map|iou|dice|win)", re.I
+    r"(^|[_/.-])(acc|accuracy|auc|auroc|f1|bleu|rouge|score|reward|return|rew(_|$)|r2|precision|recall|map|iou|dice|win)",
+    re.I,
 )
+_RETURNS = re.compile(r"(^|[_/.-])(rew|rewards?|returns?|episodic)([_/.-]|$)", re.I)
+_LOSSES = re.compile(r"loss|error|rmse|mae|mse|perplexity|ppl|nll|bpc", re.I)
 _JUDGES = ("val", "valid", "validation", "eval", "dev", "test")
 _SEED = re.compile(r"(random[_-]?|global[_-]?|training\.|train\.)?seed$", re.I)
 _CHECKPOINTS = re.compile(r"(ckpt|checkpoint)s?([_-](dir|path|folder|root))?$|(ckpt|checkpoint)(dir|path)$", re.I)
 _OUTPUTS = re.compile(r"(out|output|save|run|work|model|logging)[_-]?(dir|path|folder)$", re.I)
-_STEPS = re.compile(r"((max|num|n|total|train)[_-]?)*(epochs?|steps|iters?|iterations)$", re.I)
+_STEPS = re.compile(r"((max|num|number|n|total|train)[_-]?)*(epochs?|(time)?steps|iters?|iterations)$", re.I)
 _RATES = re.compile(r"(^|[._-])(lr|learning[_-]?rate|eta)$|(^|[._-])(weight[_-]?decay|wd|l2|alpha|reg)$", re.I)
 _SHARES = re.compile(r"dropout|momentum|label[_-]?smoothing|beta\d?$|subsample|gamma$", re.I)
-_SIZES = re.compile(r"batch|hidden|width|depth|layer|head|embd|embed|dim|units|size|rank|estimators|leaves", re.I)
+_SIZES = re.compile(
+    r"batch|hidden|width|channels|depth|layer|head|embd|embed|dim|units|size|rank|estimators|leaves", re.I
+)
 _NO_SIZES = re.compile(r"vocab|cache|log|worker|save|eval|image|window|block", re.I)
 
 
@@ -76,14 +81,25 @@ def sketch(looked: Looked) -> Sketch:
 
 
 def objective(metrics: Sequence[Stream]) -> Stream | None:
-    """Choose the metric most like an objective: of held-out data before training, a loss before the rest."""
+    """Choose the metric most like an objective: of held-out data before training, a return or a loss before the rest.
 
-    def rank(stream: Stream) -> tuple[int, int, int]:
+    What never changed and is called like nothing that is known, such as `[rank: 0]`, is none.
+    """
+
+    def rank(stream: Stream) -> tuple[int, int, int, int]:
         name = stream.name.lower()
         judged = any(part in re.split(r"[_/.\s-]", name) for part in _JUDGES)
-        return (0 if judged else 1, 0 if "loss" in name else 1 if _GOOD.search(name) else 2, len(name))
+        kind = 0 if _RETURNS.search(name) else 1 if "loss" in name else 2 if _GOOD.search(name) else 3
+        return (0 if stream.moves or kind < 3 else 1, 0 if judged else 1, kind, len(name))
 
-    return min(metrics, key=rank, default=None)
+    told = [s for s in metrics if rank(s)[:2] != (1, 1)]
+    return min(told, key=rank, default=None)
+
+
+def telling(metrics: Sequence[Stream]) -> bool:
+    """Say whether a run has shown enough to guess from: a number that moves, with a name that an objective has."""
+    stream = objective([s for s in metrics if s.moves])
+    return stream is not None and any(p.search(stream.name) for p in (_RETURNS, _GOOD, _LOSSES))
 
 
 def horizon(looked: Looked, stream: Stream | None) -> Guess:
@@ -92,10 +108,10 @@ def horizon(looked: Looked, stream: Stream | None) -> Guess:
     if looked.ended and looked.code == 0 and stream is not None:
         return Guess(value=str(last), key="steps_whole", values=(("steps", str(last)),), sure=True)
     given = _given(looked.command)
-    for option in looked.options:
+    for option in sorted(looked.options, key=lambda option: option.flag not in given):
         value = given.get(option.flag, option.default)
         counted = isinstance(value, int | str) and str(value).isdigit() and int(value) > 0
-        if counted and _STEPS.search(option.name.rpartition(".")[2]):
+        if counted and _STEPS.fullmatch(option.name.rpartition(".")[2]):
             values = (("flag", option.flag), ("steps", str(value)))
             return Guess(value=str(value), key="steps_option", values=values)
     if stream is not None and looked.ran_s:
@@ -133,6 +149,7 @@ def axes(options: Sequence[Option], command: Sequence[str]) -> tuple[Axis, ...]:
         if made is not None:
             rank, toml = made
             name = re.sub(r"[^A-Za-z0-9_.-]", "_", option.name)
+            rank += 0 if option.flag in given or rank != 1 else 1
             found.append((rank, Axis(name=name, toml=toml, flag=option.flag, default=default, active=False)))
     found.sort(key=lambda pair: pair[0])
     return tuple(
@@ -151,7 +168,7 @@ def _range(option: Option, default: Value) -> tuple[int, str] | None:
     if isinstance(default, bool | str):
         return None
     if _RATES.search(name) and default > 0:
-        rank = 0 if re.search(r"(lr|rate|eta)$", name, re.I) else 2
+        rank = 0 if re.fullmatch(r"(.*\.)?(lr|learning[_-]?rate|eta)", name, re.I) else 2
         low, high = float(f"{default / 10:.3g}"), float(f"{default * 10:.3g}")
         return rank, f"{{ low = {low!r}, high = {high!r}, log = true, default = {float(default)!r} }}"
     if _SHARES.search(name) and 0 <= default < 1 and isinstance(default, float):

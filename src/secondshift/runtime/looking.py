@@ -1,7 +1,9 @@
 """Looks at a training command that nobody here knows: asks for its help, and runs it for a moment. Decides nothing."""
 
 import os
+import re
 import secrets
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -12,11 +14,13 @@ from pathlib import Path
 
 from secondshift.runtime.executors.attempt_files import environment, tail, to_json
 from secondshift.runtime.executors.processes import carriers, signal_process
+from secondshift.runtime.guessing import telling
 from secondshift.runtime.helptexts import merged, read_code, read_help, read_yaml, uses_hydra
 from secondshift.runtime.looks import Looked, Stream
 from secondshift.runtime.readers.collecting import collect_attempt, seen
 
-HELP_S = 20.0  # importing a library of models takes its time
+HELP_S = 60.0  # importing a library of models takes its time, on a busy machine a minute
+PATIENCE = 4  # times as long, a script that has shown nothing yet is waited for
 GRACE_S = 2.0  # between the polite and the harsh end of what we started
 MOST_SOURCE = 2 << 20  # bytes of a script that are read
 OUTPUT_CAP = 64 << 20  # bytes printed; a flood is ended
@@ -37,7 +41,8 @@ def look(command: Sequence[str], folder: Path, *, seconds: float = 20.0, help_s:
     Everything that was started is ended, with its whole group, before this returns. Raises nothing of the command's.
     """
     script = script_of(command, folder)
-    source = _source(folder / script) if script else ""
+    place_of_it = folder / script if script else installed(command)
+    source = _source(place_of_it) if place_of_it else ""
     hydra = uses_hydra(source)
     with tempfile.TemporaryDirectory(prefix="secondshift-init-") as place:
         asked = _run([*command, *(("--cfg", "job") if hydra else ("--help",))], folder, Path(place) / "help", help_s)
@@ -45,7 +50,7 @@ def look(command: Sequence[str], folder: Path, *, seconds: float = 20.0, help_s:
         listed = read_yaml(text) if hydra else read_help(text)
         why = "" if listed or asked.code == 0 else f"exit {asked.code}" if asked.ended else "timeout"
         options = tuple(listed) if hydra else tuple(merged(listed, read_code(source)))
-        ran = _run(list(command), folder, Path(place) / "run", seconds) if seconds > 0 else None
+        ran = _run(list(command), folder, Path(place) / "run", seconds, patient=True) if seconds > 0 else None
         streams = _streams(ran.folder) if ran else ()
     return Looked(
         command=tuple(command), script=script, hydra=hydra, options=options, help_said=why,
@@ -66,6 +71,23 @@ def script_of(command: Sequence[str], folder: Path) -> str:
     return ""
 
 
+def installed(command: Sequence[str]) -> Path | None:
+    """Find the Python file behind an installed command or `-m MODULE`, beside its interpreter; nothing is run."""
+    program = shutil.which(command[0]) if command else None
+    if program is None:
+        return None
+    module = command[command.index("-m") + 1] if "-m" in command[:-1] else ""
+    head = "" if module else _source(Path(program))[:2000]
+    if found := re.search(r"^from ([\w.]+) import ", head, re.MULTILINE) if head.startswith("#!") else None:
+        module = found[1]
+    path = module.replace(".", "/")
+    for folder in sorted(Path(program).parent.parent.glob("lib/python3*/site-packages")) if module else ():
+        for file in (folder / f"{path}.py", folder / path / "__main__.py"):
+            if file.is_file():
+                return file
+    return None
+
+
 def _source(path: Path) -> str:
     try:
         return path.read_bytes()[:MOST_SOURCE].decode("utf-8", "replace")
@@ -73,8 +95,11 @@ def _source(path: Path) -> str:
         return ""
 
 
-def _run(command: list[str], cwd: Path, place: Path, seconds: float) -> _Ran:
-    """Run a command in a group of its own with its output in a file, as an attempt would, for at most so long."""
+def _run(command: list[str], cwd: Path, place: Path, seconds: float, *, patient: bool = False) -> _Ran:
+    """Run a command in a group of its own with its output in a file, as an attempt would, for at most so long.
+
+    patient: longer, while it has shown no number that moves, for some import for longer than they train.
+    """
     for part in (place / "tmp", place / "out"):
         part.mkdir(parents=True)
     (place / "order.json").write_text(
@@ -94,6 +119,10 @@ def _run(command: list[str], cwd: Path, place: Path, seconds: float) -> _Ran:
             return _Ran(folder=place, ended=True, code=127, took_s=0.0, words=str(problem))
         try:
             ended = _waited(process, began + seconds, place / "output.log")
+            for _ in range(PATIENCE - 1 if patient else 0):
+                if ended or telling(_streams(place)):
+                    break
+                ended = _waited(process, time.monotonic() + seconds, place / "output.log")
         finally:
             _end(process, token)
     took = time.monotonic() - began
@@ -131,13 +160,18 @@ def _streams(folder: Path) -> tuple[Stream, ...]:
     (folder / "exit.json").write_text("{}")
     counted = seen(folder)
     steps: dict[str, tuple[int, int, float]] = {}
+    values: dict[str, set[float]] = {}
     for chunk in collect_attempt(folder, {}, trial="look", attempt="look", limit=OUTPUT_CAP):
         for batch in chunk.batches:
             if len(batch.steps):
                 first, _, _ = steps.get(batch.metric, (batch.steps[0], 0, 0.0))
                 steps[batch.metric] = (first, batch.steps[-1], batch.values[-1])
+                values[batch.metric] = {*values.get(batch.metric, ()), *batch.values[:2], batch.values[-1]}
     return tuple(
-        Stream(name=name, source=source, points=points, first_step=first, last_step=last, last=value)
+        Stream(
+            name=name, source=source, points=points, first_step=first, last_step=last, last=value,
+            moves=len(values.get(name, ())) > 1,
+        )  # fmt: skip
         for source, names in counted.items()
         for name, points in names.items()
         if not name.startswith("_")

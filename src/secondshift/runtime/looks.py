@@ -30,6 +30,7 @@ class Stream:
     first_step: int = 0
     last_step: int = 0
     last: float = 0.0
+    moves: bool = True  # took more than one value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
