@@ -117,8 +117,8 @@ def _place(folder: Path | None) -> Path:
 def _open_with(show: Demo) -> None:
     show.say(
         f"A night in small, with seed {show.seed}, in {show.folder}\n"
-        "REAL       happened on this machine: the process it happened to, and the number of the fact in the ledger;\n"
-        "           the doctor's lines are of before there was one\n"
+        "REAL       happened on this machine: the process it happened to, and the number of the fact in the ledger\n"
+        "           (the doctor comes before there is one)\n"
         "DRILL      broken on purpose, by this demo\n"
         "SIMULATED  would be made up; there is no such line tonight\n"
         f"Two searches train the same small network on scikit-learn's digits, with {DEVICE_S:.0f} device-seconds each."
