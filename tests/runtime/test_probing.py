@@ -44,6 +44,8 @@ while state["step"] < steps:
         json.dump(state, open(path + ".tmp", "w"))
         os.replace(path + ".tmp", path)
     time.sleep(pause_s)
+if "--save-last" in sys.argv:
+    json.dump(state, open(path, "w"))
 """
 COOPERATIVE = """\
 import json, time
@@ -134,10 +136,10 @@ def test_runs_go_side_by_side_and_come_back_in_their_order(tmp_path: Path) -> No
 
 
 def test_whatever_goes_wrong_nothing_that_was_started_lives_on(tmp_path: Path) -> None:
-    tested = bench(tmp_path, pause_s=0.2)
+    tested = bench(tmp_path, pause_s=2.0)
 
     def leave(view: View) -> str:
-        if view.reached >= 1:
+        if view.reached >= 0:
             raise KeyboardInterrupt
         return ""
 
@@ -205,6 +207,12 @@ def test_a_run_that_saves_nothing_is_not_resumed(tmp_path: Path) -> None:
         and found.later.name == NOT_RESUMED
         and found.reseeded == ()
     )
+
+
+def test_a_run_that_saves_at_its_very_end_only_cannot_be_resumed(tmp_path: Path) -> None:
+    tested = bench(tmp_path, options="--save-last", pause_s=0.002)
+    found = interrupted(tested, course(took_s=0.1), [Plan(how="kill", seed=0)], lambda probe: None)[0]
+    assert found.cut.saved == ("state.json",) and found.later.name == NOT_RESUMED and found.reseeded == ()
 
 
 def test_a_run_that_ignores_the_polite_pause_has_not_left(tmp_path: Path) -> None:
