@@ -74,8 +74,8 @@ def measure(trials: int, again: int, place: Path, pictures: Path | None) -> list
         if pictures:
             shots(browser, place / "briefs", pictures)
     noise = spread(values)
-    rows.append(Row(name="HTML brief, load and paint", unit="s", limit=2.0, ours=noise.median,
-                    spread=noise, how=f"median of {noise.n} loads in headless Chromium: light, dark and 390 px wide, both languages"))  # fmt: skip
+    how = f"median of {noise.n} loads in headless Chromium: light, dark and 390 px wide, both languages"
+    rows.append(Row(name="HTML brief, load and paint", unit="s", limit=2.0, ours=noise.median, spread=noise, how=how))
     rows.append(Row(name="composing and writing it", unit="s", limit=10.0, ours=wrote,
                     how="all six files: HTML, Markdown and JSON in both languages; once"))  # fmt: skip
     return rows

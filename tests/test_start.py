@@ -218,7 +218,7 @@ def pins(name: str) -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["run.txt", "dev.txt", "uv.txt"])
+@pytest.mark.parametrize("name", ["run.txt", "dev.txt", "uv.txt", "ci.txt"])
 def test_requirements_are_hash_pinned_and_name_no_host(name: str) -> None:
     assert pins(name)
     assert not re.search(r"://|--index|--find-links|--extra", (ROOT / "requirements" / name).read_text("utf-8"))
@@ -239,3 +239,10 @@ def test_the_pins_cover_what_pyproject_asks_for() -> None:
 def test_both_environments_run_the_same_versions() -> None:
     run, dev = pins("run.txt"), pins("dev.txt")
     assert {name: dev.get(name) for name in run} == run
+
+
+def test_what_ci_adds_changes_nothing_that_is_there() -> None:
+    dev, more = pins("dev.txt"), pins("ci.txt")
+    assert {name: more[name] for name in more if name in dev} == {name: dev[name] for name in more if name in dev}
+    named = (ROOT / "requirements" / "ci.in").read_text("utf-8").splitlines()
+    assert {line.partition("==")[0] for line in named if not line.startswith("#")} <= set(more)

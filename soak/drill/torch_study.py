@@ -114,9 +114,9 @@ class Observer:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
         with open(self.stage.witness / "witness.jsonl", "ab", buffering=0) as file:
             while not self.over.wait(0.1):
+                at = time.clock_gettime(time.CLOCK_BOOTTIME)  # before the look: what is seen then lived at least so long
                 for attempt, process in self.stage.trainings_of().items():
                     who = {"trial": attempt.split(".")[0], "attempt": attempt, "pid": process.pid, "ticks": process.ticks}
-                    at = time.clock_gettime(time.CLOCK_BOOTTIME)
                     file.write(json.dumps({"is": "alive", **who, "boot": boot, "at": at}).encode() + b"\n")
 
 

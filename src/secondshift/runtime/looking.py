@@ -169,9 +169,14 @@ def _streams(folder: Path) -> tuple[Stream, ...]:
                 values[batch.metric] = {*values.get(batch.metric, ()), *batch.values[:2], batch.values[-1]}
     return tuple(
         Stream(
-            name=name, source=source, points=points, first_step=first, last_step=last, last=value,
+            name=name,
+            source=source,
+            points=points,
+            first_step=first,
+            last_step=last,
+            last=value,
             moves=len(values.get(name, ())) > 1,
-        )  # fmt: skip
+        )
         for source, names in counted.items()
         for name, points in names.items()
         if not name.startswith("_")

@@ -150,6 +150,20 @@ def test_arbitrary_bytes_never_raise(tmp_path_factory, data: bytes) -> None:
         read_database(str(path), 0)
 
 
+@exact
+@given(flips=st.lists(st.tuples(st.integers(0, 20_480), st.integers(1, 255)), max_size=12), cut=st.integers(0, 20_480))
+def test_a_damaged_database_never_raises_and_never_goes_back(
+    tmp_path_factory, flips: list[tuple[int, int]], cut: int
+) -> None:
+    data = bytearray((FIXTURES / "mlflow" / "mlflow.db").read_bytes()[: max(cut, 100)])
+    for place, mask in flips:
+        data[place % len(data)] ^= mask
+    path = tmp_path_factory.getbasetemp() / "damaged.db"
+    path.write_bytes(data)
+    columns, row = read_database(str(path), 5)
+    assert row >= 5 and all(len(steps) == len(values) for steps, values in columns.columns.values())
+
+
 def test_a_record_over_several_blocks_is_put_together(tmp_path: Path) -> None:
     """Repeats the file's own records until they cross blocks, as its writer would."""
     from zlib import crc32

@@ -5,7 +5,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_SCHEDULE = re.compile(r"cosine|warm_?up|schedul|anneal|\blr_at\b|get_lr|lr_decay|step_?lr|one_?cycle", re.IGNORECASE)
+_SCHEDULE = re.compile(
+    r"cosine|warm_?up|schedul|anneal|\blr_at\b|get_lr|lr_decay|step_?lr|one_?cycle|invscaling|power_t|milestones|decay_steps",
+    re.IGNORECASE,
+)
 _OPTIMISER = re.compile(
     r"optim|momentum|velocit|adam|rmsprop|exp_avg|moment|^opt$|^vel$|^mom$|^[mv][wb]?$", re.IGNORECASE
 )
