@@ -9,10 +9,9 @@ Rung = Literal["note", "repair", "stop", "ask", "page"]
 # symptom -> the rung above a note, the points it must have lasted, and the confidence it must have
 STEPS: dict[Symptom, tuple[Rung, int, float]] = {
     "non_finite": ("stop", 1, 0.9),
-    "step_up": ("ask", 64, 0.7),
+    "step_up": ("ask", 64, 0.8),
     "slow_divergence": ("ask", 128, 0.7),
     "not_learning": ("ask", 1, 0.8),
-    "gradient_explosion": ("ask", 64, 0.7),
     "gradient_vanishing": ("ask", 64, 0.7),
     "overflow_skipping": ("repair", 16, 0.9),
     "frozen_metrics": ("ask", 24, 0.8),
@@ -21,15 +20,17 @@ STEPS: dict[Symptom, tuple[Rung, int, float]] = {
     "unshuffled_loader": ("ask", 24, 0.7),
     "slow_loader": ("repair", 96, 0.8),
     "memory_leak": ("repair", 1, 0.85),
-    "overfitting": ("stop", 8, 0.75),
-    "evaluation_shift": ("ask", 4, 0.7),
+    "evaluation_shift": ("ask", 4, 0.8),
     "silence": ("ask", 1, 0.5),
     "crash_loop": ("ask", 3, 0.5),
 }
 
 
 def rung(finding: Finding) -> Rung:
-    """The rung that a finding has reached; spikes, plateaus and slow steps stay notes.
+    """The rung that a finding has reached.
+
+    Spikes, plateaus, slow steps and large gradients stay notes: they pass, or a step up follows and says so. So does
+    overfitting: the best checkpoint is kept anyway, and many schedules come back from it.
 
     `page` is never reached here: whether a question wakes somebody is weighed by `policies/oncall`.
     """

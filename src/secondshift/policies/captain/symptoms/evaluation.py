@@ -66,7 +66,7 @@ class Evaluation:
         self.count += 1
         self.first = value if self.first is None else self.first
         self.last = [*self.last[-2:], value]
-        found = self._shift(step, value, train, train_raised)
+        found = self._shift(step, value, train, train_raised, begun)
         if not begun:
             return found
         if middle(self.last) < self.best:  # of three: the best of many noisy ones would be too good to come back to
@@ -82,7 +82,7 @@ class Evaluation:
     def _usual(self) -> float:
         return middle(self.changes) if self.changes else 0.0
 
-    def _shift(self, step: int, value: float, train: float, train_raised: bool) -> list[Finding]:
+    def _shift(self, step: int, value: float, train: float, train_raised: bool, begun: bool) -> list[Finding]:
         if self.count > KNOWN and value > self.limit:
             self.shifted += 1
             if self.shifted == 1:
@@ -92,7 +92,7 @@ class Evaluation:
             if train_raised or with_training or not doubled(self.shifted, SHIFTED):
                 return []
             seen = {"evaluation": self.sign * value, "before": self.sign * level, "limit": self.sign * self.limit}
-            confidence = confidence_of(value - level, self.limit - level, least=0.6)
+            confidence = confidence_of(value - level, self.limit - level, least=0.6) if begun else 0.5
             return [Finding(symptom="evaluation_shift", stream="val_loss", step=step, since=self.since, lasted=self.shifted,
                             confidence=confidence, evidence=seen)]  # fmt: skip
         self.shifted, self.jump, self.usual_train = 0, 0.0, train

@@ -43,6 +43,7 @@ class Numbers:
     blown: bool = False  # the run blew up in its first blocks
     wide: list[float] = field(default_factory=list)  # slow averages, newest last
     halted: bool = False
+    changed: bool = False  # a change was announced
 
     def copy(self) -> Self:
         """An independent copy."""
@@ -60,6 +61,7 @@ class Numbers:
         """A change is planned from here on: levels are learned anew, non-finite values still count."""
         self.level.forget()
         self.above = self.apart = 0
+        self.changed = True
         self.best = float("inf")
         self.wide, self.halted = [], False
 
@@ -155,7 +157,7 @@ class Numbers:
         found = self._slow(step) if level.blocks > KEPT else []
         if level.blocks % WIDE == 0:
             found = found + self._halt(step)
-        if level.blocks <= 4 * STARTED:
+        if level.blocks <= 4 * STARTED and not self.changed:  # after a planned change the first points are no measure
             found = found + self._learning(step)
         return found
 

@@ -12,6 +12,7 @@ TINY = 0.02  # a rate below this share of its highest had been ending anyway
 WINDOW = 32  # steps in which a change of the rate is called sudden
 JUMP = 3.0  # times the rate of the step before: no warm-up does that
 ALERT = 64  # steps in which less is needed to call a point a spike
+SETTLED = 0.01  # share of all that was gained; smaller last changes say that training had ended anyway
 SAME = 3  # identical evaluations in a row
 
 
@@ -36,6 +37,8 @@ class Updates:
     equal: int = 0  # evaluations in a row with the same value
     equal_since: int = 0
     longest_equal: int = 1
+    first: float | None = None  # evaluation
+    last_change: float = 0.0  # from one evaluation to the next, when they still changed
     moved: bool = False  # whether the loss changed since the last evaluation
 
     def copy(self) -> Self:
@@ -94,6 +97,8 @@ class Updates:
         moved, self.moved = self.moved, False
         if value != self.evaluation:
             self.longest_equal = max(self.longest_equal, self.equal)
+            self.first = value if self.first is None else self.first
+            self.last_change = abs(value - self.evaluation) if self.evaluation == self.evaluation else 0.0
             self.evaluation, self.equal, self.equal_since = value, 1, step
             return []
         self.equal += 1
@@ -104,6 +109,7 @@ class Updates:
         ):
             return []
         seen = {"evaluation": value, "times": float(self.equal), "longest_before": float(self.longest_equal)}
-        confidence = 0.4 if coarse else 0.6 if self.equal == SAME else 0.9
+        settled = self.last_change <= SETTLED * abs(value - (self.first or 0.0))  # as at the end of a schedule
+        confidence = 0.4 if coarse or settled else 0.6 if self.equal == SAME else 0.9
         return [Finding(symptom="no_update", stream="val_loss", step=step, since=self.equal_since, lasted=self.equal,
                         confidence=confidence, evidence=seen)]  # fmt: skip

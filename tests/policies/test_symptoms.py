@@ -1,0 +1,163 @@
+"""Symptoms are causal and of constant size: any cuts, any scale and either direction give the same findings."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from secondshift.policies.captain.crashes import classify
+from secondshift.policies.captain.diagnosis import diagnose
+from secondshift.policies.captain.ladder import rung
+from secondshift.policies.captain.symptoms.beats import crash_loop, silence
+from secondshift.policies.captain.symptoms.findings import Finding
+from secondshift.policies.captain.symptoms.following import Row, follow, start
+from secondshift.policies.captain.symptoms.numbers import Numbers
+
+RATE = 3e-4
+
+
+def curve(seed: int, count: int = 600) -> list[float]:
+    """A falling noisy curve from a fixed small generator."""
+    state, values = seed * 2 + 1, []
+    for step in range(count):
+        state = (state * 1103515245 + 12345) % 2**31
+        values.append(0.3 + 2.0 * math.exp(-step / 120) + 0.05 * (state / 2**31 - 0.5))
+    return values
+
+
+def rows_of(values: list[float]) -> list[Row]:
+    return [
+        {"step": float(step), "loss": value, "grad_norm": 1.0 + 0.1 * abs(value), "lr": RATE, "step_time": 0.1 + value * 1e-3,
+         "data_time": 0.01 + value * 1e-4, "rss_mb": 200.0, "distinct": 32.0, "val_loss": value if step % 25 == 24 else None}
+        for step, value in enumerate(values)
+    ]  # fmt: skip
+
+
+changes = st.lists(
+    st.tuples(st.integers(0, 599), st.sampled_from([math.nan, math.inf, 50.0, 5.0, -1.0, 0.0])), max_size=12
+)
+
+
+def changed(seed: int, where: list[tuple[int, float]], step_up: int) -> list[float]:
+    values = [value + (2.0 if step >= step_up else 0.0) for step, value in enumerate(curve(seed))]
+    for at, value in where:
+        values[at] = value
+    return values
+
+
+@given(
+    seed=st.integers(0, 50), where=changes, step_up=st.integers(50, 900), cuts=st.lists(st.integers(0, 600), max_size=6)
+)
+@settings(max_examples=40, deadline=None)
+def test_rows_in_any_cuts_give_the_same_findings_and_the_same_state(
+    seed: int, where: list[tuple[int, float]], step_up: int, cuts: list[int]
+) -> None:
+    rows = rows_of(changed(seed, where, step_up))
+    whole, expected = follow(start(), rows, announced=[300])
+    state, found = start(), []
+    for begin, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(rows)], strict=True):
+        state, part = follow(state, rows[begin:end], announced=[300])
+        found += part
+    assert repr(found) == repr(expected)  # as text, because NaN is not equal to itself
+    assert repr(state) == repr(whole)
+
+
+@given(seed=st.integers(0, 50), where=changes, step_up=st.integers(50, 900), sign=st.sampled_from([1.0, -1.0]))
+@settings(max_examples=60, deadline=None)
+def test_the_batch_form_of_a_metric_equals_the_one_by_one_form(
+    seed: int, where: list[tuple[int, float]], step_up: int, sign: float
+) -> None:
+    values = [value * sign for value in changed(seed, where, step_up)]
+    single, batch = Numbers(sign=sign), Numbers(sign=sign)
+    expected = [one for step, value in enumerate(values) for one in single.push(step, value)]
+    found = batch.push_many(range(len(values)), values)
+    assert repr(found) == repr(expected)
+    assert repr(batch) == repr(single)
+
+
+@given(seed=st.integers(0, 50), power=st.integers(-20, 20), step_up=st.integers(50, 500))
+@settings(max_examples=40, deadline=None)
+def test_scale_and_direction_of_a_metric_do_not_matter(seed: int, power: int, step_up: int) -> None:
+    values = changed(seed, [(450, 9.0)], step_up)
+    plain = Numbers().push_many(range(len(values)), values)
+    scaled = Numbers().push_many(range(len(values)), [value * 2.0**power for value in values])
+    turned = Numbers(sign=-1.0).push_many(range(len(values)), [-value for value in values])
+    told = [(one.symptom, one.step, one.since, one.confidence) for one in plain]
+    assert told == [(one.symptom, one.step, one.since, one.confidence) for one in scaled]
+    assert told == [(one.symptom, one.step, one.since, one.confidence) for one in turned]
+
+
+def test_following_leaves_the_state_it_was_given_as_it_was() -> None:
+    state = start()
+    before = repr(state)
+    follow(state, rows_of(curve(1)))
+    assert repr(state) == before
+
+
+def test_a_healthy_curve_has_no_findings() -> None:
+    assert follow(start(), rows_of(curve(3)))[1] == []
+
+
+def test_a_nan_is_found_at_its_first_point_and_stops_the_run() -> None:
+    found = follow(start(), rows_of(changed(1, [(300, math.nan)], 999)))[1]
+    assert (found[0].symptom, found[0].step, rung(found[0])) == ("non_finite", 300, "stop")
+
+
+def test_a_step_up_is_still_suspicious_when_it_has_lasted_long() -> None:
+    found = follow(start(), rows_of(changed(1, [], 300)))[1]
+    last = [one for one in found if one.symptom == "step_up"][-1]
+    assert last.lasted >= 128 and last.evidence["before"] < 1.0
+    assert 292 < last.since <= 300  # at most a block before: a roll-back goes to before the first suspicious step
+    assert rung(last) == "ask"
+
+
+def test_an_announced_change_is_absorbed() -> None:
+    rows = rows_of(changed(1, [], 300))
+    assert [one.symptom for one in follow(start(), rows, announced=[300])[1]] == []
+
+
+def test_a_jump_of_the_learning_rate_explains_a_rise() -> None:
+    rows = [dict(row) for row in rows_of(changed(1, [], 300))]
+    for row in rows[299:]:
+        row["lr"] = 100 * RATE
+    diagnosis = diagnose(follow(start(), rows)[1])
+    assert diagnosis is not None and diagnosis.cause == "learning_rate_too_high"
+
+
+def test_silence_is_measured_against_the_longest_normal_gap() -> None:
+    assert silence(now_s=100.0, last_beat_s=0.0, longest_gap_s=30.0, step=5) == []
+    assert [one.symptom for one in silence(now_s=130.0, last_beat_s=0.0, longest_gap_s=30.0, step=5)] == ["silence"]
+
+
+def test_three_starts_without_progress_are_a_crash_loop() -> None:
+    assert crash_loop([10, 20, 30]) == []
+    assert [one.symptom for one in crash_loop([10, 10, 10])] == ["crash_loop"]
+
+
+def test_persistence_carries_a_finding_up_the_ladder() -> None:
+    finding = Finding(
+        symptom="step_up", stream="loss", step=9, since=1, lasted=16, confidence=0.95, evidence={"level": 2.0}
+    )
+    assert rung(finding) == "note"
+    assert rung(replace(finding, lasted=64)) == "ask"
+
+
+CAUGHT = ["ERROR:root:Unable to import wandb.", "Traceback (most recent call last):", '  File "a.py", line 1, in <module>',
+          "    import wandb", "ModuleNotFoundError: No module named 'wandb'"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tail", "name", "again"),
+    [
+        (["final score: 0.1"], "benign_only", False),
+        (["Traceback (most recent call last):", "torch.OutOfMemoryError: CUDA out of memory."], "oom", True),
+        (["Traceback (most recent call last):", "ImportError: cannot import name 'x'"], "launch_config_error", True),
+        (["ChildFailedError:", "exitcode  : -6 (pid: 4)"], "sigabrt", False),
+        (["step: 10", "Traceback (most recent call last):", "ConnectionError: reset"], "network", False),
+    ],
+)
+def test_a_crash_is_classed_by_its_root_and_not_by_a_caught_import(tail: list[str], name: str, again: bool) -> None:
+    crash = classify(CAUGHT, tail)
+    assert (crash.name, crash.deterministic) == (name, again)
