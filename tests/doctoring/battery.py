@@ -357,13 +357,13 @@ HEALTHY = (
     Case(
         name="little-effect", base=CHARGPT,
         changed={"top": CHARGPT.top.replace("--width {width}", "--weight-decay {wd}"),
-                 "search": {"wd": "{ low = 1e-4, high = 1e-2, log = true, default = 1e-3 }"}},
+                 "search": {"lr": CHARGPT.search["lr"], "wd": "{ low = 1e-4, high = 1e-2, log = true, default = 1e-3 }"}},
         edits=(("val_loss={val_loss:.4f}", "val_loss={val_loss:.7f}"), ),
     ),
     Case(
         name="no-effect-but-echoed", base=REGRESS,
         changed={"top": REGRESS.top.replace("--hidden {hidden}", "--eps {eps}"),
-                 "search": {"eps": "[1e-9, 1e-8]"}},
+                 "search": {"lr": REGRESS.search["lr"], "eps": "[1e-9, 1e-8]"}},
         edits=(('p.add_argument("--batch",',
                 'p.add_argument("--eps", type=float, default=1e-8)\n    p.add_argument("--batch",'),
                ("    args = get_args()", "    args = get_args()\n    print(args)"),
