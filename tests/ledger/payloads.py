@@ -34,6 +34,8 @@ def of(hint: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(args)
     if origin in (Union, types.UnionType):
         return st.one_of([of(arg) for arg in args])
+    if origin is tuple and args[-1] is not Ellipsis:
+        return st.tuples(*map(of, args))
     if origin is tuple:
         return st.lists(of(args[0]), max_size=3).map(tuple)
     if origin is Mapping:

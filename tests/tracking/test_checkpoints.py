@@ -158,8 +158,8 @@ def test_a_full_disk_in_the_scripts_own_save_costs_the_checkpoint_and_not_the_tr
         except OSError as problem:
             raise RuntimeError("torch: file write failed") from problem
     assert names(attempt) == ["step-1"] and attempt.notes("saved")[-1]["step"] == 1
-    (note,) = attempt.notes("dropped")
-    assert note["points"] == 0 and "checkpoint of step 2" in note["reason"]
+    (note,) = attempt.notes("unsaved")
+    assert note == {"step": 2, "reason": "RuntimeError: torch: file write failed"} and not attempt.notes("dropped")
     assert "checkpoint of step 2" in capsys.readouterr().err
 
 
@@ -173,7 +173,7 @@ def test_a_disk_that_fails_us_costs_the_checkpoint_and_not_the_training(attempt,
     monkeypatch.setattr(checkpoints, broken, fail)
     save(run, 2)
     monkeypatch.undo()
-    assert names(attempt) == ["step-1"] and "No space left" in attempt.notes("dropped")[0]["reason"]
+    assert names(attempt) == ["step-1"] and "No space left" in attempt.notes("unsaved")[0]["reason"]
     save(run, 3)
     assert names(attempt) == ["step-1", "step-3"]
 
@@ -184,14 +184,15 @@ def test_a_step_that_makes_no_sense_costs_the_checkpoint_and_not_the_training(at
     run = secondshift.init()
     with run.checkpoint(step) as folder:
         (folder / "x").write_text("x")
-    assert len(attempt.notes("dropped")) == 1 and list(tmp_path.glob("secondshift-*")) == []
+    (note,) = attempt.notes("unsaved")
+    assert note["step"] == -1 and note["reason"] and list(tmp_path.glob("secondshift-*")) == []
 
 
 def test_our_own_manifest_name_is_refused_with_the_cure(attempt):
     run = secondshift.init()
     with run.checkpoint(1) as folder:
         (folder / "manifest.json").write_text("{}")
-    assert "another" in attempt.notes("dropped")[0]["reason"] and names(attempt) == []
+    assert "another" in attempt.notes("unsaved")[0]["reason"] and names(attempt) == []
 
 
 def test_what_killed_writers_left_is_swept_and_living_writers_are_left_alone(attempt):

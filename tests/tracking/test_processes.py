@@ -232,7 +232,7 @@ run.close()
         assert code == 0 and out.splitlines()[-1] == "3 0", out + err
         assert attempt.points("loss", ended=True) == [(s, float(s)) for s in range(1001)]
         assert sorted(path.name for path in attempt.checkpoints.iterdir()) == ["step-1", "step-3"]
-        assert "checkpoint of step 2" in attempt.notes("dropped", ended=True)[0]["reason"]
+        assert attempt.notes("unsaved", ended=True)[0]["step"] == 2
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=False)
 

@@ -259,6 +259,37 @@ class CheckpointPruned:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CheckpointFailed:
+    """A script could not save a checkpoint, for want of disk or otherwise; it trains on, and older ones stay."""
+
+    trial: str
+    attempt: str
+    step: int  # number of steps done that it was for; -1: the script gave none
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChangeAnnounced:
+    """A script said of a change in its curves that it is planned."""
+
+    trial: str
+    attempt: str
+    step: int  # from which step on
+    what: str  # in the script's words: "lr_drop"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DirectiveApplied:
+    """A script did what a directive of its order asks for; said once for each directive and attempt."""
+
+    trial: str
+    attempt: str
+    directive: str  # skip, lr_scale or fresh_loader
+    step: int  # where: of a skip the first step skipped
+    value: str = ""  # which: "100:120" (the second is not skipped any more), "0.5", "1"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PointsDropped:
     """A script could not write some of its points, or a fragment was damaged."""
 
@@ -362,6 +393,9 @@ KINDS: Mapping[str, type] = {
     "checkpoint.saved": CheckpointSaved,
     "checkpoint.rejected": CheckpointRejected,
     "checkpoint.pruned": CheckpointPruned,
+    "checkpoint.failed": CheckpointFailed,
+    "change.announced": ChangeAnnounced,
+    "directive.applied": DirectiveApplied,
     "points.dropped": PointsDropped,
     "run.imported": RunImported,
     "incident.opened": IncidentOpened,
@@ -399,6 +433,9 @@ Payload = (
     | CheckpointSaved
     | CheckpointRejected
     | CheckpointPruned
+    | CheckpointFailed
+    | ChangeAnnounced
+    | DirectiveApplied
     | PointsDropped
     | RunImported
     | IncidentOpened

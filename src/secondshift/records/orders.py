@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from secondshift.records.studies import MetricsFrom, Value
-from secondshift.records.trials import Exit
+from secondshift.records.trials import Directives, Exit
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +32,9 @@ class Order:
     output_cap_mb: float = 1024.0
     eval_every_steps: int = 1
     checkpoint_every_s: float = 60.0
-    keep_checkpoints: int = 2
+    keep_checkpoints: int = 2  # newest ones kept
+    keep_older: int = 0  # how many older ones are kept beside them, spread as `secondshift.tracking.retention` says
+    directives: Directives = field(default_factory=Directives)
     threads: int = 1
     env: Mapping[str, str] = field(default_factory=dict)
     metrics: MetricsFrom = field(default_factory=MetricsFrom)  # where its numbers are read
@@ -66,7 +68,10 @@ class Batch:
 class Note:
     """Something other than a point that a script's stream says."""
 
-    kind: Literal["hello", "params", "saved", "restored", "rejected", "pruned", "dropped", "closed", "damaged"]
+    kind: Literal[
+        "hello", "params", "announced", "applied", "saved", "unsaved", "restored", "rejected", "pruned", "dropped",
+        "closed", "damaged",
+    ]  # fmt: skip
     values: Mapping[str, Value] = field(default_factory=dict)
 
 

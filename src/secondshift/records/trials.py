@@ -76,6 +76,15 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Directives:
+    """What the captain asks a cooperating script to do otherwise from its next start on; the defaults ask for nothing."""
+
+    skip: tuple[tuple[int, int], ...] = ()  # ranges of steps to leave out: first, and the one after the last
+    lr_scale: float = 1.0  # factor on every learning rate
+    fresh_loader: int = 0  # how often the loader was asked to be started afresh; part of its seed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Exit:
     """How an attempt ended, as its supervisor saw it."""
 

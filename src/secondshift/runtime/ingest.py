@@ -10,6 +10,7 @@ from secondshift.ledger.fold import summarise
 from secondshift.records import events as facts
 from secondshift.records.orders import Batch, Chunk, Note, Sign
 from secondshift.records.states import State
+from secondshift.records.studies import Value
 from secondshift.records.trials import Attempt, Checkpoint
 from secondshift.runtime import ownsaves, pruning, spool
 from secondshift.runtime.executors.protocol import Executor
@@ -153,13 +154,13 @@ def _chunk_facts(attempt: Attempt, chunk: Chunk) -> list[facts.Payload]:
     return [*before, logged, *after]
 
 
-_EARLY = ("hello", "params", "rejected", "restored")
+_EARLY = ("hello", "params", "rejected", "restored", "announced", "applied")  # announced: what may follow in the points
 _OF_CHECKPOINTS = ("saved", "restored", "rejected", "pruned")  # of no use to an attempt that is on its own
 
 
 def _note_facts(attempt: Attempt, note: Note) -> Iterable[facts.Payload]:
     values = note.values
-    step = int(values.get("step", 0))
+    step = _whole(values.get("step"))
     match note.kind:
         case "params":
             yield facts.ParamsResolved(trial=attempt.trial, params=values)
@@ -167,7 +168,7 @@ def _note_facts(attempt: Attempt, note: Note) -> Iterable[facts.Payload]:
             yield facts.CheckpointSaved(
                 checkpoint=Checkpoint(
                     trial=attempt.trial, step=step, folder=str(values.get("folder", "")),
-                    bytes=int(values.get("bytes", 0)), digest=str(values.get("digest", "")), attempt=attempt.id,
+                    bytes=_whole(values.get("bytes")), digest=str(values.get("digest", "")), attempt=attempt.id,
                 )
             )  # fmt: skip
         case "rejected":
@@ -176,11 +177,22 @@ def _note_facts(attempt: Attempt, note: Note) -> Iterable[facts.Payload]:
         case "restored" if step < attempt.from_step:
             reason = f"not there any more; the script restored step {step}"
             yield facts.CheckpointRejected(trial=attempt.trial, step=attempt.from_step, reason=reason)
+        case "unsaved":
+            reason = _without_keys(str(values.get("reason", "")))
+            yield facts.CheckpointFailed(trial=attempt.trial, attempt=attempt.id, step=step, reason=reason)
+        case "announced":
+            what = _without_keys(str(values.get("what", "")))
+            yield facts.ChangeAnnounced(trial=attempt.trial, attempt=attempt.id, step=step, what=what)
+        case "applied":
+            yield facts.DirectiveApplied(
+                trial=attempt.trial, attempt=attempt.id, directive=str(values.get("directive", "")), step=step,
+                value=str(values.get("value", "")),
+            )  # fmt: skip
         case "pruned":
             yield facts.CheckpointPruned(trial=attempt.trial, step=step, reason="newer ones are kept")
         case "dropped":
             reason = str(values.get("reason", "could not be written"))
-            points = int(values.get("count", values.get("points", 0)))
+            points = _whole(values.get("count", values.get("points")))
             yield facts.PointsDropped(attempt=attempt.id, trial=attempt.trial, points=points, reason=reason)
         case "damaged":
             reason = str(values.get("reason", "")) or f"{values.get('bytes', 0)} damaged bytes in the stream"
@@ -188,5 +200,11 @@ def _note_facts(attempt: Attempt, note: Note) -> Iterable[facts.Payload]:
         case "closed":
             yield facts.AttemptClosed(
                 attempt=attempt.id, clean=bool(values.get("clean")), stopping=bool(values.get("stopping")),
-                steps_done=int(values.get("steps_done", 0)),
+                steps_done=_whole(values.get("steps_done")),
             )  # fmt: skip
+
+
+def _whole(value: Value | None) -> int:
+    """Return a number of a note as the ledger can hold it: a script that runs wild must not stop the engine."""
+    number = int(value) if isinstance(value, int) else 0  # a bool is one, too, and would not be read back as a number
+    return number if -(1 << 63) <= number < 1 << 63 else 0

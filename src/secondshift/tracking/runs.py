@@ -16,6 +16,7 @@ from secondshift.tracking.stops import Stops
 
 DISK_FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS))
 LOW_DISK_BYTES = 1 << 20  # with less than this left, a save that failed is blamed on the disk
+MAX_REASON = 500  # characters of a failure that the study is told
 MAX_WARNINGS = 20  # sentences on stderr of one run
 
 _current: Run | None = None
@@ -382,11 +383,9 @@ class Saving:
 
     def _give_up(self, reason: str) -> None:
         checkpoints.remove(self._folder)
-        text = f"the checkpoint of step {self._step} could not be saved: {reason}"
-        if self._run._fragment is not None:
-            self._run._fragment.drop(text, 0)
-        else:
-            self._run._warn(text)
+        step = self._step if isinstance(self._step, int) else -1  # what was given is in the reason
+        self._run._tell("unsaved", step=step, reason=reason[:MAX_REASON])
+        self._run._warn(f"the checkpoint of step {self._step} could not be saved: {reason}")
 
     def _disk_failed(self, problem: BaseException) -> bool:
         """Say whether the script's own save failed for want of disk, in whatever exception its library wrapped that."""

@@ -38,7 +38,10 @@ U32 = struct.Struct("<I")
 METRIC_ID = struct.Struct("<H")
 POINT_HEAD = struct.Struct("<Bqd")  # type, step, seconds
 
-NOTE_KINDS = frozenset(("hello", "params", "saved", "restored", "rejected", "pruned", "dropped", "closed", "damaged"))
+NOTE_KINDS = frozenset(
+    ("hello", "params", "announced", "applied", "saved", "unsaved", "restored", "rejected", "pruned", "dropped", "closed",
+     "damaged")
+)  # fmt: skip
 
 
 def frame(kind: int, payload: bytes) -> bytes:

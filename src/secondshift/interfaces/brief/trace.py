@@ -38,6 +38,7 @@ _TOLD = frozenset(
         "shift.anchored",
         "points.dropped",
         "checkpoint.rejected",
+        "checkpoint.failed",
         "checkpoint.saved",
         "charge.settled",
         "charge.reserved",

@@ -9,6 +9,7 @@ from secondshift.ledger.attempts import trial_of
 from secondshift.records.events import (
     AttemptEnded,
     AttemptOrdered,
+    CheckpointFailed,
     CheckpointRejected,
     IncidentClosed,
     IncidentOpened,
@@ -176,6 +177,14 @@ def _losses(night: Trace) -> Iterable[Statement]:
             "trials": ", ".join(trials[:MOST_NAMES]),
         }
         yield Statement(key="incidents.dropped", values=values, facts=tuple(e.seq for e in lost))
+    unsaved = night.of(CheckpointFailed)
+    if unsaved:
+        values = {
+            "n": len(unsaved),
+            "reason": unsaved[0].fact.reason,
+            "trials": ", ".join(sorted({e.fact.trial for e in unsaved})[:MOST_NAMES]),
+        }
+        yield Statement(key="incidents.unsaved", values=values, facts=tuple(e.seq for e in unsaved))
     for seq, _, fact in night.of(CheckpointRejected):
         values = {"trial": fact.trial, "step": fact.step, "reason": fact.reason}
         yield Statement(key="incidents.rejected", values=values, facts=(seq,))

@@ -18,6 +18,8 @@ AS_IN_WHY = (
     facts.TrialClosed,
     facts.TrialAdvanced,
     facts.CheckpointRejected,
+    facts.CheckpointFailed,
+    facts.DirectiveApplied,
     facts.PointsDropped,
     facts.IncidentOpened,
     facts.IncidentClosed,

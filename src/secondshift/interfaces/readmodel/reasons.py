@@ -171,6 +171,19 @@ def _pruned(fact: facts.CheckpointPruned, _: object) -> Told:
     yield "why.pruned", {"n": 1, "reason": fact.reason}
 
 
+def _unsaved(fact: facts.CheckpointFailed, _: object) -> Told:
+    yield "why.unsaved", {"step": fact.step, "reason": fact.reason}
+
+
+def _announced(fact: facts.ChangeAnnounced, _: object) -> Told:
+    yield "why.announced", {"step": fact.step, "what": fact.what}
+
+
+def _applied(fact: facts.DirectiveApplied, _: object) -> Told:
+    directive = fact.directive if fact.directive in ("skip", "lr_scale", "fresh_loader") else "other"
+    yield f"why.applied_{directive}", {"step": fact.step, "value": fact.value, "directive": fact.directive}
+
+
 def _shut(fact: facts.TrialClosed, _: object) -> Told:
     yield "why.closed_trial", {"status_word": fact.status, "reason": fact.reason}
 
@@ -225,6 +238,9 @@ _TELLERS: dict[type, Callable[[Any, dict[str, float]], Told]] = {
     facts.CheckpointSaved: _saved,
     facts.CheckpointRejected: _rejected,
     facts.CheckpointPruned: _pruned,
+    facts.CheckpointFailed: _unsaved,
+    facts.ChangeAnnounced: _announced,
+    facts.DirectiveApplied: _applied,
     facts.TrialClosed: _shut,
     facts.PointsDropped: _lost,
     facts.RunImported: _imported,
@@ -248,7 +264,8 @@ def _condensed(told: list[Statement]) -> Iterator[Statement]:
 
 
 def _twin(out: list[Statement], new: Statement) -> int | None:
-    routine = ("why.logged", "why.saved", "why.saved_more", "why.saved_own", "why.pruned", "why.reserved")
+    routine = ("why.logged", "why.saved", "why.saved_more", "why.saved_own", "why.unsaved", "why.unsaved_more",
+               "why.pruned", "why.reserved")  # fmt: skip
     for place in range(len(out) - 1, -1, -1):
         if _alike(out[place], new):
             return place
@@ -262,6 +279,8 @@ def _alike(old: Statement, new: Statement) -> bool:
         return old.key == new.key and old.values["attempt"] == new.values["attempt"]
     if new.key == "why.saved":
         return old.key in ("why.saved", "why.saved_more")
+    if new.key == "why.unsaved":
+        return old.key in ("why.unsaved", "why.unsaved_more")
     if new.key == "why.saved_own":
         return old.key == new.key
     if new.key == "why.pruned":
@@ -285,8 +304,8 @@ def _join(old: Statement, new: Statement) -> Statement:
             values={**b, "points": a["points"] + b["points"], "step": max(a["step"], b["step"])},
             facts=both,
         )
-    if new.key == "why.saved":
-        return Statement(key="why.saved_more", values={**b, "n": len(both)}, facts=both)
+    if new.key in ("why.saved", "why.unsaved"):
+        return Statement(key=f"{new.key}_more", values={**b, "n": len(both)}, facts=both)
     if new.key == "why.reserved":
         return Statement(key=new.key, values={**b, "device_s": a["device_s"] + b["device_s"]}, facts=both)
     if new.key == "why.dropped":
