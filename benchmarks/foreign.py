@@ -4,7 +4,8 @@
 python3 benchmarks/foreign.py [--only NAME] [--for 2m] [--keep FOLDER] [--venvs FOLDER] [--record]
 
 Each archive comes from your package index with pip, its hash is compared with the recorded one, and so is the script's,
-before and after the night. The study files beside this are ours; none of the scripts is kept or changed.
+before and after the night; so is every other file of the package. The study files beside this are ours; none of the
+scripts is kept or changed. --record keeps what came of each case in foreign/results.json and writes the page anew.
 """
 
 import argparse
@@ -26,7 +27,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-PAGE = ROOT / "docs" / "benchmarks.md"
+PAGE = ROOT / "docs" / "foreign-scripts.md"
+KEPT = HERE / "foreign" / "results.json"
 TORCH = "torch==2.13.0"
 LONGEST_S = 1200  # of one stage
 DOCTOR_S = 480  # then the night begins without its word, as an impatient person would
@@ -105,6 +107,7 @@ class Bench:
             (venvs or place / case.name) / (case.name if venvs else "venv"),
         )
         self.place.mkdir(parents=True)
+        self.archive = Path()
         self.stages: dict[str, float] = {}
         self.said: dict[str, str] = {}
         self.env = {
@@ -152,23 +155,24 @@ class Bench:
             self.case.package,
         ]
         self.stage("fetch", pip)
-        archive = next(self.place.parent.glob("*.whl"))
-        same("archive", hashlib.sha256(archive.read_bytes()).hexdigest(), self.case.archive_sha256)
+        self.archive = archive = next(self.place.parent.glob("*.whl"))
+        same("archive", sha256(archive.read_bytes()), self.case.archive_sha256)
         with zipfile.ZipFile(archive) as inside:
-            same(
-                "script in the archive",
-                hashlib.sha256(inside.read(self.case.script)).hexdigest(),
-                self.case.script_sha256,
-            )
+            same("script in the archive", sha256(inside.read(self.case.script)), self.case.script_sha256)
         if not self.ready:
             self.stage("install", [sys.executable, "-m", "venv", str(self.venv)])
             self.stage("install", [str(self.venv / "bin" / "pip"), "install", "-q", *self.case.needs, str(archive)])
         self.unchanged("installed")
 
-    def unchanged(self, when: str) -> None:
-        """Compare the installed script with the published one."""
-        file = next(self.venv.glob("lib/python3*/site-packages")) / self.case.script
-        same(f"script, {when}", hashlib.sha256(file.read_bytes()).hexdigest(), self.case.script_sha256)
+    def unchanged(self, when: str) -> int:
+        """Compare the installed script, and every other file of its package, with the published ones; how many files."""
+        place = next(self.venv.glob("lib/python3*/site-packages"))
+        same(f"script, {when}", sha256((place / self.case.script).read_bytes()), self.case.script_sha256)
+        with zipfile.ZipFile(self.archive) as inside:
+            names = [n for n in inside.namelist() if not n.endswith("/") and ".dist-info/" not in n and ".data/" not in n]
+            for name in names:
+                same(f"{name}, {when}", sha256((place / name).read_bytes()), sha256(inside.read(name)))
+        return len(names)
 
     def night(self) -> dict[str, object]:
         """init, doctor, run, brief; with our study file in the place of the one that init wrote."""
@@ -180,13 +184,19 @@ class Bench:
         self.secondshift("init", "init", "--", *self.case.command.split())
         study = self.place / "secondshift.toml"
         guessed = settings(study.read_text())
+        shutil.copy(study, self.place / "as-init-wrote-it.toml")
         shutil.copy(ours / "secondshift.toml", study)
         edits = [line for line in difflib.ndiff(guessed, settings(study.read_text())) if line[:1] in "+-"]
         doctor = json.loads(self.secondshift("doctor", "doctor", "--json", must=False, longest_s=DOCTOR_S) or "{}")
         self.secondshift("run", "run", "--for", self.minutes)
         brief = self.secondshift("brief", "brief", "--lang", "en")
-        self.unchanged("after the night")
-        return {"guessed": guessed, "edits": edits, "doctor": doctor, "brief": brief}
+        files = self.unchanged("after the night")
+        return {"files": files, "guessed": guessed, "edits": edits, "doctor": doctor, "brief": brief}
+
+
+def sha256(content: bytes) -> str:
+    """Give a content's hash."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def settings(text: str) -> list[str]:

@@ -92,11 +92,22 @@ def test_a_command_of_hydra_gets_its_parameters_as_overrides(tmp_path: Path, lan
     )
     looked = Looked(command=("python", "t.py", "optimizer.lr=0.2", "x='{a}'"), hydra=True, options=options)
     found = sketch(looked)
-    assert command_line(looked, found) == """python t.py 'x='"'"'{{a}}'"'"'' seed={seed}"""
+    assert command_line(looked, found) == """python t.py 'x='"'"'{{a}}'"'"'' seed={seed} hydra.run.dir={out}"""
     (tmp_path / "secondshift.toml").write_text(written(looked, found, lang), encoding="utf-8")
     study = config.load_study(tmp_path / "secondshift.toml", environment={})
     command = config.given(study, {"optimizer.lr": 0.5}, seed=3, checkpoint_dir="/c", folder="/f").command
-    assert command == ("python", "t.py", "x='{a}'", "seed=3", "optimizer.lr=0.5")
+    assert command == ("python", "t.py", "x='{a}'", "seed=3", "hydra.run.dir=/f/out", "optimizer.lr=0.5")
+
+
+def test_a_folder_that_a_run_writes_to_becomes_one_of_each_trial() -> None:
+    options = (Option(name="log_dir", flag="--log_dir", kind="text", default="logs"),)
+    for command, expected in (
+        (("python", "t.py"), "python t.py --log_dir {out}"),
+        (("python", "t.py", "--log_dir", "x", "-v"), "python t.py --log_dir {out} -v"),
+    ):
+        looked = Looked(command=command, options=options)
+        assert command_line(looked, sketch(looked)) == expected
+        assert "each is given one of its own" in written(looked, sketch(looked), "en")
 
 
 def test_what_a_script_prints_cannot_break_out_of_a_comment() -> None:

@@ -16,7 +16,7 @@ from secondshift.interfaces.brief.parameter_figures import fences, panels
 from secondshift.interfaces.brief.write import page
 from secondshift.interfaces.messages.catalogue import tell
 from secondshift.interfaces.readmodel.objectives import current, ranked
-from secondshift.records.studies import Parameter, Space
+from secondshift.records.studies import Parameter, SeedNoise, Space
 
 WIDE = Space(
     parameters=(
@@ -118,6 +118,21 @@ def test_one_seed_says_that_the_noise_is_not_known() -> None:
     lines = found(varied(4))
     assert any(x.startswith("How much val_loss changes from seed to seed is not known") for x in lines)
     assert any("모릅니다" in x for x in found(varied(4), "ko"))
+
+
+def measured(step: int) -> list[str]:
+    night = Night(study=replace(STUDY, seed_noise=SeedNoise(spread=0.05, step=step, seeds=3))).open()
+    complete(night, {}, [1.0] * 8 + [0.35])
+    complete(night, {"lr": 0.01, "width": 64}, [1.0] * 8 + [0.30])
+    return found(night.close())
+
+
+def test_the_noise_that_the_doctor_measured_is_said_where_no_trial_was_repeated() -> None:
+    lines = measured(8)
+    assert any("seeds alone move val_loss by 0.05 (standard deviation over 3 seeds at step 8)" in x for x in lines)
+    assert any("The difference of 0.05 from the defaults is less than twice" in x for x in lines)
+    assert not any("is not known" in x for x in lines)
+    assert not any("less than twice" in x for x in measured(3)), "an early spread is compared with no final result"
 
 
 @settings(derandomize=True, deadline=None)

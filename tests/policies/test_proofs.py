@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from secondshift.policies.proofs.behaviour import length_findings
 from secondshift.policies.proofs.hints import hints
 from secondshift.policies.proofs.judging import judge
 from secondshift.records.proofs import Curve, Examination, Probe, Proof, Resumption
@@ -291,3 +292,11 @@ def test_no_run_at_all_is_refused_with_a_sentence() -> None:
 def test_hints_survive_any_text() -> None:
     assert hints("this is not python (").schedules is False
     assert hints("import torch\ntorch.save({'model': m, 'optimizer': o}, p)").saves_optimiser
+
+
+@pytest.mark.parametrize(("last", "differs"), [(90, False), (100, False), (105, False), (110, True), (80, True)])
+def test_a_last_step_within_one_stride_of_the_horizon_is_the_length_that_the_study_says(last: int, differs: bool) -> None:
+    steps = [*range(0, last, 10), last]
+    first = probe("run 0", 0, {step: 1.0 / (step + 1) for step in steps})
+    found = list(length_findings(Examination(study=study(horizon_steps=100), runs=(first,), steps=last + 1)))
+    assert [finding.code for finding in found] == ["horizon_differs"] * differs

@@ -111,6 +111,26 @@ def test_click_and_typer_are_read_from_their_help(tmp_path: Path) -> None:
     assert looked.ran_s == 0.0 and looked.metrics == ()
 
 
+SHORT_AND_LONG = """\
+options:
+  -tb TENSORBOARD_LOG, --tensorboard-log TENSORBOARD_LOG
+                        Tensorboard log dir
+  -n N_TIMESTEPS, --n-timesteps N_TIMESTEPS
+                        Overwrite the number of timesteps (default: -1)
+  -a {adam,sgd}, --optimizer {adam,sgd}
+  -params HYPERPARAMS [HYPERPARAMS ...], --hyperparams HYPERPARAMS [HYPERPARAMS ...]
+                        learning_rate:0.01 n_steps:10, or --nothing
+  -q, --quiet           say less, or -v for more
+"""
+
+
+def test_an_option_with_a_short_and_a_long_name_is_known_by_the_long_one() -> None:
+    assert [(o.flag, o.kind, o.default) for o in read_help(SHORT_AND_LONG)] == [
+        ("--tensorboard-log", "unknown", None), ("--n-timesteps", "int", -1), ("--optimizer", "choice", None),
+        ("--hyperparams", "unknown", None), ("--quiet", "switch", None),
+    ]  # fmt: skip
+
+
 def test_a_configuration_of_hydra_gives_its_plain_values_by_their_dotted_names() -> None:
     assert {option.name: option.default for option in read_yaml(HYDRA)} == {
         "optimizer.lr": 0.001, "optimizer.name": "adam", "model.encoder.hidden_dim": 64, "model.dropout": 0.1,
@@ -188,6 +208,7 @@ def test_the_length_comes_from_the_options_of_the_command_before_those_of_the_he
     )
     assert horizon(Looked(command=("t",), options=options), None).value == "7"
     assert horizon(Looked(command=("t", "--number-epochs", "30"), options=options), None).value == "30"
+    assert horizon(Looked(command=("t", "--training.max_steps", "200"), options=options), None).value == "200"
 
 
 def test_the_parameters_that_the_command_names_are_searched_before_further_ones() -> None:
@@ -238,6 +259,27 @@ def test_the_file_behind_an_installed_command_or_module_is_found_beside_its_inte
 )  # fmt: skip
 def test_a_checkpoint_folder_is_known_by_its_name(names: tuple[str, ...], expected: tuple[str, bool]) -> None:
     assert checkpoint_option([Option(name=name, flag=f"--{name}", kind="text") for name in names]) == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "command", "expected"),
+    [
+        (("checkpoints_dir", "work_dir", "log_dir"), (), "--work_dir"), (("work_dir", "log_dir"), ("--log_dir", "x"), "--log_dir"),
+        (("log-folder",), (), "--log-folder"), (("checkpoint_dir", "data_dir", "model_dir", "blackout_dir"), (), ""),
+    ],
+)  # fmt: skip
+def test_the_folder_that_a_run_writes_to_is_known_by_its_name(
+    names: tuple[str, ...], command: tuple[str, ...], expected: str
+) -> None:
+    options = tuple(Option(name=name, flag=f"--{name}", kind="text") for name in names)
+    assert sketch(Looked(command=("t.py", *command), options=options)).out_flag == expected
+    assert sketch(Looked(command=("t.py",), hydra=True)).out_flag == "hydra.run.dir"
+
+
+def test_a_value_that_the_command_gives_tells_what_its_option_takes_where_nothing_else_does() -> None:
+    options = [Option(name=name, flag=f"--{name}") for name in ("num_channels", "lr", "width", "weight_decay")]
+    given = ["t.py", "--num_channels", "8", "--lr", "1e-2", "--width", "wide", "--weight_decay", "inf"]
+    assert {axis.name: axis.default for axis in axes(options, given)} == {"num_channels": 8, "lr": 0.01}
 
 
 def test_a_value_that_the_command_gives_is_the_default() -> None:

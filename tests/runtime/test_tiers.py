@@ -1,12 +1,13 @@
 """Which tier a night uses: only what was proved, or what a person trusts."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from secondshift import config
 from secondshift.records.proofs import Finding, Proof, Tier
-from secondshift.records.studies import Study
+from secondshift.records.studies import SeedNoise, Study
 from secondshift.runtime.prooffiles import proof_path, write_proof
 from secondshift.runtime.tiers import in_effect
 
@@ -83,6 +84,18 @@ def test_what_the_doctor_found_wrong_is_carried_while_the_proof_holds(file: Path
     assert in_effect(file, read(file)).faults == ("seed_ignored", "checkpoint_late")
     (file.parent / "train.py").write_text("print('loss=2')\n")
     assert in_effect(file, read(file)).faults == ()
+
+
+def test_the_noise_that_the_doctor_measured_is_carried_while_the_proof_holds(file: Path) -> None:
+    file.write_text(STUDY.format(tier="opaque", more=""))
+    proof = Proof(named="opaque", tier="opaque", noise=0.5, noise_step=9, noise_seeds=3)
+    write_proof(file, read(file), proof)
+    assert in_effect(file, read(file)).seed_noise == SeedNoise(spread=0.5, step=9, seeds=3)
+    write_proof(file, read(file), replace(proof, noise=0.0))
+    assert in_effect(file, read(file)).seed_noise == SeedNoise(), "a seed that does nothing has no spread"
+    write_proof(file, read(file), proof)
+    (file.parent / "train.py").write_text("print('loss=2')\n")
+    assert in_effect(file, read(file)).seed_noise == SeedNoise()
 
 
 def test_going_through_it_twice_changes_nothing(file: Path) -> None:

@@ -140,6 +140,15 @@ class Notify:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SeedNoise:
+    """How far results of the defaults lie apart that differ in nothing but the seed, as the doctor measured it."""
+
+    spread: float = 0.0  # standard deviation of the objective, its own unit
+    step: int = 0  # at which it was measured
+    seeds: int = 0  # 0: nobody measured it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Study:
     """The question a person hands over in the evening."""
 
@@ -158,6 +167,7 @@ class Study:
     offered: TierName | Literal[""] = ""  # as the file names it; empty: the same
     proof: ProofState = ""  # why `tier` is what it is
     faults: tuple[str, ...] = ()  # codes of what the doctor found wrong, of a proof that still holds
+    seed_noise: SeedNoise = SeedNoise()  # of a proof that still holds
     resume_flag: str = ""
     resume_env: str = ""  # the variable that names the checkpoint folder, for a script that takes it so
     passing: Passing = Passing()

@@ -19,6 +19,7 @@ _JUDGES = ("val", "valid", "validation", "eval", "dev", "test")
 _SEED = re.compile(r"(random[_-]?|global[_-]?|training\.|train\.)?seed$", re.I)
 _CHECKPOINTS = re.compile(r"(ckpt|checkpoint)s?([_-](dir|path|folder|root))?$|(ckpt|checkpoint)(dir|path)$", re.I)
 _OUTPUTS = re.compile(r"(out|output|save|run|work|model|logging)[_-]?(dir|path|folder)$", re.I)
+_OWN = re.compile(r"(^|[_-])(logs?|logging|out|outputs?|results?|work|run|root)[_-]?(dir|directory|folder)$", re.I)
 _STEPS = re.compile(r"((max|num|number|n|total|train)[_-]?)*(epochs?|(time)?steps|iters?|iterations)$", re.I)
 _RATES = re.compile(r"(^|[._-])(lr|learning[_-]?rate|eta)$|(^|[._-])(weight[_-]?decay|wd|l2|alpha|reg)$", re.I)
 _SHARES = re.compile(r"dropout|momentum|label[_-]?smoothing|beta\d?$|subsample|gamma$", re.I)
@@ -59,6 +60,7 @@ class Sketch:
     seed_flag: str = ""  # empty: none was found, or the command names it already
     checkpoint_flag: str = ""
     checkpoint_sure: bool = False
+    out_flag: str = ""  # where the script is told to write; trials side by side need a folder each
     axes: tuple[Axis, ...] = ()
     source: str = ""  # of the metric
 
@@ -70,13 +72,14 @@ def sketch(looked: Looked) -> Sketch:
     others = ", ".join(sorted({s.name for s in looked.metrics} - {metric})[:8]) or "—"
     found = (("metric", metric), ("points", str(stream.points if stream else 0)), ("others", others))
     key = "metric" if stream else "metric_ended" if looked.ran_s else "metric_unseen"
-    better = "max" if _GOOD.search(metric) else "min"
+    goal = Guess(value="max" if _GOOD.search(metric) else "min", key="goal", values=found[:1])
     own, sure = checkpoint_option(looked.options)
+    out = out_option(looked, own if sure else "")
     seed = next((o.flag for o in looked.options if _SEED.fullmatch(o.name)), "")
     return Sketch(
-        metric=Guess(value=metric, key=key, values=found), goal=Guess(value=better, key="goal", values=found[:1]),
-        steps=horizon(looked, stream), seed_flag=seed, checkpoint_flag=own, checkpoint_sure=sure,
-        axes=axes(looked.options, looked.command), source=stream.source if stream else "",
+        metric=Guess(value=metric, key=key, values=found), goal=goal, steps=horizon(looked, stream), seed_flag=seed,
+        checkpoint_flag=own, checkpoint_sure=sure, out_flag=out, axes=axes(looked.options, looked.command),
+        source=stream.source if stream else "",
     )  # fmt: skip
 
 
@@ -108,11 +111,11 @@ def horizon(looked: Looked, stream: Stream | None) -> Guess:
     if looked.ended and looked.code == 0 and stream is not None:
         return Guess(value=str(last), key="steps_whole", values=(("steps", str(last)),), sure=True)
     given = _given(looked.command)
-    for option in sorted(looked.options, key=lambda option: option.flag not in given):
-        value = given.get(option.flag, option.default)
+    told = {**given, **{o.flag: o.default for o in looked.options if o.flag not in given}}  # a help may leave some out
+    for flag, value in told.items():
         counted = isinstance(value, int | str) and str(value).isdigit() and int(value) > 0
-        if counted and _STEPS.fullmatch(option.name.rpartition(".")[2]):
-            values = (("flag", option.flag), ("steps", str(value)))
+        if counted and _STEPS.fullmatch(flag.lstrip("-").rpartition(".")[2]):
+            values = (("flag", flag), ("steps", str(value)))
             return Guess(value=str(value), key="steps_option", values=values)
     if stream is not None and looked.ran_s:
         rate = last / looked.ran_s
@@ -129,6 +132,15 @@ def checkpoint_option(options: Sequence[Option]) -> tuple[str, bool]:
             if pattern.search(option.name.rpartition(".")[2]) and option.kind not in ("switch", "int", "float"):
                 return option.flag, sure
     return "", False
+
+
+def out_option(looked: Looked, taken: str) -> str:
+    """Find the option for the folder that a run writes to, other than that of its checkpoints."""
+    if looked.hydra:
+        return "hydra.run.dir"  # by default named by the second in which a run begins
+    given = _given(looked.command)
+    folders = [o.flag for o in looked.options if _OWN.search(o.name) and o.kind not in ("switch", "int", "float")]
+    return next((flag for flag in sorted(folders, key=lambda flag: flag not in given) if flag != taken), "")
 
 
 def axes(options: Sequence[Option], command: Sequence[str]) -> tuple[Axis, ...]:
@@ -182,8 +194,11 @@ def _range(option: Option, default: Value) -> tuple[int, str] | None:
 def _typed(option: Option, given: str | None) -> Value | None:
     if given is None:
         return option.default
+    kind = option.kind
+    if kind == "unknown" and re.fullmatch(r"-?[\d.]+([eE][+-]?\d+)?", given):  # neither help nor source said what it takes
+        kind = "int" if given.lstrip("-").isdigit() else "float"
     try:
-        return int(given) if option.kind == "int" else float(given) if option.kind == "float" else given
+        return int(given) if kind == "int" else float(given) if kind == "float" else given
     except ValueError:
         return given
 

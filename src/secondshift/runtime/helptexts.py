@@ -10,7 +10,9 @@ from secondshift.runtime.looks import Kind, Option
 
 _FRAME = "│┃|╭╰─ \t"
 _FLAG = r"--?[A-Za-z][\w.-]*"
-_HEAD = re.compile(rf"\s*\*?\s*(?P<flags>{_FLAG}(?:(?:\s*[,/|]\s*|\s+(?=-))(?:\S+\s*,\s*)?{_FLAG})*)(?P<rest>.*)")
+_TAKES = r"(?:\{[^{}]*\}|<[^<>]*>|[^\s,{<\[-][^\s,]*)(?: \[[^\[\]]*\])*"  # as argparse writes -n N, --number N
+_BETWEEN = rf"(?:(?:[ =]{_TAKES})?\s*[,/|]\s*|\s+(?=-))(?:\S+\s*,\s*)?"
+_HEAD = re.compile(rf"\s*\*?\s*(?P<flags>{_FLAG}(?:{_BETWEEN}{_FLAG})*)(?P<rest>.*)")
 _DEFAULT = re.compile(
     r"[\[(]\s*defaults?(?: to| is|:|=)?[:=]?\s*(?P<value>'[^']*'|\"[^\"]*\"|[^\])]*?)\s*[\])]", re.IGNORECASE
 )

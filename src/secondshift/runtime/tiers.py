@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from secondshift.records.proofs import Proof
-from secondshift.records.studies import ProofState, Study
+from secondshift.records.studies import ProofState, SeedNoise, Study
 from secondshift.runtime.prooffiles import KeptProof, read_proof
 
 
 def in_effect(study_file: Path, study: Study, tell: Callable[[str], None] = lambda said: None) -> Study:
-    """Give a study, as read from its file, with the tier that may be used now, and what the doctor found wrong.
+    """Give a study, as read from its file, with the tier that may be used now, and what the doctor found.
 
     The one place where a proof decides; whatever opens or reloads a study file goes through it. `tell` hears of a proof
     file that is damaged.
@@ -27,6 +27,7 @@ def in_effect(study_file: Path, study: Study, tell: Callable[[str], None] = lamb
         offered=study.tier_offered(),
         proof=standing,
         faults=_faults(proof),
+        seed_noise=_noise(proof),
     )
 
 
@@ -46,3 +47,10 @@ def _faults(proof: Proof | None) -> tuple[str, ...]:
     """The codes of what is wrong, and of what keeps checkpoints from being used; each once, in their order."""
     found = () if proof is None else (f.code for f in proof.findings if f.level == "fault" or f.breaks)
     return tuple(dict.fromkeys(found))
+
+
+def _noise(proof: Proof | None) -> SeedNoise:
+    """What seeds alone do, where they do anything: a script that ignores its seed has no spread that means something."""
+    if proof is None or not proof.noise:
+        return SeedNoise()
+    return SeedNoise(spread=proof.noise, step=proof.noise_step, seeds=proof.noise_seeds)

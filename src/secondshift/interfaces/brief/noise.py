@@ -9,9 +9,10 @@ from secondshift.records.fingerprints import groups as alike
 from secondshift.records.nights import Statement
 from secondshift.records.pastruns import Imported
 from secondshift.records.states import State
-from secondshift.records.studies import Objective
+from secondshift.records.studies import Objective, Study
 from secondshift.records.trials import Trial
 
+LATE = 0.9  # of the horizon; a spread measured from there on is compared with what trials came to
 WITHIN = 2.0  # times the spread; a smaller difference is what a change of seed alone does
 
 
@@ -57,10 +58,8 @@ def noise(
     groups = repeated(state, done)
     before = repeated_before(past, objective)
     yield from _past_noise(before, objective, None if groups else gain)
-    if not groups and not before and done:
-        facts = tuple(s for t in done[:1] for s in night.trials[t.id].result(objective.at))
-        yield Statement(key="found.noise_unknown", values={"metric": objective.metric}, facts=facts)
     if not groups:
+        yield from _unrepeated(night, state.study, done, gain, known=bool(before))
         return
     used = [trial for group in groups for trial in group]
     facts = tuple(s for t in used for s in night.trials[t.id].result(objective.at))
@@ -75,6 +74,27 @@ def noise(
     yield Statement(key="found.noise", values=values, facts=facts)
     if gain is not None and abs(gain) < WITHIN * floor:
         yield Statement(key="found.within_noise", values={"gain": abs(gain), "spread": floor}, facts=facts)
+
+
+def _unrepeated(
+    night: Trace, study: Study, done: Sequence[Trial], gain: float | None, *, known: bool
+) -> Iterable[Statement]:
+    """The spread that the doctor measured, where no trial of the study was repeated; else that nobody knows it.
+
+    known: something else was said of it already.
+    """
+    measured, metric = study.seed_noise, study.objective.metric
+    if not measured.seeds:
+        if done and not known:
+            facts = tuple(s for t in done[:1] for s in night.trials[t.id].result(study.objective.at))
+            yield Statement(key="found.noise_unknown", values={"metric": metric}, facts=facts)
+        return
+    facts = (night.study,) if night.study else ()
+    values = {"metric": metric, "spread": measured.spread, "seeds": measured.seeds, "step": measured.step}
+    yield Statement(key="found.noise_doctor", values=values, facts=facts)
+    late = measured.step + 1 >= LATE * study.horizon_steps  # the spread of an earlier step says little of the end
+    if late and gain is not None and abs(gain) < WITHIN * measured.spread:
+        yield Statement(key="found.within_noise", values={"gain": abs(gain), "spread": measured.spread}, facts=facts)
 
 
 def _past_noise(groups: Sequence[Sequence[Imported]], objective: Objective, gain: float | None) -> Iterable[Statement]:

@@ -17,6 +17,8 @@ def written(looked: Looked, found: Sketch, lang: str) -> str:
     for note in notes(looked, found, lang)[:1] if looked.code not in (None, 0) else ():
         lines.append(f"# {note}")
     lines += ["", f"command = {quoted(command_line(looked, found))}"]
+    if found.out_flag:
+        lines.append(f"# {say('init.out', lang, flag=found.out_flag)}")
     if not found.seed_flag:
         lines.append(f"# {say('init.no_seed', lang)}")
     tier = "cooperative" if looked.uses_sdk else "resumable" if found.checkpoint_sure else "opaque"
@@ -45,6 +47,8 @@ def command_line(looked: Looked, found: Sketch) -> str:
     taken = {axis.flag for axis in found.axes if axis.active} if looked.hydra else set()
     if found.seed_flag:
         places[found.seed_flag] = "{seed}"
+    if found.out_flag:
+        places[found.out_flag] = "{out}"
     names_it = _names(looked, found.checkpoint_flag)
     if names_it and found.checkpoint_sure:
         places[found.checkpoint_flag] = "{checkpoint_dir}"
