@@ -2,7 +2,7 @@
 
 `generate(kind, seed)` gives nine streams like `shared/incidents/live_faults`, the metric's direction, the steps at
 which a change was announced, and, apart from them, the truth. Everything is drawn from the kind and the seed.
-step_time, data_time and rss_mb are SIMULATED (drawn, not measured); `reinforcement_noise` is simulated as a whole.
+step_time, data_time and rss_mb are SIMULATED (drawn, not measured); returns (`reinforcement_*`) are simulated as a whole.
 Distinct = different samples in the batch; 0 = this very batch was seen before.
 
     python benchmarks/captain/generator.py KIND SEED     # prints CSV
@@ -22,6 +22,7 @@ import numpy as np  # noqa: E402
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
+from captain import returns  # noqa: E402
 from captain.kinds import KINDS  # noqa: E402
 from captain.trainings import (  # noqa: E402
     SCHEDULES,
@@ -84,18 +85,28 @@ class Plan:
     data_s: float
     memory_mb: float
     announced: list[int] = field(default_factory=list)
+    thin: int = 1  # every so many steps are logged
+    lasts: int = 0  # steps of a bump; 0 = to the end
 
 
 def generate(kind: str, seed: int) -> tuple[Run, Truth]:
     """Train one small network with what `kind` does to it. The same kind and seed give the same run."""
     rng = np.random.default_rng([zlib.crc32(kind.encode()), seed])
-    if kind == "reinforcement_noise":
-        return _reinforcement(rng, seed)
+    if kind in returns.KINDS:
+        return _reinforcement(rng, kind, seed)
     plan = _draw(rng, kind)
     with np.errstate(all="ignore"):
         rows = _train(plan)
+        while kind == "ended_elevated" and not _elevated(rows, plan) and plan.factor < 3.0:
+            plan.factor += 0.7  # until it is what its name says
+            rows = _train(plan)
+        while kind == "recovered_bump" and _elevated(rows, plan) and plan.factor > -1.2:
+            plan.factor -= 0.6
+            rows = _train(plan)
     goal = "min" if plan.metric == "loss" else "max"
     rows = [{**row, **_simulated(plan, index)} for index, row in enumerate(rows)]
+    if plan.thin > 1 or kind in ("ended_elevated", "recovered_bump"):
+        rows = _thinned(rows, plan.thin)
     if kind == "frozen_logger":
         kept = {name: rows[plan.onset - 1][name] for name in ("loss", "grad_norm")}
         rows = [row if index < plan.onset else {**row, **kept} for index, row in enumerate(rows)]
@@ -163,6 +174,8 @@ def _set_kind(plan: Plan) -> None:
     if kind in ("lr_bad_from_start", "random_labels_from_start"):
         plan.onset = 1
         plan.warmup = 0
+    if kind in ("ended_elevated", "recovered_bump"):
+        _set_bump(plan)
     if kind == "warmup_bump":
         plan.warmup = 120
         plan.base *= 3.0
@@ -175,6 +188,43 @@ def _set_kind(plan: Plan) -> None:
         plan.announced = [plan.onset]
         if kind == "lr_drop":
             plan.schedule = "constant"
+
+
+def _set_bump(plan: Plan) -> None:
+    """As public logs are: every few steps, without the learning rate, or nothing but the first hundred steps."""
+    rng = plan.rng
+    plan.schedule, plan.warmup = "constant", 0
+    if rng.random() < 0.4:
+        plan.horizon, plan.every, plan.base = 100, 1000, plan.base * 4.0
+        plan.onset, plan.lasts = int(rng.integers(30, 63)), int(rng.integers(1, 4))
+    else:
+        plan.thin = int(rng.choice([3, 5, 10]))
+        plan.lasts = plan.thin * int(rng.integers(1, 6))
+    if plan.kind == "ended_elevated":
+        plan.lasts = plan.horizon
+
+
+def _elevated(rows: list[dict[str, float | None]], plan: Plan) -> bool:
+    """Whether the last tenth is above the best by a third of what was gained, or was not finite."""
+    sign = 1.0 if plan.metric == "loss" else -1.0
+    values = [sign * (row["loss"] or 0.0) for row in rows]
+    if not np.isfinite(values).all():
+        return True
+    wide = max(4, len(values) // 20)
+    levels = [float(np.median(values[i : i + wide])) for i in range(0, len(values) - wide + 1, wide)]
+    best = min(levels[: max(1, plan.onset // wide)])
+    noise = float(np.std(np.diff(values[: plan.onset]))) / 1.4
+    return min(levels[-2:]) > best + max(0.35 * (levels[0] - best), 4.0 * noise)
+
+
+def _thinned(rows: list[dict[str, float | None]], thin: int) -> list[dict[str, float | None]]:
+    kept = []
+    for index, row in enumerate(rows):
+        if index % thin and row["val_loss"] is None:
+            continue
+        cells = ("step", "loss", "grad_norm", "val_loss") if index % thin == 0 else ("step", "val_loss")
+        kept.append({name: row[name] if name in cells else None for name in COLUMNS})
+    return kept
 
 
 def _train(plan: Plan) -> list[dict[str, float | None]]:
@@ -263,6 +313,8 @@ def _rate(plan: Plan, step: int) -> float:
     after = step >= plan.onset
     if plan.kind == "lr_jump" and after:
         rate *= 10 ** (1.8 + 0.7 * plan.factor)
+    elif plan.kind in ("ended_elevated", "recovered_bump") and 0 <= step - plan.onset < plan.lasts:
+        rate *= 10 ** (1.3 + 0.9 * plan.factor)
     elif plan.kind == "lr_bad_from_start":
         rate *= 10 ** (2.7 + plan.factor)
     elif plan.kind == "lr_zero" and after:
@@ -357,19 +409,13 @@ def _simulated(plan: Plan, index: int) -> dict[str, float | None]:
     return {"step_time": step_s + data_s, "data_time": data_s, "rss_mb": float(memory)}
 
 
-def _reinforcement(rng: np.random.Generator, seed: int) -> tuple[Run, Truth]:
-    """Simulated returns: a saturating climb, heavy noise, dips that come back."""
-    horizon = int(rng.integers(800, 1400))
-    scale, dip = float(10 ** rng.uniform(0, 3)), 0.0
+def _reinforcement(rng: np.random.Generator, kind: str, seed: int) -> tuple[Run, Truth]:
+    values, detail = returns.returns(rng, kind)
     rows: list[dict[str, float | None]] = []
-    for step in range(horizon):
-        dip = dip * 0.97 + (float(rng.uniform(0.1, 0.5)) if rng.random() < 0.004 else 0.0)
-        level = 1 - np.exp(-step / horizon * 4) - dip
-        value = scale * (level + float(rng.standard_t(3)) * 0.12 - 0.4)
+    for step, value in enumerate(values):
         row: dict[str, float | None] = dict.fromkeys(COLUMNS)
         rows.append(row | {"step": float(step), "loss": value, "lr": 3e-4})
-    truth = Truth(kind="reinforcement_noise", seed=seed, onset=-1, task="returns", detail=f"scale {scale:.3g}")
-    return Run(rows=rows, goal="max", announced=()), truth
+    return Run(rows=rows, goal="max", announced=()), Truth(kind=kind, seed=seed, onset=-1, task="returns", detail=detail)
 
 
 if __name__ == "__main__":

@@ -17,12 +17,13 @@ class Kind:
     held_out: bool = False  # never seen while tuning
     slow: bool = False  # 400 steps to be found instead of 200
     announced: bool = False  # the change is announced
+    whole: bool = False  # may be found until the run ends
 
 
 def _fault(name: str, acceptable: set[str] | frozenset[str], right: set[str] | frozenset[str] | None = None, *,
-           causes: set[str] | None = None, held_out: bool = False, slow: bool = False) -> Kind:  # fmt: skip
+           causes: set[str] | None = None, held_out: bool = False, slow: bool = False, whole: bool = False) -> Kind:  # fmt: skip
     return Kind(name=name, fault=True, acceptable=frozenset(acceptable), right=frozenset(right or acceptable),
-                causes=frozenset(causes or ()), held_out=held_out, slow=slow)  # fmt: skip
+                causes=frozenset(causes or ()), held_out=held_out, slow=slow, whole=whole)  # fmt: skip
 
 
 def _lookalike(name: str, *, held_out: bool = False, announced: bool = False) -> Kind:
@@ -58,6 +59,7 @@ FAULTS = (
     _fault("slow_loader", {"slow_loader"}, causes={"slow_loader"}),
     _fault("memory_leak", {"memory_leak"}, causes={"memory_leak"}, slow=True),
     _fault("overfit", {"overfitting"}, causes={"overfitting"}, slow=True),
+    _fault("ended_elevated", JUMP | {"non_finite"}, whole=True),
     _fault("evaluation_shift", {"evaluation_shift"}, causes={"evaluation_changed"}),
 )  # fmt: skip
 LOOKALIKES = (
@@ -79,6 +81,9 @@ LOOKALIKES = (
     _lookalike("memory_warmup"),
     _lookalike("memory_sawtooth"),
     _lookalike("loss_scale_search"),
+    _lookalike("recovered_bump"),
     _lookalike("reinforcement_noise"),
+    _lookalike("reinforcement_sparse"),
+    _lookalike("reinforcement_forgetting"),
 )
 KINDS = {kind.name: kind for kind in (*FAULTS, *LOOKALIKES)}

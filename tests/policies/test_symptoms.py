@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secondshift.policies.captain.crashes import classify
+from secondshift.policies.captain.crashes import classify, signs_in
 from secondshift.policies.captain.diagnosis import diagnose
 from secondshift.policies.captain.ladder import rung
 from secondshift.policies.captain.symptoms.beats import crash_loop, silence
@@ -161,3 +161,42 @@ CAUGHT = ["ERROR:root:Unable to import wandb.", "Traceback (most recent call las
 def test_a_crash_is_classed_by_its_root_and_not_by_a_caught_import(tail: list[str], name: str, again: bool) -> None:
     crash = classify(CAUGHT, tail)
     assert (crash.name, crash.deterministic) == (name, again)
+
+
+def test_a_root_that_stands_far_from_the_end_is_known_by_the_signs_of_the_whole_log() -> None:
+    log = ["I0101 10:00:00 start", *["step: 1"] * 5, "torch.OutOfMemoryError: CUDA out of memory.", *["other rank"] * 80]
+    tail = ["ChildFailedError:", "exitcode  : 1 (pid: 4)"]
+    assert classify(CAUGHT, tail).name == "launch_config_error"
+    crash = classify(CAUGHT, tail, signs=signs_in(log))
+    assert (crash.name, crash.deterministic, crash.role) == ("oom", True, "cascade")
+    watchdog = signs_in([*log, "Watchdog caught collective operation timeout"])
+    assert classify(CAUGHT, tail, signs=watchdog).name == "nccl_watchdog_after_cuda_error"
+
+
+def test_a_process_that_lived_for_long_did_not_fail_at_its_launch() -> None:
+    tail = ["Traceback (most recent call last):", "ChildFailedError:", "  time      : 2025-03-16_10:53:54"]
+    assert classify(["I0316 10:53:30.1 1 a.py:1] start"], tail).name == "launch_config_error"
+    assert classify(["I0316 10:35:19.1 1 a.py:1] start"], tail).name == "script_error"
+
+
+def test_an_empty_loss_where_every_row_of_training_had_one_is_a_nan() -> None:
+    rows = [dict(row) for row in rows_of(curve(1))]
+    rows[300] |= {"loss": None, "grad_norm": None}
+    assert [(one.symptom, one.step) for one in follow(start(), rows)[1]] == [("non_finite", 300)]
+    sparse: list[Row] = [row | {"loss": row["loss"] if number % 5 == 0 else None} for number, row in enumerate(rows)]
+    assert "non_finite" not in [one.symptom for one in follow(start(), sparse)[1]]
+
+
+def test_returns_that_stand_still_or_fall_for_good_never_ask() -> None:
+    still: list[Row] = [{"step": float(step), "loss": -100.0 + (step > 400 and step % 3)} for step in range(900)]
+    falling: list[Row] = [{"step": float(step), "loss": 50.0 * (step < 500) + step % 7} for step in range(900)]
+    for rows in (still, falling):
+        found = follow(start(goal="max"), rows)[1]
+        assert found != [] and {rung(one) for one in found} == {"note"}
+
+
+def test_a_rise_that_fills_a_third_of_a_short_run_asks() -> None:
+    rows: list[Row] = [{"step": float(step), "loss": value + (2.0 if step >= 60 else 0.0)}
+                       for step, value in enumerate(curve(2, 100))]  # fmt: skip
+    asking = [one for one in follow(start(), rows)[1] if rung(one) == "ask"]
+    assert [(one.symptom, one.step) for one in asking] == [("step_up", 95)]

@@ -26,6 +26,16 @@ STEPS: dict[Symptom, tuple[Rung, int, float]] = {
 }
 
 
+# A rise that fills this share of the whole run so far has lasted, though it had few points.
+LASTING: tuple[Symptom, ...] = ("step_up", "slow_divergence")
+SHARE, LEAST, SURE = 0.3, 32, 0.7
+
+
+def _lasting(finding: Finding) -> bool:
+    whole = finding.step - finding.since >= SHARE * finding.step
+    return finding.symptom in LASTING and whole and finding.lasted >= LEAST and finding.confidence >= SURE
+
+
 def rung(finding: Finding) -> Rung:
     """The rung that a finding has reached.
 
@@ -35,6 +45,6 @@ def rung(finding: Finding) -> Rung:
     `page` is never reached here: whether a question wakes somebody is weighed by `policies/oncall`.
     """
     above = STEPS.get(finding.symptom)
-    if above is None or finding.lasted < above[1] or finding.confidence < above[2]:
+    if above is None or not (_lasting(finding) or (finding.lasted >= above[1] and finding.confidence >= above[2])):
         return "note"
     return above[0]

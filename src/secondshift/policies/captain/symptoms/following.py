@@ -19,6 +19,10 @@ from secondshift.policies.captain.symptoms.updates import Updates
 
 Row = Mapping[str, float | None]  # step, and any of the streams below; None = an empty cell
 STREAMS = ("loss", "grad_norm", "lr", "step_time", "data_time", "rss_mb", "val_loss", "distinct")
+PROCESS = ("cpu", "proc_state", "disk_free_mb", "gpu_mb", "threads", "checkpoint_failed")
+BESIDE = ("val_loss", *PROCESS)
+DENSE = 8  # rows in a row with a loss, after which an empty cell is a NaN
+NOTED = 0.6  # confidence that no rung above a note takes
 FELL = 1.0  # units of noise by which the loss must have gone down lately to explain smaller gradients
 
 
@@ -35,6 +39,8 @@ class Following:
     memory: Memory = field(default_factory=Memory)
     evaluation: Evaluation = field(default_factory=Evaluation)
     evaluation_bad: int = 0  # non-finite evaluations in a row
+    dense: int = 0  # rows of training in a row that had a loss
+    guided: bool = False  # a gradient norm or an evaluation was seen
     step: int = -1
     restarts: int = 0
 
@@ -42,7 +48,8 @@ class Following:
         """An independent copy."""
         return type(self)(
             self.goal, self.numbers.copy(), self.gradients.copy(), self.updates.copy(), self.loader.copy(),
-            self.timing.copy(), self.memory.copy(), self.evaluation.copy(), self.evaluation_bad, self.step, self.restarts,
+            self.timing.copy(), self.memory.copy(), self.evaluation.copy(), self.evaluation_bad, self.dense, self.guided,
+            self.step, self.restarts,
         )  # fmt: skip
 
     def announce(self) -> None:
@@ -63,6 +70,11 @@ class Following:
         found: list[Finding] = []
         get = row.get
         loss, norm, rate, value = get("loss"), get("grad_norm"), get("lr"), get("val_loss")
+        if loss is None:
+            loss = self._emptied(row)
+        else:
+            self.dense += 1
+        self.guided = self.guided or norm is not None or value is not None
         if rate is not None:
             found += self.updates.push_rate(step, rate)
         if loss is not None:
@@ -74,6 +86,13 @@ class Following:
         if value is not None:
             found += self._evaluation(step, value)
         return found
+
+    def _emptied(self, row: Row) -> float | None:
+        """NaN for a row of training whose loss is empty where every such row before had one; tables write NaN so."""
+        if "loss" not in row or any(row.get(name) is not None for name in BESIDE):
+            return None  # an evaluation or a sample of the process
+        dense, self.dense = self.dense, self.dense if self.numbers.bad else 0
+        return float("nan") if dense >= DENSE and row.get("grad_norm") is None else None
 
     def _metrics(self, step: int, loss: float, norm: float | None, distinct: float | None) -> list[Finding]:
         found = self.numbers.push(step, loss, alert=self.updates.alert > 0)
@@ -96,8 +115,18 @@ class Following:
         level = self.numbers.level
         rise = level.last - level.level
         shown = self.evaluation.jump / rise if level.raised and rise > 0.0 else 0.0
+        if self._returns() and found.symptom != "non_finite":
+            found = replace(found, confidence=min(found.confidence, NOTED))
         beside = {"rate_change": self.updates.rate_change(), "gradient_change": changed, "shown_by_evaluation": shown}
         return replace(found, evidence={**found.evidence, **beside})
+
+    def _returns(self) -> bool:
+        """Whether the metric is the return of episodes: to be raised, no share, with no gradient or evaluation beside it.
+
+        Falls, standstills and repeats of returns are how such training goes: they are noted and never asked about.
+        """
+        level = self.numbers.level  # of the metric turned round: the smaller the better
+        return self.goal == "max" and not self.guided and (level.lowest < -1.0 or level.highest > 0.0)
 
     def _evaluation(self, step: int, value: float) -> list[Finding]:
         if value - value != 0.0:

@@ -14,6 +14,7 @@ STARTED = 24  # blocks after which a run should have learned something
 FAR = 1.5  # times the limit that a single point must pass to be told alone
 SURE_POINTS = 3  # points above the limit that make a spike sure
 STEP_BLOCKS = 2  # suspicious blocks in a row that make a step
+RISEN = 4  # ... that make one before the run has learned anything
 DIVERGING = 8  # blocks in a row above the best that make a slow divergence
 WIDE = 8  # blocks in one of the slow averages that show a sudden plateau
 
@@ -35,6 +36,7 @@ class Numbers:
     above_since: int = 0
     calm: int = 0  # clean blocks since the last point above the limit
     peak: float = 0.0
+    risen: float = 0.0  # mean level since the level rose
     best: float = float("inf")  # lowest smooth level
     best_noise: float = 0.0
     best_step: int = 0
@@ -164,12 +166,13 @@ class Numbers:
     def _raised(self, step: int) -> list[Finding]:
         level = self.level
         self.apart = 0
-        if not doubled(level.raised, STEP_BLOCKS) or not self.begun:
+        self.risen = level.last if level.raised == 1 else self.risen + (level.last - self.risen) / level.raised
+        if not doubled(level.raised, STEP_BLOCKS) or not (self.begun or level.raised >= RISEN):
             return []
         since = min(level.since, self.above_since) if self.above else level.since
-        confidence = confidence_of(level.last - level.level, level.ceiling - level.level, least=0.6)
-        seen = {"level": self.sign * level.last, "before": self.sign * level.level, "limit": self.sign * level.ceiling,
-                "noise": level.noise}  # fmt: skip
+        confidence = confidence_of(self.risen - level.level, level.ceiling - level.level, least=0.6)
+        seen = {"level": self.sign * level.last, "mean_level": self.sign * self.risen, "before": self.sign * level.level,
+                "limit": self.sign * level.ceiling, "noise": level.noise}  # fmt: skip
         lasted = level.raised * BLOCK
         return [self._tell("step_up", step, since=since, lasted=lasted, confidence=confidence, seen=seen)]
 

@@ -6,6 +6,8 @@ from typing import Self
 from secondshift.policies.captain.symptoms.findings import Finding, doubled
 
 FROZEN = 12  # identical rows in a row
+MOVED = 48  # changes that a metric without a gradient norm must have shown before it can freeze
+COARSE = 0.01  # share of repeats by chance above which such a metric is coarse (counts, sparse rewards)
 IDLE = 8  # steps at a learning rate of zero
 IDLE_FROM_START = 64
 TINY = 0.02  # a rate below this share of its highest had been ending anyway
@@ -25,6 +27,8 @@ class Updates:
     same: int = 0  # rows in a row identical to the one before
     same_since: int = 0
     longest_same: int = 0  # that ended by itself
+    changes: int = 0  # rows that differed from the one before
+    repeats: int = 0  # rows that did not, in rows that ended by themselves
     rate: float = 0.0  # the last one above zero
     highest_rate: float = 0.0
     idle: int = 0  # steps in a row at zero
@@ -53,6 +57,7 @@ class Updates:
         self.loss, self.norm = loss, known
         if not equal:
             self.longest_same = max(self.longest_same, self.same)
+            self.changes, self.repeats = self.changes + 1, self.repeats + self.same
             self.same = 0
             return []
         self.same += 1
@@ -61,7 +66,8 @@ class Updates:
         if self.same <= 3 * self.longest_same or not doubled(self.same, FROZEN):
             return []
         seen = {"value": loss, "rows": float(self.same), "longest_before": float(self.longest_same)}
-        confidence = 0.95 if norm is not None else 0.8
+        alone = self.changes >= MOVED and self.repeats <= COARSE * self.changes
+        confidence = 0.95 if norm is not None else 0.8 if alone else 0.4
         return [Finding(symptom="frozen_metrics", stream="loss", step=step, since=self.same_since, lasted=self.same,
                         confidence=confidence, evidence=seen)]  # fmt: skip
 
