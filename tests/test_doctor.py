@@ -129,6 +129,16 @@ def test_a_long_script_is_compared_as_far_as_it_comes_in_time(tmp_path: Path) ->
     assert found.proof.tier == "resumable" and "horizon_differs" not in codes(found)
 
 
+def test_what_does_not_fit_into_the_time_given_is_left_out_and_not_proved(tmp_path: Path) -> None:
+    script = SCRIPT.replace('state["epoch"] < 40', 'state["epoch"] < 4000').replace("sleep(0.008)", "sleep(0.02)")
+    found = examine(written(tmp_path, script=script), run_s=1.5, longest_s=9.0)
+    assert found.examination.hurried and not found.examination.resumptions
+    assert found.proof.usable and found.proof.tier == "opaque" and "resume_untried" in codes(found)
+    assert found.proof.noise and found.proof_file, "what was proved in time is kept"
+    brief = examine(written(tmp_path, script=script), seeds=12, longest_s=1.5)  # more seeds than fit
+    assert brief.untried == ("lr",) and not brief.examination.varied
+
+
 def test_nothing_is_kept_of_a_script_that_changed_meanwhile(tmp_path: Path) -> None:
     file = written(tmp_path)
     told: list[str] = []

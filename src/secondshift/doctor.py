@@ -1,6 +1,7 @@
 """Examining a training command: which runs are tried, in which order, and what they prove (`secondshift doctor`)."""
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,9 +29,11 @@ from secondshift.runtime.secrecy import without_secrets
 FEWEST = 4  # values of the objective that the first run shall log, even if that takes longer
 PATIENCE, BLIND = 3.0, 2.0  # times `run_s`: the first run is ended then at the latest, and where no value has come
 SLOWER, SLACK_S = 3.0, 10.0  # what a later run may take: so many times the first's length, and so many seconds more
+SHARE = 6.0  # of the whole time, where it is limited, that the first run may take
 MOST_PARAMETERS = 8  # that are changed, one at a time
 MOST_SOURCE = 2 << 20  # bytes of a script that are read for hints
 TOKEN = 1  # of the attempts: nobody else orders any in the doctor's folder
+PARTS_OF_ALL = 0.6 * (2 + len(OTHER_SEEDS))  # whole runs that one interruption comes to: before it, after it, reseeded
 INTERRUPTIONS: tuple[Leave, ...] = ("kill", "pause", "kill")
 
 Tell = Callable[[str, Mapping[str, str | int | float]], None]  # key of a sentence in [doctor], its values
@@ -53,18 +56,21 @@ class Examined:
 
 
 def examine(
-    study_file: Path, *, run_s: float = 60.0, seeds: int = 3, keep: bool = False, tell: Tell = silent
+    study_file: Path, *, run_s: float = 60.0, seeds: int = 3, longest_s: float = math.inf, keep: bool = False,
+    tell: Tell = silent,
 ) -> Examined:
     """Try the command of a study and keep what that proves, for `secondshift run` to go by.
 
     run_s: how long the first run may take (s); what it came to by then is what the others are compared over.
-    seeds: how many are tried, 2 at least. Raises ConfigInvalid that names every mistake, StudyMissing, FolderReadOnly,
+    seeds: how many are tried, 2 at least. longest_s: about how long all of it may take (s); what is too long for that is
+    left out, and counts as not proved. Raises ConfigInvalid that names every mistake, StudyMissing, FolderReadOnly,
     DeviceBusy.
     """
     study = config.load_study(study_file)
     study = replace(study, tier=study.tier_offered())
     before = proof_digest(study_file, study)
-    found = examine_study(study, study_file.resolve().parent, run_s=run_s, seeds=seeds, keep=keep, tell=tell)
+    limits = {"run_s": run_s, "seeds": seeds, "longest_s": longest_s}
+    found = examine_study(study, study_file.resolve().parent, **limits, keep=keep, tell=tell)
     if proof_digest(study_file, study) != before:
         tell("doctor.changed_meanwhile", {"path": study_file.name})
         return found
@@ -72,9 +78,11 @@ def examine(
 
 
 def examine_study(
-    study: Study, place: Path, *, run_s: float = 60.0, seeds: int = 3, keep: bool = False, tell: Tell = silent
+    study: Study, place: Path, *, run_s: float = 60.0, seeds: int = 3, longest_s: float = math.inf, keep: bool = False,
+    tell: Tell = silent,
 ) -> Examined:
     """Try a study's command without keeping what that proves; `place` is where its file lies, or would."""
+    run_s = min(run_s, longest_s / SHARE)
     if run_s <= 0 or seeds < 2:
         raise SecondshiftError(
             f"The doctor was given {run_s:g} seconds a run and {seeds} seeds. Expected more than 0 seconds, and at least "
@@ -83,7 +91,7 @@ def examine_study(
     plain, secrets = without_secrets(study)
     with interruptible(), scratch(place, keep=keep) as folder:
         hands = Hands(folder=folder, place=place, secrets=secrets)
-        visit = Visit(bench_for(plain, hands), run_s=run_s, seeds=seeds, tell=tell)
+        visit = Visit(bench_for(plain, hands), run_s=run_s, seeds=seeds, longest_s=longest_s, tell=tell)
         examination = replace(visit.examination(), study=study)
     return Examined(
         study=study, examination=examination, proof=judge(examination), untried=visit.untried,
@@ -124,8 +132,9 @@ def order_of(job: Job, device: str, study: Study, hands: Hands, slots: int) -> O
 class Visit:
     """One examination, round by round; the runs of a round are tried side by side."""
 
-    def __init__(self, bench: Bench, *, run_s: float, seeds: int, tell: Tell) -> None:
+    def __init__(self, bench: Bench, *, run_s: float, seeds: int, longest_s: float, tell: Tell) -> None:
         self.bench, self.study, self.run_s, self.seeds, self.tell = bench, bench.study, run_s, seeds, tell
+        self.until = time.monotonic() + longest_s
         self.untried: tuple[str, ...] = ()
         self.params = baseline(bench.study)
         self.wide = min(AT_ONCE, bench.slots)
@@ -150,15 +159,23 @@ class Visit:
         plans = self._plans()
         self._say_estimate(course, len(made), len(plans))
         again = self._round("doctor.doing_seeds", [self._again(course), *self._seeds(course)[:1]])
-        others = self._round(
-            "doctor.doing_others", [*self._seeds(course)[1:], *(self._changed(course, change) for change in made)]
-        )
+        jobs = [*self._seeds(course)[1:], *(self._changed(course, change) for change in made)]
+        jobs, late = jobs[: (held := self._held(course))], jobs[held:]
+        self.untried = (*(job.changed for job in late if job.changed), *self.untried)
+        others = self._round("doctor.doing_others", jobs)
         others = [replace(probe, wrote=tuple(p for p in probe.wrote if p in first.wrote)) for probe in others]
-        resumptions = self._resumptions(course, plans)
+        hurried = bool(plans) and self._held(course) < PARTS_OF_ALL * len(plans)
+        resumptions = [] if hurried else self._resumptions(course, plans)
         runs = (first, *again, *(probe for probe in others if not probe.changed))
         return replace(
-            found, runs=runs, varied=tuple(probe for probe in others if probe.changed), resumptions=tuple(resumptions)
+            found, runs=runs, varied=tuple(probe for probe in others if probe.changed), resumptions=tuple(resumptions),
+            hurried=hurried,
         )
+
+    def _held(self, course: Course) -> int:
+        """How many more runs as long as the first fit into the time that is left."""
+        left = (self.until - time.monotonic()) / max(course.took_s, 0.01)
+        return self.wide * int(min(max(left, 0.0), 1e6))
 
     def _round(self, key: str, jobs: list[Job]) -> list[Probe]:
         if jobs:
@@ -210,10 +227,8 @@ class Visit:
     def _say_estimate(self, course: Course, changed: int, plans: int) -> None:
         rounds = math.ceil(2 / self.wide) + math.ceil((self.seeds - 2 + changed) / self.wide)
         halves = math.ceil(plans / self.wide) + math.ceil(plans * (1 + len(OTHER_SEEDS)) / self.wide)
-        self.tell(
-            "doctor.estimate",
-            {"steps": course.last + 1, "took_s": course.took_s, "left_s": course.took_s * (rounds + 0.6 * halves)},
-        )
+        left_s = min(course.took_s * (rounds + 0.6 * halves), max(0.0, self.until - time.monotonic()))
+        self.tell("doctor.estimate", {"steps": course.last + 1, "took_s": course.took_s, "left_s": left_s})
 
     def _told(self, probe: Probe) -> None:
         self.tell("doctor.did", {"name": probe.name, "took_s": probe.took_s})

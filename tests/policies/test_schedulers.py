@@ -32,7 +32,7 @@ def paused_at_first_rung(values: list[float], asked: Study, slots: int) -> State
     }  # fmt: skip
     return State(
         study=asked, shift=Shift(id="s1", started_at=0.0, slots=slots), now_s=1.0, trials=trials,
-        candidates={t.candidate: Candidate(id=t.candidate) for t in trials.values()},
+        candidates={t.candidate: Candidate(id=t.candidate, params={"rate": 0.0007 * n}) for n, t in enumerate(trials.values(), 1)},
         open=dict.fromkeys(trials, True), statuses={"paused": len(trials)},
         free_devices=tuple(f"cpu-{n}" for n in range(slots)),
     )  # fmt: skip
@@ -102,7 +102,7 @@ def test_an_interrupted_trial_goes_on_before_promotions_and_new_starts() -> None
 
 
 def test_with_no_candidate_to_come_the_best_paused_trial_is_run_to_the_end_and_then_the_shift_ends() -> None:
-    asked = study(SPACES["continuous"], trials=2)
+    asked = replace(study(SPACES["without defaults"], trials=2), command="x --x {x}")  # and so without a baseline
     night = play(asked, [halving.decide, uniform.decide, budgets.decide], curve=curve)
     last = [d for decisions in night.decided for d in decisions if d.verb == "start"][-1]
     assert last.until_step == 90
@@ -213,3 +213,25 @@ def test_a_running_opaque_trial_goes_on_only_among_the_best_one_in_eta_rounded_u
 def test_fifo_resumes_no_more_than_the_free_slots_hold() -> None:
     state = paused_at_first_rung([0.4, 0.3, 0.2, 0.1], study(SPACES["continuous"], scheduler="fifo"), slots=2)
     assert [(d.subject, d.until_step) for d in fifo.decide(state)] == [("t1", 90), ("t2", 90)]
+
+
+def with_the_defaults(state: State, name: str) -> State:
+    assert state.study is not None
+    defaults = {p.name: p.default for p in state.study.space.parameters if p.default is not None}
+    changed = Candidate(id=state.trials[name].candidate, params=defaults)
+    return replace(state, candidates={**state.candidates, changed.id: changed})
+
+
+def test_the_baseline_is_run_to_the_end_however_bad_it_is() -> None:
+    state = paused_at_first_rung([0.1, 0.2, 0.3, 0.4, math.nan], study(SPACES["continuous"]), slots=4)
+    told = [(d.subject, d.until_step) for d in halving.decide(with_the_defaults(state, "t4"))]
+    assert told == [("t4", 90), ("t1", 30)]
+    assert [d.subject for d in halving.decide(with_the_defaults(state, "t5"))] == ["t1"], "one without a value waits"
+
+
+def test_a_baseline_that_cannot_pause_is_not_stopped_at_a_rung() -> None:
+    asked = study(SPACES["continuous"], tier="opaque", trials=20)
+    night = play(asked, [halving.decide, uniform.decide, budgets.decide], curve=curve)
+    plain = {c.id for c in night.state.candidates.values() if asked.space.is_baseline(c.params)}
+    assert [t.status for t in night.state.trials.values() if t.candidate in plain] == ["complete"]
+    assert "stopped" in {t.status for t in night.state.trials.values()}

@@ -65,6 +65,7 @@ class Examination:
     resumptions: tuple[Resumption, ...] = ()
     steps: int = 0  # how many steps of a run are compared
     slots: int = 1  # trials that a night on this host runs at once
+    hurried: bool = False  # there was no time left to interrupt and resume a run
     source: str = ""  # of the script, where it is one Python file; hints only
 
 

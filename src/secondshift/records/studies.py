@@ -57,6 +57,11 @@ class Space:
     parameters: tuple[Parameter, ...] = ()
     constraints: tuple[str, ...] = ()  # e.g. "width * depth <= 4096"; a candidate that breaks one is never proposed
 
+    def is_baseline(self, params: Mapping[str, Value]) -> bool:
+        """Say whether these parameters are the defaults: every parameter that is set has its default value."""
+        defaults = {p.name: p for p in self.parameters}
+        return all(name in defaults and defaults[name].default == value for name, value in params.items())
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Budget:

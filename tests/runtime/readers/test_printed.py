@@ -136,6 +136,16 @@ def test_a_table_may_begin_again_with_other_columns_and_quoted_cells(curves) -> 
     assert curves("step\ta\tb\n1\t\t3\n\t5\t\n", Csv()) == {"b": [(1, 3.0)], "a": [(1, 5.0)]}
 
 
+def test_a_rule_under_a_header_tells_the_columns_whose_names_hold_blanks(curves) -> None:
+    text = (
+        "\x1b[1m\nE    #       LOSS TEXTCAT  SCORE \n---  ------  ------------  ------\n"
+        "  0       0          0.25    0.48\n  1      20          4.97    0.67\nsaved 3 files now\n"
+    )
+    assert curves(text) == {"E": [(0, 0.0), (20, 1.0)], "LOSS TEXTCAT": [(0, 0.25), (20, 4.97)], "SCORE": [(0, 0.48), (20, 0.67)]}
+    assert curves("epoch loss\n----- ----\n1 0.5\n") == {"loss": [(1, 0.5)]}
+    assert curves("one two three\n--- ---\n1 2\n3 4\n--- ---\n5 6\n") == {}
+
+
 def test_a_thousand_names_are_read_and_more_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text("".join(f"m{n}=1\n" for n in range(1200)))

@@ -8,7 +8,7 @@ from secondshift.interfaces.brief.imported import before, imported
 from secondshift.interfaces.brief.noise import noise
 from secondshift.interfaces.brief.trace import Trace
 from secondshift.interfaces.readmodel.environments import elsewhere
-from secondshift.interfaces.readmodel.objectives import current, is_baseline, names, ranked, written
+from secondshift.interfaces.readmodel.objectives import current, names, ranked, written
 from secondshift.records.fingerprints import comparable
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
@@ -155,7 +155,7 @@ def _gain(state: State, best: list[Trial], objective: Objective) -> float | None
 def _plain(state: State, trial: Trial) -> bool:
     """Say whether a trial ran with the default parameters."""
     candidate = state.candidates.get(trial.candidate)
-    return bool(state.study and candidate and is_baseline(state.study.space, candidate.params))
+    return bool(state.study and candidate and state.study.space.is_baseline(candidate.params))
 
 
 def _ahead(night: Trace, seen: list[Trial], objective: Objective) -> Iterable[Statement]:

@@ -19,6 +19,7 @@ from secondshift.errors import ConfigInvalid
 from secondshift.interfaces.cli.desk import language, study_file
 from secondshift.interfaces.cli.drafting import written
 from secondshift.interfaces.cli.printing import console, document, indented
+from secondshift.interfaces.cli.spans import seconds
 from secondshift.interfaces.messages.catalogue import filled, say
 from secondshift.interfaces.messages.formats import duration
 from secondshift.interfaces.plain import one_line
@@ -45,6 +46,9 @@ def doctor(
     ] = None,
     run_seconds: Annotated[float, Parameter(help="How long the first run may take; it is compared that far.")] = 60.0,
     seeds: Annotated[int, Parameter(help="How many seeds to try; more make the noise floor surer.")] = 3,
+    longest: Annotated[
+        str | None, Parameter(name="--for", help="About how long all of it may take: 5m; what is too long is left out.")
+    ] = None,
     keep: Annotated[bool, Parameter(negative="", help="Keep the folder of the runs that were tried.")] = False,
     lang: Annotated[str | None, Parameter(help="en or ko.")] = None,
     json: Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document instead.")] = False,
@@ -64,6 +68,8 @@ def doctor(
     if named and not Path(words[0]).exists():
         raise ConfigInvalid(f"{words[0]} does not exist. Name the study file or its folder, or a command behind --.")
     limits = {"run_s": run_seconds, "seeds": seeds, "keep": keep, "tell": tell}
+    if longest is not None:
+        limits["longest_s"] = seconds(longest)
     if as_command:
         guessed = guessed_study(words, Path.cwd(), tongue, run_seconds)
         tell("doctor.from_command", {"metric": guessed.objective.metric, "named": guessed.tier})

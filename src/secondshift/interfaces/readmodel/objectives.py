@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 
 from secondshift.records.states import State
-from secondshift.records.studies import Objective, Parameter, Space, Value
+from secondshift.records.studies import Objective, Value
 from secondshift.records.trials import Summary, Trial
 
 
@@ -22,12 +22,6 @@ def ranked(objective: Objective, trials: list[Trial]) -> list[Trial]:
     known = [(t.objective(objective), t) for t in trials]
     finite = [(v, t) for v, t in known if v is not None and math.isfinite(v)]
     return [t for _, t in sorted(finite, key=lambda pair: objective.loss(pair[0]))]
-
-
-def is_baseline(space: Space, params: Mapping[str, Value]) -> bool:
-    """Say whether these parameters are the defaults: every parameter that is set has its default value."""
-    defaults: dict[str, Parameter] = {p.name: p for p in space.parameters}
-    return all(name in defaults and defaults[name].default == value for name, value in params.items())
 
 
 def written(params: Mapping[str, Value]) -> str:

@@ -40,6 +40,8 @@ def judge(exam: Examination) -> Proof:
 
 def _offer(exam: Examination) -> list[Finding]:
     """A study that names no tier is taken for cooperative: say so where the script never spoke to the SDK."""
+    if exam.hurried and exam.study.tier != "opaque":
+        return [Finding(code="resume_untried", level="note", breaks="resume")]
     if exam.study.tier == "cooperative" and not any(probe.uses_sdk for probe in exam.runs):
         return [Finding(code="sdk_absent", level="note", breaks="resume")]
     return []

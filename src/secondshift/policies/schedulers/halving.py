@@ -16,6 +16,7 @@ from secondshift.records.studies import Study
 from secondshift.records.trials import Attempt, Trial
 
 NAME = "halving"
+BASELINE = "it is the baseline, and without its full result nothing could be compared with it"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +109,9 @@ def _judge(board: Board, rung: Rung, number: int, trial: Trial, value: float | N
     study, count = board.study, len(rung.trials)
     shown = "nothing logged yet" if value is None else f"{study.objective.metric} {value:.6g}"
     place = f"at step {rung.step} it ({shown}) is number {rank + 1} of {count}"
+    if value is not None and _baseline(board, trial) and math.isfinite(value):
+        until, reason = study.horizon_steps, f"{trial.id} goes on to the end: {BASELINE}."
+        return advance(trial.id, step=rung.step, value=value, until_step=until, reason=reason, by=NAME)
     # Nobody who is stopped comes back, so the share is rounded up: the best so far always goes on.
     if value is not None and math.isfinite(value) and rank * study.policy.eta < count:
         until = _next(board, number)
@@ -122,7 +126,7 @@ def _judge(board: Board, rung: Rung, number: int, trial: Trial, value: float | N
 
 def _promotions(board: Board, table: tuple[Rung, ...], slots: int) -> list[Decision]:
     """Resume paused trials within the best 1/eta of all that reached their rung, from the top rung down."""
-    decisions: list[Decision] = []
+    decisions = _baselines(board, slots)
     eta = board.study.policy.eta
     for number in reversed(range(len(table))):
         rung = table[number]
@@ -131,7 +135,7 @@ def _promotions(board: Board, table: tuple[Rung, ...], slots: int) -> list[Decis
             if len(decisions) >= slots:
                 return decisions
             trial = board.at_rung.get(name)
-            if trial is None or rung_of(board.ladder, reached(trial)) != number:
+            if trial is None or rung_of(board.ladder, reached(trial)) != number or _baseline(board, trial):
                 continue
             until = _next(board, number)
             reason = (
@@ -140,6 +144,22 @@ def _promotions(board: Board, table: tuple[Rung, ...], slots: int) -> list[Decis
             )
             decisions.append(start(name, until_step=until, reason=reason, by=NAME))
     return decisions
+
+
+def _baselines(board: Board, slots: int) -> list[Decision]:
+    """Run on to the end what waits with the defaults."""
+    decisions: list[Decision] = []
+    for name, trial in board.at_rung.items():
+        value = trial.objective(board.study.objective) if _baseline(board, trial) else None
+        if value is not None and math.isfinite(value) and len(decisions) < slots:
+            reason = f"{name} is promoted to step {board.study.horizon_steps}: {BASELINE}."
+            decisions.append(start(name, until_step=board.study.horizon_steps, reason=reason, by=NAME))
+    return decisions
+
+
+def _baseline(board: Board, trial: Trial) -> bool:
+    candidate = board.state.candidates.get(trial.candidate)
+    return candidate is not None and board.study.space.is_baseline(candidate.params)
 
 
 def _allowed(board: Board, trial: Trial) -> int:

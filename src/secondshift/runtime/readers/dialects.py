@@ -13,6 +13,7 @@ from secondshift.runtime.readers.steps import Steps
 
 PATTERN_CHARACTERS = 2048  # of a line that a user's expression is shown: it may be slow where ours are not
 DEEPEST = 4  # levels of objects within a JSON line
+MAX_HEADER = 4096  # characters of a line that may be a header
 MAX_FIELDS = 1000  # of a table
 _BAR = re.compile(
     r"(?:[0-9]{1,3}%\|[^|\n]{0,500}\|\s{0,8}|:\s{0,8}\|[^|\n]{0,500}\|\s{0,8}(?=[0-9]{1,18}/\?))"
@@ -24,6 +25,7 @@ _DELIMITERS = (",", "\t", ";", "|")
 _COLUMN = re.compile(r"[^\W\d][\w ./@%()\[\]-]{0,99}")
 _RESULTS = re.compile(r"┃?\s*[A-Z]\w{1,20} metric\s((?:[\s┃]{0,80}DataLoader [0-9]{1,4}){1,64})[\s┃]{0,80}")
 _LOADER = re.compile(r"DataLoader [0-9]")
+_RULE = re.compile(r"-{2,200}(?:\s{1,100}-{2,200}){1,200}")
 _GAP = re.compile(r"\s*│\s*|\s{2,}")
 
 
@@ -88,6 +90,7 @@ class Printed(_Lines):
     def __init__(self, step: str = "", steps: Steps | None = None) -> None:
         super().__init__(step, steps)
         self.table: Table | Results | None = None
+        self.above = ""  # the line before, which may turn out to be a header: a rule is drawn under it
         self.header: Table | None = None  # a line that would be one, if the next is a row of it
         self.box: Box | None = None
         self.shown: dict[str, tuple[int, str]] = {}  # metric -> the step at which bars showed its newest value first
@@ -96,7 +99,7 @@ class Printed(_Lines):
         """Return one that goes its own way."""
         twin = Printed(self.step, self.steps.copy())
         twin.table, twin.header, twin.shown = self.table, self.header, dict(self.shown)
-        twin.box = self.box
+        twin.box, twin.above = self.box, self.above
         return twin
 
     def line(self, text: str, into: Columns) -> None:
@@ -104,6 +107,10 @@ class Printed(_Lines):
         text = plain(text)
         if not text:
             return
+        above, self.above = self.above, text[:MAX_HEADER]
+        if text[0] == "-" and _RULE.fullmatch(text):
+            self.table = Table.ruled(above, text) or self.table
+            return None
         header, self.header = self.header, None
         if text[0] == "|" and (box := grown(self.box, text)):
             self.box = box
@@ -225,6 +232,15 @@ class Table:
             return cls(names, "")
         good = 2 <= len(names) <= MAX_FIELDS and all(_COLUMN.fullmatch(name) for name in names)
         return cls(names, "") if good and any(finder.is_step(name) for name in names) else None
+
+    @classmethod
+    def ruled(cls, text: str, rule: str) -> "Table | None":
+        """Read a line as the header over a rule such as `---  ------`, which tells how many columns there are."""
+        count = len(rule.split())
+        names = next((found for found in (_GAP.split(text), text.split()) if len(found) == count), [])
+        if not all(map(_titled, names)) or not names:
+            return None
+        return cls(["step" if name == "#" else name for name in names], "")
 
     def row(self, text: str, *, half: bool = True) -> list[tuple[str, float]]:
         """Read a line as a row; empty if it is none. half: at least half of what it says must be numbers."""
