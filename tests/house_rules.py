@@ -20,6 +20,7 @@ ROOMS = {
     "records", "ledger", "tracking", "integrations", "policies", "runtime", "interfaces", "testing",
     "shifts", "replay",  # around the engine: one shift from beginning to brief, and a recorded night decided again
     "doctor",  # beside it too: a script tried before any night, and judged
+    "watching",  # and here: runs of nobody's night, followed by the captain and left alone
 }
 # room -> the rooms it may import beside itself; a room that is not named here is held by NEVER alone
 ONLY = {
@@ -30,7 +31,7 @@ ONLY = {
     "policies": {"records"},
     "interfaces": {
         "records", "ledger", "engine", "config", "plugins", "errors", "arbitrate", "runtime", "shifts", "replay",
-        "doctor",
+        "doctor", "watching",
     },
     "testing": ROOMS,
 }
@@ -41,7 +42,8 @@ NEVER = {
     "shifts": {"interfaces", "testing", "integrations", "tracking", "policies"},
     "replay": {"interfaces", "testing", "integrations", "tracking"},
     "doctor": {"interfaces", "testing", "integrations", "tracking"},
-    "engine": {"interfaces", "testing", "integrations", "tracking", "shifts", "replay", "doctor"},
+    "watching": {"interfaces", "testing", "integrations", "tracking", "engine", "ledger", "config"},
+    "engine": {"interfaces", "testing", "integrations", "tracking", "shifts", "replay", "doctor", "watching"},
     "arbitrate": {"interfaces", "testing", "integrations", "tracking", "engine", "runtime", "ledger"},
     "config": {"interfaces", "testing", "integrations", "tracking", "engine"},
     "plugins": {"interfaces", "testing", "tracking", "engine"},

@@ -51,6 +51,8 @@ def evening(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("evening")
     (folder / "train.py").write_text(JOB + block("python"))
     (folder / "secondshift.toml").write_text(block("toml").rstrip() + "\ntrials = 7\n")
+    (folder / "runs").mkdir()  # what somebody else's training left
+    (folder / "runs" / "log.csv").write_text("step,loss\n" + "".join(f"{step},{9 - step}\n" for step in range(9)) + "9,nan\n")
     return folder
 
 
@@ -94,6 +96,7 @@ def test_every_command_of_the_table_does_its_work(evening: Path) -> None:
     detached = said["run --until 08:00 --detach"]  # the search is over, so this night may end before it is confirmed
     assert "The night runs on its own" in detached or "The brief was written" in detached
     assert "queued as t7" in said["why t7"]
+    assert "not a finite number" in said["watch runs/ --once"]
     assert "Best complete trial" in said["brief"]
     korean = start(evening, "brief --lang ko").communicate(timeout=60)[0]
     assert "보고서" in korean

@@ -27,7 +27,8 @@ from secondshift.records.events import DecisionDropped, DecisionMade, RequestRec
 from secondshift.runtime import hosts, spool
 from secondshift.runtime.keeper import FINAL
 
-VERBS = ("demo", "init", "doctor", "run", "status", "show", "why", "brief", "replay", "sql", "stop", "import", "yield", "service")
+VERBS = ("demo", "init", "doctor", "run", "status", "show", "why", "watch", "brief", "replay", "sql", "stop", "import", "yield",
+         "service")  # fmt: skip
 Said = SimpleNamespace
 
 

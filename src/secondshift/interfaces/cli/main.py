@@ -54,6 +54,10 @@ app.command(
     help="Tell why a trial is where it is: every decision and its reason.",
 )  # fmt: skip
 app.command(
+    f"{VERBS}.watch:watch", name="watch", sort_key=4.5, group=LOOK,
+    help="Watch any training beside secondshift, reading only.",
+)  # fmt: skip
+app.command(
     f"{VERBS}.pages:brief", name="brief", sort_key=5, group=LOOK,
     help="Read the brief of a shift; --html writes it as one file.",
 )  # fmt: skip

@@ -1,0 +1,88 @@
+"""What a source of foreign runs gives at each look: new rows of one run, column by column."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from secondshift.runtime.readers.numbers import number
+
+Cell = str | float | int | bool | None
+
+
+@dataclass(slots=True)
+class Cells:
+    """New rows of one run. All columns are `count` long; a cell that was not written is None or empty."""
+
+    count: int = 0
+    columns: Mapping[str, Sequence[Cell]] = field(default_factory=dict)
+    steps: list[int] | None = None  # where the format itself says them
+    run: str = ""  # within the source, where that holds several
+    lost: int = 0  # lines or bytes that could not be used
+
+
+class Source(Protocol):
+    """One file or folder that is read on."""
+
+    name: str  # for people, and in JSON
+    about: str  # what kind of thing it is
+
+    def poll(self, *, ended: bool) -> list[Cells]:
+        """Give what is new; with `ended` also what would be waited for else. Never raises on what files hold."""
+        ...
+
+
+def numbers_of(cells: Sequence[Cell]) -> list[float | None]:
+    """Read a column as numbers; None where a cell holds none."""
+    try:
+        return list(map(float, cells))  # type: ignore[arg-type]  # what is no number raises
+    except (ValueError, TypeError):
+        return [number_of(cell) for cell in cells]
+
+
+def number_of(cell: Cell) -> float | None:
+    """Read one cell: an empty one, a word, true and false are no numbers; "12 %" is one."""
+    if cell is None or isinstance(cell, bool):
+        return None
+    if isinstance(cell, str):
+        try:
+            return float(cell)
+        except ValueError:
+            return number(cell.strip()) if cell.strip() else None
+    try:
+        return float(cell)
+    except OverflowError:
+        return None
+
+
+def stacked(rows: list[dict[str, Cell]]) -> dict[str, Sequence[Cell]]:
+    """Turn rows into columns, in the order in which their names came up."""
+    first = list(rows[0]) if rows else []
+    if all(list(row) == first for row in rows):
+        return (
+            dict(zip(first, map(list, zip(*(row.values() for row in rows), strict=True)), strict=True)) if first else {}
+        )
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def split(cells: Cells, column: str) -> list[Cells]:
+    """Take apart the runs of a table by the column that names them, each in the order of its rows."""
+    runs: dict[str, list[int]] = {}
+    for index, cell in enumerate(cells.columns[column]):
+        runs.setdefault(str(cell if cell is not None else "").strip(), []).append(index)
+    if len(runs) == 1:
+        return [
+            Cells(count=cells.count, columns=cells.columns, steps=cells.steps, run=next(iter(runs)), lost=cells.lost)
+        ]
+    return [
+        Cells(
+            count=len(rows), columns={name: _picked(values, rows) for name, values in cells.columns.items()},
+            steps=None if cells.steps is None else [cells.steps[row] for row in rows], run=run,
+        )
+        for run, rows in runs.items()
+    ]  # fmt: skip
+
+
+def _picked(values: Sequence[Cell], rows: list[int]) -> Sequence[Cell]:
+    begin, end = rows[0], rows[-1] + 1
+    return values[begin:end] if end - begin == len(rows) else [values[row] for row in rows]
