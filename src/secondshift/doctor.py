@@ -179,7 +179,7 @@ class Visit:
 
     def _round(self, key: str, jobs: list[Job]) -> list[Probe]:
         if jobs:
-            self.tell(key, {"n": len(jobs), "names": ", ".join(job.name for job in jobs)})
+            self.tell(key, {"n": len(jobs), "names": ", ".join(map(_assigned, jobs))})
         return [tried.probe for tried in self.bench.try_all(jobs, done=self._told)]
 
     def _resumptions(self, course: Course, plans: list[Plan]) -> list[Resumption]:
@@ -196,11 +196,12 @@ class Visit:
             return "kill" if enough or view.elapsed_s >= longest else ""
 
         return Job(
-            name="first", seed=0, trial="first", leave=leave, params=self.params, footprint=True, look_everywhere=True
-        )
+            name="first", seed=0, trial="first", part="first", leave=leave, params=self.params, footprint=True,
+            look_everywhere=True,
+        )  # fmt: skip
 
     def _again(self, course: Course) -> Job:
-        return self._job(course, "again", 0, "again")
+        return replace(self._job(course, "again", 0, "again"), part="again")
 
     def _seeds(self, course: Course) -> list[Job]:
         """Other seeds. The files of the second are not looked at: it runs beside one that is the first once more."""
@@ -210,7 +211,7 @@ class Visit:
 
     def _changed(self, course: Course, change: Change) -> Job:
         job = self._job(course, f"{change.name} = {change.params[change.name]}", 0, f"with-{change.number}")
-        return replace(job, params=change.params, changed=change.name, footprint=True)
+        return replace(job, part="changed", params=change.params, changed=change.name, footprint=True)
 
     def _job(self, course: Course, name: str, seed: int, trial: str, *, footprint: bool = False) -> Job:
         return Job(
@@ -231,7 +232,14 @@ class Visit:
         self.tell("doctor.estimate", {"steps": course.last + 1, "took_s": course.took_s, "left_s": left_s})
 
     def _told(self, probe: Probe) -> None:
-        self.tell("doctor.did", {"name": probe.name, "took_s": probe.took_s})
+        value = str(probe.params.get(probe.changed, ""))
+        told = {"seed": probe.seed, "name": probe.changed, "value": value, "took_s": probe.took_s}
+        self.tell(f"doctor.did_{probe.part}", told)
+
+
+def _assigned(job: Job) -> str:
+    """What is changed in a run, as people of any language write it."""
+    return f"{job.changed}={job.params[job.changed]}" if job.changed else f"seed={job.seed}"
 
 
 def _source(study: Study, folder: Path) -> str:

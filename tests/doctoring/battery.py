@@ -5,7 +5,7 @@ in the script gives it away. What is expected stands beside it. Nothing here imp
 """
 
 import json
-import shutil
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +38,7 @@ class Case:
     base: Base
     fault: str = ""  # the finding of level "fault" that must be there; "" for a healthy one
     edits: Edits = ()  # of the script: (text, that which stands there instead), each found exactly once
+    renames: Mapping[str, str] = field(default_factory=dict)  # of names in the script as edited, and in its neighbours
     also_fine: tuple[str, ...] = ()  # further findings of level "fault" that are right here too
     instead: tuple[str, ...] = ()  # findings of any level that say the same as `fault` does
     tiers: tuple[str, ...] = ()  # what may be proved; (): that of the base if healthy, anything if faulty
@@ -167,6 +168,16 @@ COEF_ONLY: Edits = (
     ("pickle.dumps((model, epoch + 1))", "pickle.dumps((model.coef_, model.intercept_, model.classes_, epoch + 1))"),
 )  # fmt: skip
 
+LOOP_RENAMED = {
+    "exp_avg": "slow", "exp_avg_sq": "wide", "updates": "n", "checkpoint": "blob", "optimizer": "extra", "get_lr": "pace",
+    "warmup": "ramp", "BETA1": "KEEP", "BETA2": "HOLD", "it": "turn", "start": "begun",
+}  # fmt: skip
+JOB_RENAMED = {
+    "Adam": "Stepper", "optimizer": "stepper", "state_dict": "packed", "load_state_dict": "unpack", "Trainer": "Course",
+    "trainer": "course", "m": "drift", "v": "width", "CosineSchedule": "CosineDecay", "schedule": "decay",
+    "state": "parcel", "load": "fetch",
+}  # fmt: skip
+
 FAULTS = (
     Case(name="forget-loop", base=CHARGPT, fault="resume_forgets_optimiser", edits=ADAM_LOST),
     Case(
@@ -292,6 +303,23 @@ EXTRA = (
         name="schedule-sdk", base=SDK, fault="resume_restarts_schedule", extra=True,
         edits=(("self.scheduled, self.rng.bit_generator.state = state[\"scheduled\"], state[\"rng\"]",
                 'self.rng.bit_generator.state = state["rng"]'),),
+    ),
+    # The same faults in scripts that call everything otherwise.
+    Case(
+        name="forget-loop-renamed", base=CHARGPT, fault="resume_forgets_optimiser", extra=True,
+        edits=(*ADAM_LOST, *QUIET_LR), renames=LOOP_RENAMED,
+    ),
+    Case(
+        name="schedule-loop-renamed", base=CHARGPT, fault="resume_restarts_schedule", extra=True,
+        edits=(*QUIET_LR, *COSINE_AGAIN), renames=LOOP_RENAMED,
+    ),
+    Case(
+        name="forget-config-renamed", base=TRAIN, fault="resume_forgets_optimiser", extra=True, renames=JOB_RENAMED,
+        edits=(('        self.optimizer.load_state_dict(state["optimizer"])\n', ""),),
+    ),
+    Case(
+        name="schedule-config-renamed", base=TRAIN, fault="resume_restarts_schedule", extra=True, renames=JOB_RENAMED,
+        edits=SCHEDULE_LOST,
     ),
     Case(
         name="param-sdk", base=SDK, fault="param_absent", instead=("param_no_effect",), extra=True,
@@ -420,7 +448,17 @@ def script_text(case: Case) -> str:
                 "Adapt the edit in tests/doctoring/battery.py to the script."
             )
         text = text.replace(old, new)
-    return text
+    return _renamed(case, text)
+
+
+def _renamed(case: Case, text: str) -> str:
+    """A text with other names in it, whole words only. Raises ValueError if a new name is there already."""
+    words = set(re.findall(r"\w+", text))
+    if clash := words.intersection(case.renames.values()):
+        raise ValueError(
+            f"{case.name}: {', '.join(sorted(clash))} stand in the script already. Choose other new names."
+        )
+    return re.sub(r"\w+", lambda word: case.renames.get(word[0], word[0]), text)
 
 
 def study_text(case: Case) -> str:
@@ -447,7 +485,8 @@ def lay_out(case: Case, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / Path(case.base.script).name).write_text(script_text(case), "utf-8")
     for neighbour in case.base.also:
-        shutil.copy(SCRIPTS / neighbour, folder)
+        text = (SCRIPTS / neighbour).read_text("utf-8")
+        (folder / Path(neighbour).name).write_text(_renamed(case, text), "utf-8")
     file = folder / "secondshift.toml"
     file.write_text(study_text(case), "utf-8")
     return file

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -66,6 +67,27 @@ def test_the_doctor_says_what_is_wrong_first_and_then_what_is_proved(
     ]  # fmt: skip
     places = [out.index(part) for part in parts]
     assert places == sorted(places)
+
+
+def test_a_korean_reader_is_told_the_progress_in_korean_too(entered: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written(entered, script=SCRIPT + "open('model.bin', 'w').write('m')\n")
+    assert called(["doctor", "--lang", "ko", "--seeds", "2"]) == 1
+    progress, _, found = capsys.readouterr().out.partition("잘못된 점")
+    lines = [line for line in progress.splitlines() if line.strip()]
+    foreign = {word for line in lines for word in re.findall(r"[A-Za-z]{2,}", line)}
+    assert foreign <= {"lr", "seed"}, foreign  # names of the study's own
+    for part in ("첫 실행", "한 번 더", "lr = 0.01", "도중에 끊음", "이어서 실행", "같은 체크포인트에서"):
+        assert any(part in line for line in lines), part
+    assert "model.bin" in found and "(seed=0, lr=0.01)" in found
+
+
+def test_why_a_resumed_run_failed_can_be_read(entered: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = SCRIPT.replace("state = json.load(open(path))", "state = json.load(open(path))['all'] ")
+    file = written(entered, script=broken)
+    assert called(["doctor", str(file), "--json", "--seeds", "2"]) == 1
+    failed = next(f for f in json.loads(capsys.readouterr().out)["findings"] if f["code"] == "resume_fails")
+    assert failed["values"]["words"] == "KeyError: 'all' (train.py:11)"
+    assert "Its last words: KeyError: 'all' (train.py:11). The script" in failed["sentence"]
 
 
 def test_programs_get_one_document_and_no_progress(entered: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secondshift.policies.proofs.behaviour import length_findings
-from secondshift.policies.proofs.hints import hints
 from secondshift.policies.proofs.judging import judge
 from secondshift.records.proofs import Curve, Examination, Probe, Proof, Resumption
 from secondshift.records.studies import Objective, Study
@@ -287,11 +286,6 @@ def test_a_night_is_reckoned_from_the_first_run() -> None:
 def test_no_run_at_all_is_refused_with_a_sentence() -> None:
     with pytest.raises(ValueError, match="holds no run"):
         judge(Examination(study=study(), runs=()))
-
-
-def test_hints_survive_any_text() -> None:
-    assert hints("this is not python (").schedules is False
-    assert hints("import torch\ntorch.save({'model': m, 'optimizer': o}, p)").saves_optimiser
 
 
 @pytest.mark.parametrize(("last", "differs"), [(90, False), (100, False), (105, False), (110, True), (80, True)])

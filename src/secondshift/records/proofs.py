@@ -8,6 +8,7 @@ from secondshift.records.studies import Study, Value
 
 Tier = Literal["opaque", "resumable", "cooperative"]
 Level = Literal["proved", "note", "fault"]
+Part = Literal["first", "again", "seed", "changed", "cut", "resumed", "reseeded"]  # of a run in an examination
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,9 +23,10 @@ class Curve:
 class Probe:
     """One process run of the command, tried outside any night; it costs no budget and enters no ledger."""
 
-    name: str  # "first", "again", "seed 1", "lr = 0.1", "cut at 12", "resumed at 12"
+    name: str  # "first", "again", "seed 1", "lr = 0.1", "seed 1, resumed"; for programs, people are told the part
     seed: int
     params: Mapping[str, Value] = field(default_factory=dict)
+    part: Part = "seed"
     changed: str = ""  # the parameter that differs from the first run's, if one does
     curves: Mapping[str, Curve] = field(default_factory=dict)  # read where [metrics] says, as a night would
     seen: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # source -> metric -> points, read everywhere

@@ -89,7 +89,8 @@ def _cut(bench: Trying, course: Course, plan: Plan, attempt: int) -> Job:
 
     return Job(
         name=f"seed {plan.seed}, to be interrupted", seed=plan.seed, trial=f"cut{plan.seed}-{plan.how}{attempt}",
-        leave=leave, params=dict(plan.params), save_every_s=course.took_s / SAVES, tense=True, stepped=attempt > 0,
+        leave=leave, part="cut", params=dict(plan.params), save_every_s=course.took_s / SAVES, tense=True,
+        stepped=attempt > 0,
     )  # fmt: skip
 
 
@@ -102,7 +103,7 @@ def _missed(cut: Tried, course: Course) -> bool:
 def _later(course: Course, cut: Tried, step: int | None) -> Job:
     """The run that goes on in the trial of one that was interrupted."""
     return replace(
-        cut.job, name=f"seed {cut.job.seed}, resumed", number=2, leave=course.ends, until=course.until(),
+        cut.job, name=f"seed {cut.job.seed}, resumed", part="resumed", number=2, leave=course.ends, until=course.until(),
         from_step=cut.saved_at if step is None else step, save_every_s=None, tense=False, stepped=False,
     )  # fmt: skip
 
@@ -111,7 +112,7 @@ def _reseeded(bench: Trying, later: Job, more: int) -> Job:
     """The same again from a copy of the checkpoint with another seed: how much the order of the data alone changes."""
     trials = bench.folder / "trials"
     copy = replace(later, name=f"{later.name} with seed {later.seed + more}", seed=later.seed + more)
-    copy = replace(copy, trial=f"{later.trial}-and{more}", footprint=False)
+    copy = replace(copy, part="reseeded", trial=f"{later.trial}-and{more}", footprint=False)
     shutil.copytree(trials / later.trial / "checkpoints", trials / copy.trial / "checkpoints", symlinks=True)
     # A manifest names the seed, and the SDK does not take one of another seed.
     for manifest in (trials / copy.trial / "checkpoints").glob(f"*/{MANIFEST}"):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from secondshift.records.proofs import Probe
+from secondshift.records.proofs import Part, Probe
 from secondshift.records.studies import Study, Value
 from secondshift.records.trials import Exit
 
@@ -30,6 +30,7 @@ class Job:
     seed: int
     trial: str  # runs of one trial share a checkpoint folder
     leave: Callable[[View], Leave]  # asked at each look: whether it shall end now, and how
+    part: Part = "seed"
     number: int = 1  # of the attempt
     params: Mapping[str, Value] = field(default_factory=dict)
     changed: str = ""  # the parameter that differs from the first run's

@@ -105,7 +105,8 @@ class Running:
         value = job.params.get(job.changed)
         echoed = value is not None and bool(plain_words) and stands_in(value, self.words(), plain_words)
         probe = Probe(
-            name=job.name, seed=job.seed, params=dict(job.params), changed=job.changed, curves=said.curves(job.until),
+            name=job.name, seed=job.seed, params=dict(job.params), part=job.part, changed=job.changed,
+            curves=said.curves(job.until),
             seen=self.executor.seen(self.attempt.id, wrote) if job.look_everywhere else {},
             resolved=dict(said.params), echoed=echoed, uses_sdk=said.uses_sdk, ended=by_itself,
             code=(1 if code is None else code) if by_itself else None,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from itertools import pairwise
 
+from secondshift.policies.proofs.lastwords import last_words
 from secondshift.policies.proofs.series import ROUNDING, deviation, distance, exact_metrics, points, same, shown, span
 from secondshift.records.proofs import Examination, Finding, Probe
 
@@ -24,7 +25,7 @@ def metric_findings(exam: Examination) -> Iterator[Finding]:
     if first.ended and first.code not in (0, None):
         yield Finding(
             code="command_fails", level="fault", breaks="all",
-            values={"code": str(first.code), "words": first.words[-600:]},
+            values={"code": str(first.code), "words": last_words(first.words)},
         )  # fmt: skip
     found = points(first, metric)
     if not found:
@@ -149,7 +150,8 @@ def _parameter(exam: Examination, first: Probe, again: Probe, probe: Probe) -> F
         if noise > FINE * span(mine.values()) and not _reached(probe):
             return Finding(code="param_unsure", level="note", values={"name": name})
     values = {
-        "name": name, "first": str(first.params.get(name, "its default")), "second": str(probe.params.get(name, "")),
+        "name": name, "first": str(first.params.get(name, first.resolved.get(name, "—"))),
+        "second": str(probe.params.get(name, "")),
         "steps": str(len(mine)),
     }  # fmt: skip
     if _reached(probe):
@@ -169,14 +171,18 @@ def file_findings(exam: Examination) -> Iterator[Finding]:
     for probe in (*exam.runs, *exam.varied):
         for path in probe.wrote:
             if not _SHARED_BY_DESIGN.search(path):
-                writers.setdefault(path, []).append(probe.name)
+                writers.setdefault(path, []).append(_label(probe))
     shared = {path: names for path, names in writers.items() if len(names) > 1}
     if shared:
         path = min(shared, key=lambda path: (-len(shared[path]), path))
         more = f" (+{len(shared) - 1})" if len(shared) > 1 else ""
-        yield Finding(
-            code="shared_file", level="fault", values={"path": f"{path}{more}", "runs": ", ".join(shared[path][:4])}
-        )
+        runs = ", ".join(list(dict.fromkeys(shared[path]))[:4])
+        yield Finding(code="shared_file", level="fault", values={"path": f"{path}{more}", "runs": runs})
+
+
+def _label(probe: Probe) -> str:
+    """What tells a run from others, in no language: its seed, or the parameter that was changed."""
+    return f"{probe.changed}={probe.params.get(probe.changed)}" if probe.changed else f"seed={probe.seed}"
 
 
 def length_findings(exam: Examination) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from scipy.special import stdtrit
 
 from secondshift.policies.proofs.hints import hints
+from secondshift.policies.proofs.lastwords import last_words
 from secondshift.policies.proofs.series import (
     ROUNDING,
     deviation,
@@ -104,7 +105,7 @@ def _broken(exam: Examination, resumption: Resumption) -> Finding | None:
     if not cut.saved and resumption.checkpoint_step is None:
         return _nothing_saved(exam, resumption)
     if later.ended and later.code not in (0, None):
-        values = {"code": str(later.code), "words": later.words[-600:]}
+        values = {"code": str(later.code), "words": last_words(later.words)}
         return Finding(code="resume_fails", level="fault", breaks="resume", values=values)
     reference = _reference(exam, resumption)
     if reference is None:
@@ -214,7 +215,7 @@ def _verdict(exam: Examination, found: list[Deviation]) -> Finding:
         # Two runs of one seed had parted before the interruption already: their distance is in every deviation.
         tests = [(gap, max(error, ROUGHLY * seeds * math.sqrt(2 / len(found)))) for gap, error in tests]
     gap, error = max(tests, key=lambda test: abs(test[0]) / test[1])
-    values = {"step": step, "gap": shown(abs(gap)), "noise": shown(seeds), "metric": ""}
+    values = {"step": step, "gap": shown(abs(gap)), "noise": shown(seeds), "metric": exam.study.objective.metric}
     largest = max(abs(part) for d in found for part in d.gaps)
     wrong = largest > max(NOTHING * seeds, floor) if ordered else abs(gap) > error
     if not wrong:
@@ -251,15 +252,18 @@ def _jump(exam: Examination, found: list[Deviation], floor: float) -> tuple[floa
 
 
 def _cause(exam: Examination, found: list[Deviation]) -> str:
-    """Name what was probably left out: what the source suggests, else whether the deviation fades or lasts."""
+    """Name what was probably left out: what the source does not save and load again, else what the deviation looks like."""
     seen = hints(exam.source)
-    forgets, restarts = seen.optimises and not seen.saves_optimiser, seen.schedules
-    if forgets and not restarts:
+    if seen.optimises and seen.restores_optimiser is False:
         return "resume_forgets_optimiser"
-    if restarts and not forgets:
+    if seen.schedules and seen.restores_schedule is False and not _rate_logged(exam):
         return "resume_restarts_schedule"
     early = math.fsum(abs(d.groups(EARLY)[0]) for d in found)
     late = math.fsum(abs(d.lasting()) for d in found)
-    if late < 0.5 * early:
-        return "resume_forgets_optimiser"
-    return "resume_forgets_optimiser" if forgets else "resume_differs"
+    fades = late < 0.5 * early
+    return "resume_forgets_optimiser" if fades and seen.restores_optimiser is None else "resume_differs"
+
+
+def _rate_logged(exam: Examination) -> bool:
+    """Say whether the script logs its learning rate, which then was right after each resume: see `_rate_restarts`."""
+    return any(_RATE.match(metric) for resumption in exam.resumptions for metric in resumption.later.curves)
