@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Is the doctor right? Planted faults and healthy scripts (tests/doctoring), each examined by `secondshift doctor --json`.
 
-python3 benchmarks/doctor.py [--only NAME] [--quick] [--jobs 2] [--times 1] [--json] [--record]
+python3 benchmarks/doctor.py [--only NAME] [--quick] [--jobs 2] [--times 1] [--log FILE] [--json] [--record]
 """
 
 import argparse
@@ -12,10 +12,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -26,6 +27,7 @@ from doctoring import battery  # noqa: E402  # the folders come first
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- doctor: begin -->", "<!-- doctor: end -->"
+LOCK = threading.Lock()  # of the log
 LONGEST_S = 600.0  # for one examination
 QUICK = ("forget-loop", "seed-config", "elsewhere-sdk", "reordered-on-resume", "progress-bar")
 
@@ -38,6 +40,7 @@ class Outcome:
     judged: battery.Judged | None  # None: no answer at all
     took_s: float
     words: str = ""  # why there is none
+    turn: int = 0  # which of the repetitions
 
     @property
     def right(self) -> bool:
@@ -72,6 +75,29 @@ def examine(case: battery.Case, place: Path, keep: Path | None = None) -> Outcom
         keep.mkdir(parents=True, exist_ok=True)
         (keep / f"{case.name}.json").write_text(done.stdout)
     return Outcome(case=case, judged=judged, took_s=time.monotonic() - began)
+
+
+def logged(file: Path | None, subject: str) -> list[Outcome]:
+    """What an earlier call with this log came to before it was cut; only of these very sources and scripts."""
+    if file is None or not file.exists():
+        return []
+    cases = {case.name: case for case in battery.CASES}
+    lines = [json.loads(line) for line in file.read_text("utf-8").splitlines() if line.endswith("}")]
+    return [
+        Outcome(
+            case=cases[line["study"]], turn=line["turn"], took_s=line["took_s"], words=line["words"],
+            judged=None if line["judged"] is None else battery.Judged(**line["judged"]),
+        )
+        for line in lines if line["subject"] == subject and line["study"] in cases
+    ]  # fmt: skip
+
+
+def log(file: Path, outcome: Outcome, subject: str) -> None:
+    """Add one outcome to the log, so that a call that is cut can be made again and carries on."""
+    judged = None if outcome.judged is None else asdict(outcome.judged)
+    line = {"study": outcome.case.name, "turn": outcome.turn, "took_s": round(outcome.took_s, 1), "judged": judged}
+    with LOCK, file.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps({**line, "words": outcome.words, "subject": subject}) + "\n")
 
 
 def row(outcome: Outcome) -> tuple[str, ...]:
@@ -112,7 +138,7 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, int]:
 def section(outcomes: Sequence[Outcome], times: int, where: str) -> str:
     """The section of docs/benchmarks.md."""
     counts = summary(outcomes)
-    last = outcomes[-len(outcomes) // times :]
+    last = [outcome for outcome in outcomes if outcome.turn == times - 1]
     lines = [
         BEGIN, "## The doctor", "", f"`python3 benchmarks/doctor.py --times {times} --record`", "", f"{where}.", "",
         "Each study is a script of tests/doctoring; a faulty one differs from a healthy one in one thing. It is right if the "
@@ -128,6 +154,11 @@ def section(outcomes: Sequence[Outcome], times: int, where: str) -> str:
             lines.append(
                 f"- {title}: {counts[f'{kind} {other}']} of {of} {other}, {counts[f'{kind} right']} of {of} right"
             )
+    lines += ["", "| run | right | wrong |", "|---|---|---|"]
+    for turn in range(times):
+        of = [outcome for outcome in outcomes if outcome.turn == turn]
+        wrong = "; ".join(outcome.case.name for outcome in of if not outcome.right)
+        lines.append(f"| {turn + 1} | {sum(outcome.right for outcome in of)} of {len(of)} | {wrong or '-'} |")
     wrong = sorted(
         {f"{o.case.name}: {'; '.join(o.judged.wrong) if o.judged else o.words}" for o in outcomes if not o.right}
     )
@@ -143,14 +174,27 @@ def record(text: str) -> None:
     PAGE.write_text(head.rstrip("\n") + "\n\n" + text + (f"\n{tail}" if tail else ""), "utf-8")
 
 
+def commit_now() -> str:
+    """The commit that is checked out, in short; empty where there is none."""
+    return _revision("HEAD")
+
+
+def judged_now() -> str:
+    """What a result depends on: the trees of the sources and of the studies, as committed."""
+    return f"{_revision('HEAD:src')} {_revision('HEAD:tests/doctoring')}"
+
+
+def _revision(name: str) -> str:
+    describe = ["git", "-C", str(ROOT), "rev-parse", "--short", name]
+    return subprocess.run(describe, capture_output=True, text=True, check=False, timeout=10).stdout.strip()
+
+
 def machine() -> str:
     """Say what this was measured on; no host name."""
-    describe = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(describe, capture_output=True, text=True, check=False, timeout=10).stdout.strip()
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     python = ".".join(map(str, sys.version_info[:3]))
     cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
-    return f"{today}, {cores} cores, Python {python}, load at start {load:.1f}, commit {commit or 'unknown'}"
+    return f"{today}, {cores} cores, Python {python}, load at start {load:.1f}, commit {commit_now() or 'unknown'}"
 
 
 def arguments(given: Sequence[str]) -> argparse.Namespace:
@@ -160,10 +204,35 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help=f"only {', '.join(QUICK)}")
     parser.add_argument("--jobs", type=int, default=2, help="examinations side by side")
     parser.add_argument("--times", type=int, default=1, help="how often each study is examined")
+    parser.add_argument("--log", type=Path, help="a file of outcomes; what it has of the same sources is not examined again")
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
     parser.add_argument("--record", action="store_true", help="rewrite the section of docs/benchmarks.md")
     parser.add_argument("--keep", type=Path, help="a folder for what the doctor said of each")
     return parser.parse_args(given)
+
+
+def examined(
+    turns: Sequence[tuple[int, battery.Case]], known: Mapping[tuple[int, str], Outcome], asked: argparse.Namespace, subject: str
+) -> list[Outcome]:
+    """Examine what is not known yet, several at once; give all outcomes in the order asked."""
+    place = Path(tempfile.mkdtemp(prefix="doctor-"))
+
+    def one(asked_for: tuple[int, battery.Case]) -> Outcome:
+        turn, case = asked_for
+        if (turn, case.name) in known:
+            return known[turn, case.name]
+        keep = asked.keep / str(turn) if asked.keep else None
+        outcome = replace(examine(case, place / str(turn), keep), turn=turn)
+        print("... " + "  ".join(row(outcome)), file=sys.stderr, flush=True)
+        if asked.log:
+            log(asked.log, outcome, subject)
+        return outcome
+
+    try:
+        with ThreadPoolExecutor(asked.jobs) as pool:
+            return list(pool.map(one, turns))
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def main(given: Sequence[str]) -> int:
@@ -173,19 +242,10 @@ def main(given: Sequence[str]) -> int:
     cases = [case for case in battery.CASES if any(case.name.startswith(name) for name in wanted)]
     if not cases:
         sys.exit(f"No study begins with {', '.join(wanted)}. There are: {', '.join(c.name for c in battery.CASES)}.")
-    where, place = machine(), Path(tempfile.mkdtemp(prefix="doctor-"))
-    outcomes: list[Outcome] = []
-
-    def one(number_case: tuple[int, battery.Case]) -> Outcome:
-        outcome = examine(number_case[1], place / str(number_case[0]), asked.keep)
-        print("... " + "  ".join(row(outcome)), file=sys.stderr, flush=True)
-        return outcome
-
-    try:
-        with ThreadPoolExecutor(asked.jobs) as pool:
-            outcomes += pool.map(one, enumerate(cases * asked.times))
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
+    where, subject = machine(), judged_now()
+    turns = [(turn, case) for turn in range(asked.times) for case in cases]
+    known = {(outcome.turn, outcome.case.name): outcome for outcome in logged(asked.log, subject)}
+    outcomes = examined(turns, known, asked, subject)
     print(f"{where}\n{table(outcomes)}\n{json.dumps(summary(outcomes))}")
     if asked.record:
         record(section(outcomes, asked.times, where))
