@@ -71,7 +71,7 @@ def test_the_doctor_finds_in_the_script_of_its_page_what_the_page_says(
         for said in (out := capsys.readouterr().out, blocks("doctor.md", "text")[0]):
             words = " ".join(said.split())
             assert "A resumed run departs from the uninterrupted one at step" in words, out
-            assert "its optimiser probably begins anew, without what it had gathered. Save and load the optimiser's state too." in words
+            assert "its optimiser probably begins anew, without what it had gathered. Save and load the optimiser" in words
     repaired = (tmp_path / "train.py").read_text().replace('{"weight": weight,', '{"momentum": momentum, "weight": weight,')
     repaired = repaired.replace('weight, first = state["weight"]', 'momentum, weight, first = state["momentum"], state["weight"]')
     (tmp_path / "train.py").write_text(repaired)

@@ -175,7 +175,6 @@ LOOP_RENAMED = {
 JOB_RENAMED = {
     "Adam": "Stepper", "optimizer": "stepper", "state_dict": "packed", "load_state_dict": "unpack", "Trainer": "Course",
     "trainer": "course", "m": "drift", "v": "width", "CosineSchedule": "CosineDecay", "schedule": "decay",
-    "state": "parcel", "load": "fetch",
 }  # fmt: skip
 
 FAULTS = (

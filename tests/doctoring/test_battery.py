@@ -43,6 +43,17 @@ def test_a_study_can_be_read_and_its_edits_fit_its_script(name: str) -> None:
     assert all("default" in axis for axis in study["search"].values())
 
 
+@pytest.mark.parametrize("name", [case.name for case in battery.CASES if case.renames])
+def test_a_script_with_other_names_runs_as_before(name: str, tmp_path: Path) -> None:
+    study = tomllib.loads(battery.lay_out(CASES[name], tmp_path).read_text("utf-8"))
+    params = {"lr": 0.01, "width": 24, "horizon": 2, "seed": 0, "out": "out", "checkpoint_dir": "saved"}
+    command = study["command"].format(**params).split()
+    done = subprocess.run(
+        [sys.executable, *command[1:]], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("name", [case.name for case in battery.FAULTS])
 def test_no_faulty_script_gives_itself_away(name: str) -> None:
     text = battery.script_text(CASES[name]).lower()
