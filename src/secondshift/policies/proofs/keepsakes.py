@@ -6,7 +6,7 @@ script that is given `state`. A value that was reckoned with something else is t
 
 import ast
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from secondshift.policies.proofs.syntax import (
     Names,
@@ -45,6 +45,12 @@ class Script:
             (alias.asname or alias.name).partition(".")[0]
             for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
         }  # fmt: skip
+        self.named: dict[str, list[ast.FunctionDef]] = {}
+        for function in self.scopes[1:]:
+            if isinstance(function, ast.FunctionDef):
+                self.named.setdefault(function.name, []).append(function)
+        self.nodes = {id(scope): list(own_nodes(scope)) for scope in self.scopes}
+        self.parts: dict[int, dict[str, list[ast.expr]]] = {}  # by function: names, and what they are put together by
         self.made = dict(self._makers())
         self.savers = {id(f) for f in self.scopes[1:] if any(_SAVER.search(called(call)) for call in own_calls(f))}
         self.loaders = {f.name for f in self.scopes[1:] if isinstance(f, ast.FunctionDef) and _gives_loaded(f)}
@@ -68,7 +74,7 @@ class Script:
     def functions(self, call: ast.Call, inside: Scope) -> list[ast.FunctionDef]:
         """The functions of the script that a call may run: one where it can be told; none where it is a library's."""
         name, owner = called(call), owner_of(call)
-        known = [f for f in self.scopes if isinstance(f, ast.FunctionDef) and f.name == name]
+        known = self.named.get(name, [])
         if owner is None:
             return [f for f in known if id(f) not in self.methods]
         if owner in ("self", "cls") and id(inside) in self.methods:
@@ -127,17 +133,26 @@ class Script:
                 yield (word.arg if word.arg in known and word.arg else others), word.value
 
     def _gather(self, value: ast.AST, scope: Scope, found: Names, deep: int) -> None:
-        found.take(value)
-        if not deep:
-            return
+        """Take in an expression, what its names were put together by, and what the functions that it calls return."""
+        waiting, taken = [(value, scope, deep)], {id(value)}
+        while waiting:
+            value, scope, deep = waiting.pop(0)
+            found.take(value)
+            for more, place in self._behind(value, scope) if deep else ():
+                if id(more) not in taken:
+                    taken.add(id(more))
+                    waiting.append((more, place, deep - 1))
+
+    def _behind(self, value: ast.AST, scope: Scope) -> Iterator[tuple[ast.expr, Scope]]:
+        if id(scope) not in self.parts:
+            self.parts[id(scope)] = _put_together(self.nodes[id(scope)])
         for part in ast.walk(value):
             if isinstance(part, ast.Name):
-                for more in _put_together(part.id, scope):
-                    self._gather(more, scope, found, deep - 1)
+                yield from ((more, scope) for more in self.parts[id(scope)].get(part.id, ()))
             elif isinstance(part, ast.Call):
                 for function in self.functions(part, scope):
-                    for given in (n.value for n in own_nodes(function) if isinstance(n, ast.Return) and n.value):
-                        self._gather(given, function, found, deep - 1)
+                    returns = (node for node in self.nodes[id(function)] if isinstance(node, ast.Return))
+                    yield from ((node.value, function) for node in returns if node.value)
 
     def taken_back(self) -> Names:
         """The words of what is loaded: the entries that are read of it, and what they are given to."""
@@ -157,9 +172,9 @@ class _Reading:
 
     def __init__(self, script: Script, scope: Scope, given: frozenset[str]) -> None:
         self.script, self.scope, self.held = script, scope, set(given)
-        nodes = list(own_nodes(scope))
-        self.nodes = nodes
-        self.read = [n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
+        self.nodes = nodes = script.nodes[id(scope)]
+        self.outer = {id(n.value): n for n in nodes if isinstance(n, ast.Subscript)}
+        self.read = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
         for node in nodes:
             for target, value in assignments(node):
                 if isinstance(target, ast.Name) and self._is_load(value):
@@ -238,27 +253,33 @@ class _Reading:
 
     def _is_setting(self, entry: ast.Subscript) -> bool:
         """Say whether of this entry only a setting is read: `loaded["optimizer"]["lr"]`."""
-        outer = [n for n in self.nodes if isinstance(n, ast.Subscript) and n.value is entry]
-        return any(_SETTING.search(text) for n in outer for part in ast.walk(n.slice) for text in texts_of(part))
+        outer = self.outer.get(id(entry))
+        return outer is not None and any(_SETTING.search(text) for part in ast.walk(outer.slice) for text in texts_of(part))
 
     def _handed(self, call: ast.Call, function: ast.FunctionDef) -> frozenset[str]:
         """The parameters of a function that are given what was loaded."""
         return frozenset(n for n, value in self.script.parameters(function, call) if self._touches(value))
 
 
-def _put_together(name: str, scope: Scope) -> Iterator[ast.expr]:
-    """The dictionaries, tuples and calls that a name was given, and what was added under a key later."""
-    for node in own_nodes(scope):
-        if isinstance(node, ast.Call) and called(node) == "update" and owner_of(node) == name:
-            yield from arguments(node)
-        elif isinstance(node, ast.AugAssign) and isinstance(node.op, ast.BitOr) and last_name(node.target) == name:
-            yield node.value
+def _put_together(nodes: Iterable[ast.AST]) -> dict[str, list[ast.expr]]:
+    """By name: the dictionaries, tuples and calls that it was given, and what was added under a key later."""
+    found: dict[str, list[ast.expr]] = {}
+
+    def add(name: str | None, *values: ast.expr) -> None:
+        found.setdefault(name or "", []).extend(values)
+
+    for node in nodes:
+        if isinstance(node, ast.Call) and called(node) == "update":
+            add(owner_of(node), *arguments(node))
+        elif isinstance(node, ast.AugAssign) and isinstance(node.op, ast.BitOr):
+            add(last_name(node.target), node.value)
         elif not isinstance(node, ast.For | ast.With):
             for target, value in assignments(node):
-                if isinstance(target, ast.Name) and target.id == name and _collects(value):
-                    yield value
-                elif isinstance(target, ast.Subscript) and last_name(target.value) == name:
-                    yield from (target.slice, value)
+                if isinstance(target, ast.Name) and _collects(value):
+                    add(target.id, value)
+                elif isinstance(target, ast.Subscript):
+                    add(last_name(target.value), target.slice, value)
+    return found
 
 
 def _collects(value: ast.AST) -> bool:

@@ -156,7 +156,7 @@ def _rate_restarts(exam: Examination) -> Finding | None:
             wrong = [step for step in shared if abs(whole[step] - after[step]) > 1e-3 * reach]
             if len(wrong) * 2 > len(shared):
                 values = {
-                    "step": str(wrong[0]), "gap": shown(after[wrong[0]] - whole[wrong[0]]), "noise": "0", "metric": metric,
+                    "step": str(wrong[0]), "gap": shown(abs(after[wrong[0]] - whole[wrong[0]])), "noise": "0", "metric": metric,
                 }  # fmt: skip
                 return Finding(code="resume_restarts_schedule", level="fault", breaks="resume", values=values)
     return None
