@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 
 from secondshift.records import events as facts
 from secondshift.records.decisions import Decision
+from secondshift.records.incidents import Act, Incident, directives_of
 from secondshift.records.states import MIN_GRANT_S, State
-from secondshift.records.trials import Attempt, Candidate, Trial
+from secondshift.records.trials import Attempt, Candidate, Directives, Trial
 
+WRITTEN = ("see", "open", "amend", "close")  # what was seen and believed: recorded as it is, it clashes with nothing
 RANKS = ("person", "captain", "evidence", "scheduler", "searcher")  # the first wins
 
 
@@ -24,6 +26,7 @@ class _Desk:
     made: int = 0
     candidates: int = 0
     trials: int = 0
+    incidents: int = 0
 
 
 def arbitrate(state: State, decisions: Iterable[Decision]) -> list[facts.Payload]:
@@ -36,7 +39,8 @@ def arbitrate(state: State, decisions: Iterable[Decision]) -> list[facts.Payload
     for decision in sorted(decisions, key=lambda d: RANKS.index(d.source)):
         refusal = _refusal(desk, decision)
         if refusal is None:
-            _TAKE[decision.verb](desk, _numbered(desk, decision))
+            taken = decision if decision.verb in WRITTEN else _numbered(desk, decision)
+            _TAKE[decision.verb](desk, taken)
         elif refusal and (decision.based_on or state.held.get(decision.subject or decision.verb) != refusal):
             desk.out.append(facts.DecisionDropped(decision=decision, reason=refusal))
     _extend(desk)
@@ -48,12 +52,17 @@ def _numbered(desk: _Desk, decision: Decision) -> Decision:
     numbered = replace(decision, id=f"d{desk.state.decisions + desk.made}")
     if decision.verb not in ("propose", "remember"):
         desk.settled[decision.subject] = numbered
-    desk.out.append(facts.DecisionMade(decision=numbered))
+    recorded = replace(numbered, incidents=()) if numbered.incidents else numbered  # what follows holds them in full
+    desk.out.append(facts.DecisionMade(decision=recorded))
     return numbered
 
 
 def _refusal(desk: _Desk, decision: Decision) -> str | None:
     """None: take it. Empty: it is already so. A sentence: why not."""
+    if decision.verb in WRITTEN:
+        return None
+    if decision.source != "person" and not desk.state.may(decision.needs):
+        return f"[captain] may of the study file does not grant {decision.needs}"
     winner = desk.settled.get(decision.subject)
     if winner is not None and decision.verb not in ("propose", "remember"):
         return "" if winner.verb == decision.verb else f"{winner.by} decided to {winner.verb} it: {winner.reason}"
@@ -66,8 +75,13 @@ def _refusal(desk: _Desk, decision: Decision) -> str | None:
     trial = desk.state.trials.get(decision.subject)
     if trial is None:
         return f"there is no trial {decision.subject}"
+    if decision.verb == "reopen":
+        return None if trial.status == "failed" else ""
     if not trial.open():
         return f"{trial.id} is already {trial.status}"
+    if decision.verb == "repair":
+        attempt = desk.state.attempt_of(trial.id)
+        return f"{trial.id} is being stopped" if attempt is not None and attempt.asked == "stop" else None
     if decision.verb == "start":
         return _start_refusal(desk, trial, decision)
     attempt = desk.state.attempt_of(trial.id)
@@ -130,7 +144,10 @@ def _take_propose(desk: _Desk, decision: Decision) -> None:
 def _take_start(desk: _Desk, decision: Decision) -> None:
     """Reserve first, order second: both are recorded in one transaction before anything runs."""
     trial = desk.state.trials[decision.subject]
-    device = desk.devices.pop(0)
+    device = _device(desk, trial)
+    from_step, back_to = _set_aside(desk, trial)
+    skip, lr_scale, fresh_loader = directives_of(_acts(desk.state, trial))
+    directives = Directives(skip=skip, lr_scale=lr_scale, fresh_loader=fresh_loader)
     grant = _grant(desk)
     desk.slots -= 1
     if desk.left is not None:
@@ -144,10 +161,39 @@ def _take_start(desk: _Desk, decision: Decision) -> None:
     desk.out.append(
         facts.AttemptOrdered(
             attempt=attempt, trial=trial.id, number=trial.attempts + 1, token=desk.state.token, devices=(device,),
-            from_step=0 if alone else trial.steps_done, until_step=decision.until_step, grant_s=grant,
-            decision=decision.id, alone=alone,
+            from_step=0 if alone else from_step, until_step=decision.until_step, grant_s=grant,
+            decision=decision.id, alone=alone, directives=directives,
+            back_to=back_to,
         )
     )  # fmt: skip
+
+
+def _acts(state: State, trial: Trial) -> tuple[Act, ...]:
+    care = state.care.get(trial.id)
+    return care.acts if care is not None else ()
+
+
+def _device(desk: _Desk, trial: Trial) -> str:
+    """Take the first free device, rather one that the trial was not slow or broken on."""
+    avoided = {device for act in _acts(desk.state, trial) for device in act.avoid}
+    device = next((device for device in desk.devices if device not in avoided), desk.devices[0])
+    desk.devices.remove(device)
+    return device
+
+
+def _set_aside(desk: _Desk, trial: Trial) -> tuple[int, int]:
+    """Set checkpoints aside that an incident does not trust; the steps done of the newest that is left, and the bound."""
+    care = desk.state.care.get(trial.id)
+    if care is None or care.back_to < 0:
+        return trial.steps_done, -1
+    left = 0
+    for saved in desk.state.checkpoints.get(trial.id, ()):
+        if saved.step <= care.back_to:
+            left = max(left, saved.step)
+            continue
+        reason = f"set aside: an incident goes back to a checkpoint of at most {care.back_to} steps"
+        desk.out.append(facts.CheckpointPruned(trial=trial.id, step=saved.step, reason=reason))
+    return left, care.back_to
 
 
 def _grant(desk: _Desk) -> float:
@@ -179,6 +225,56 @@ def _take_leave(desk: _Desk, decision: Decision) -> None:
     desk.out.append(
         facts.TrialClosed(trial=decision.subject, status=status, reason=decision.reason, decision=decision.id)
     )
+
+
+def _take_see(desk: _Desk, decision: Decision) -> None:
+    attempt = desk.state.attempt_of(decision.subject)
+    running = attempt.id if attempt is not None else ""
+    desk.out.append(facts.SymptomSeen(trial=decision.subject, attempt=running, findings=decision.findings))
+
+
+def _take_incident(desk: _Desk, decision: Decision) -> None:
+    """Open an incident that has no id yet, else write down how it stands now."""
+    for incident in decision.incidents:
+        _write(desk, incident, decision.reason)
+
+
+def _take_close(desk: _Desk, decision: Decision) -> None:
+    for incident in decision.incidents:
+        desk.out.append(facts.IncidentClosed(incident=incident.id, outcome=decision.reason))
+
+
+def _write(desk: _Desk, incident: Incident, why: str) -> str:
+    if incident.id:
+        desk.out.append(facts.IncidentAmended(incident=incident, why=why))
+        return incident.id
+    desk.incidents += 1
+    name = f"i{desk.state.incidents_seen + desk.incidents}"
+    opened = replace(incident, id=name, opened_at=desk.state.now_s)
+    desk.out.append(facts.IncidentOpened(incident=opened))
+    return name
+
+
+def _take_repair(desk: _Desk, decision: Decision) -> None:
+    """Record the act with its incident first; then ask the attempt that runs to leave."""
+    trial, state = desk.state.trials[decision.subject], desk.state
+    for incident in decision.incidents:
+        act = incident.acts[-1]
+        name = _write(desk, incident, decision.reason)
+        desk.out.append(facts.TrialHelped(trial=trial.id, incident=name, act=act, decision=decision.id))
+        mode = "stop" if act.remedy in ("stop", "stop_early") else "pause"
+        attempt = state.attempt_of(trial.id)
+        if attempt is not None and act.ends_attempt():
+            asked = facts.AttemptAsked(attempt=attempt.id, mode=mode, decision=decision.id, now=act.at_once())
+            desk.out.append(asked)
+        elif attempt is None and mode == "stop":
+            desk.out.append(
+                facts.TrialClosed(trial=trial.id, status="stopped", reason=decision.reason, decision=decision.id)
+            )
+
+
+def _take_reopen(desk: _Desk, decision: Decision) -> None:
+    desk.out.append(facts.TrialReopened(trial=decision.subject, reason=decision.reason, decision=decision.id))
 
 
 def _now(decision: Decision) -> bool:
@@ -226,6 +322,12 @@ _TAKE = {
     "fail": _take_leave,
     "end": _take_end,
     "remember": _take_remember,
+    "see": _take_see,
+    "open": _take_incident,
+    "amend": _take_incident,
+    "close": _take_close,
+    "repair": _take_repair,
+    "reopen": _take_reopen,
 }
 
 

@@ -17,9 +17,11 @@ from secondshift.arbitrate import arbitrate, closing, outdated, requested
 from secondshift.errors import LedgerBusy, LedgerFull, SecondshiftError
 from secondshift.ledger.fold import fold
 from secondshift.ledger.stores import Ledger
+from secondshift.policies.captain.watchkeeping import FOLLOWED, Watchkeeper
 from secondshift.records import events as facts
 from secondshift.records.decisions import Decision
-from secondshift.records.nights import Incident, Shift
+from secondshift.records.incidents import Incident
+from secondshift.records.nights import Shift
 from secondshift.records.orders import Batch
 from secondshift.records.states import State
 from secondshift.records.studies import Study
@@ -62,7 +64,7 @@ def decide(state: State, deciders: Sequence[tuple[str, Decider]]) -> list[facts.
                     action="passed over; the other policies went on", opened_at=state.now_s,
                 )  # fmt: skip
                 faults.append(facts.IncidentOpened(incident=incident))
-    return [*faults, *arbitrate(state, wishes)]
+    return [*faults, *arbitrate(replace(state, incidents_seen=state.incidents_seen + len(faults)), wishes)]
 
 
 class Engine:
@@ -79,6 +81,7 @@ class Engine:
         self.beaten_at = -1e9
         self.reload: Callable[[State], Sequence[facts.Payload]] = lambda state: ()
         self.watch = DeviceWatch()
+        self.keeper = Watchkeeper()
         self.collected: dict[str, float] = {}  # attempt -> when its points were last read
         self.saves = ownsaves.OwnSaves(folder=hands.folder)
         self.tell: Tell = lambda state, events: None  # hears of facts once they are recorded
@@ -144,13 +147,16 @@ class Engine:
         slots = self.state.shift.slots if self.state.shift else 0
         taken = {device for attempt in self.state.attempts.values() for device in attempt.devices}
         free = tuple(d for d in self.executor.devices() if d not in taken)[: max(0, slots - len(self.state.attempts))]
-        made = decide(replace(self.state, now_s=now, free_devices=free), deciders)
+        looks = self.keeper.looks(self.state)
+        made = decide(replace(self.state, now_s=now, free_devices=free, looks=looks), deciders)
         if made:
             tick = facts.TickDecided(
                 tick=self.state.ticks + 1, now_s=now, stage=stage, policy=POLICY, digest=self.ledger.digest(),
                 free_devices=free, decisions=len(made),
             )  # fmt: skip
             self.record([tick, *made])
+        if stage == "observe":
+            self.keeper.told()
         return bool(made)
 
     def act(self) -> None:
@@ -174,7 +180,15 @@ class Engine:
         at = self.clock.now(self.state)
         events = self.ledger.append(payloads, at=at, token=self.state.token, batches=batches)
         self.state = fold(self.state, events)
+        self.follow(events, batches)
         self.tell(self.state, events)
+
+    def follow(self, events: Sequence[facts.Event], batches: Sequence[Batch]) -> None:
+        """Let the captain's detectors follow what was recorded; a trial that they never met is read from its beginning."""
+        for trial in self.keeper.unknown(events):
+            earlier = self.ledger.read(until=events[0].seq - 1, subject=trial, kinds=FOLLOWED)
+            self.keeper.catch_up(self.state.study, earlier, self.ledger.batches(trial), trial)
+        self.keeper.take(self.state.study, events, batches)
 
     def study(self) -> Study:
         """The study as it now stands."""

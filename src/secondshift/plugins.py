@@ -30,7 +30,12 @@ EXECUTORS: Mapping[str, str] = {
     "simulated": "secondshift.runtime.executors.simulated:SimulatedExecutor",
 }
 # On duty in every study, whatever searcher and scheduler it names.
+OBSERVERS: Mapping[str, str] = {
+    "symptoms": "secondshift.policies.captain.observing:decide",
+    "failures": "secondshift.policies.captain.failures:decide",
+}
 WATCH: Mapping[str, str] = {
+    "captain": "secondshift.policies.captain.incidents:decide",
     "interruptions": "secondshift.policies.captain.interruptions:decide",
     "failure_rate": "secondshift.policies.captain.failure_rate:decide",
     "silence": "secondshift.policies.captain.silence:decide",
@@ -65,8 +70,8 @@ def deciders(study: Study) -> list[tuple[str, Decider]]:
 
 
 def observers(study: Study) -> list[tuple[str, Decider]]:
-    """Give the deciders of the first stage, whose results are recorded before anything else is decided; none yet."""
-    return []
+    """Give the deciders of the first stage, whose results are recorded before anything else is decided."""
+    return [(name, _load(name, path)) for name, path in OBSERVERS.items()]
 
 
 def executor(name: str) -> Callable[..., Any]:  # Any: the executor protocol lives in runtime

@@ -8,6 +8,7 @@ from secondshift.ledger import codec
 from secondshift.ledger.batches import crc
 from secondshift.ledger.fold import fold
 from secondshift.ledger.stores import Ledger
+from secondshift.policies.captain.watchkeeping import Watchkeeper
 from secondshift.records.events import BriefWritten, Event, MetricsLogged, Payload, RunImported, ShiftEnded, TickDecided
 from secondshift.records.orders import Batch
 from secondshift.records.states import State
@@ -37,10 +38,13 @@ def replay(ledger: Ledger) -> Report:
     difference = ""
     tampering: list[str] = []
     policies: set[str] = set()
-    events, points = ledger.read(), ledger.batches()
+    events, points, keeper = ledger.read(), ledger.batches(), Watchkeeper()
     for event in events:
-        if isinstance(event.payload, MetricsLogged | RunImported) and not _stored(event.payload, points):
-            tampering.append(f"the points of event {event.seq} are not those that were logged")
+        batches: list[Batch] = []
+        if isinstance(event.payload, MetricsLogged | RunImported):
+            batches = _stored(event.payload, points)
+            if crc(batches) != event.payload.crc:
+                tampering.append(f"the points of event {event.seq} are not those that were logged")
         if isinstance(event.payload, TickDecided):
             tick = event.payload
             recorded = [event, *_next(events, tick.decisions)]
@@ -50,7 +54,10 @@ def replay(ledger: Ledger) -> Report:
                 digest = tick.digest  # so that each change is named once
             if tick.policy != POLICY:
                 policies.add(tick.policy)
-            difference = difference or _difference(state, tick, recorded[1:])
+            looks = keeper.looks(state)
+            difference = difference or _difference(replace(state, looks=looks), tick, recorded[1:])
+            if tick.stage == "observe":
+                keeper.told()
         else:
             recorded = [event]
             said = event.payload.digest if isinstance(event.payload, ShiftEnded | BriefWritten) else ""
@@ -59,6 +66,7 @@ def replay(ledger: Ledger) -> Report:
                 digest = said
         digest = codec.chain(digest, recorded)
         state = fold(state, recorded)
+        keeper.take(state.study, recorded, batches)
     return Report(
         ticks=ticks,
         decisions=decisions,
@@ -69,15 +77,15 @@ def replay(ledger: Ledger) -> Report:
     )
 
 
-def _stored(logged: MetricsLogged | RunImported, points: Iterator[Batch]) -> bool:
-    """Take the batches of one fact from the stream of all and compare their checksum."""
+def _stored(logged: MetricsLogged | RunImported, points: Iterator[Batch]) -> list[Batch]:
+    """Take the batches of one fact from the stream of all."""
     batches: list[Batch] = []
     while sum(len(batch.steps) for batch in batches) < logged.points:
         batch = next(points, None)
         if batch is None:
-            return False
+            break
         batches.append(batch)
-    return crc(batches) == logged.crc
+    return batches
 
 
 def _next(events: Iterator[Event], count: int) -> list[Event]:

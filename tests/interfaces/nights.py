@@ -35,7 +35,8 @@ from secondshift.records.events import (
     TrialAdvanced,
     TrialQueued,
 )
-from secondshift.records.nights import Incident, Shift
+from secondshift.records.incidents import Incident
+from secondshift.records.nights import Shift
 from secondshift.records.orders import Batch
 from secondshift.records.states import State
 from secondshift.records.studies import Budget, Objective, Parameter, Space, Study

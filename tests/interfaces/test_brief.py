@@ -19,7 +19,8 @@ from secondshift.interfaces.brief.compose import compose
 from secondshift.interfaces.brief.write import newest_shift, page, write_brief
 from secondshift.interfaces.messages.catalogue import tell
 from secondshift.records.events import ChargeSettled, IncidentOpened, ShiftEnded, ShiftStarted
-from secondshift.records.nights import Brief, Incident, Section, Shift, Statement
+from secondshift.records.incidents import Incident
+from secondshift.records.nights import Brief, Section, Shift, Statement
 from secondshift.records.studies import Budget
 from secondshift.records.trials import Exit
 

@@ -37,7 +37,10 @@ def of(hint: Any) -> st.SearchStrategy[Any]:
     if origin is tuple and args[-1] is not Ellipsis:
         return st.tuples(*map(of, args))
     if origin is tuple:
-        return st.lists(of(args[0]), max_size=3).map(tuple)
+        if args[-1] is not Ellipsis:
+            return st.tuples(*[of(arg) for arg in args])
+        # One record in a record is enough: what is nested deeper grows too large to be made quickly.
+        return st.lists(of(args[0]), max_size=1 if dataclasses.is_dataclass(args[0]) else 3).map(tuple)
     if origin is Mapping:
         return st.dictionaries(_TEXT, of(args[1]), max_size=3)
     raise TypeError(f"Records hold a {hint} now; say in tests/ledger/payloads.py how to make one.")

@@ -5,7 +5,8 @@ from dataclasses import replace
 from secondshift.arbitrate import arbitrate
 from secondshift.policies.captain import yielding
 from secondshift.records.events import AttemptAsked
-from secondshift.records.nights import Incident, Shift
+from secondshift.records.incidents import Incident
+from secondshift.records.nights import Shift
 from secondshift.records.states import State
 from secondshift.records.trials import Attempt, Trial
 from secondshift.testing.policy_conformance import SPACES, study

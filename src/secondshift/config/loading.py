@@ -245,6 +245,7 @@ def _study(file: StudyFile, space: Space, place: Path) -> Study:
         read_only=tuple(file.protect.read_only),
         data=tuple(file.data.files),
         may=tuple(file.captain.may),
+        answer_within_s=file.captain.answer_within,
         quiet_hours=file.oncall.quiet_hours,
         notify=Notify(channels=tuple(file.notify.channels), lang=file.notify.lang),
         seed=file.policy.seed,

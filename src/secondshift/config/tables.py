@@ -12,7 +12,10 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1
 _QUIET_HOURS = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d-(?:[01]\d|2[0-3]):[0-5]\d")
 
 FORMATS = (".json", ".yaml", ".yml", ".toml")  # of a file of parameters
-Authority = Literal["retry_infrastructure", "pause", "stop_non_finite"]
+Authority = Literal[
+    "retry_infrastructure", "pause", "stop_non_finite", "stop_early",
+    "roll_back", "roll_back_skip", "roll_back_lower_rate", "restart", "graceful_restart", "restart_loader", "requeue",
+]  # fmt: skip
 
 
 def seconds(value: Any) -> Any:  # Any: whatever the file holds; what is no duration is left for the type to refuse
@@ -155,6 +158,7 @@ class CaptainTable(Table):
     """[captain]"""
 
     may: list[Authority] = ["retry_infrastructure", "pause", "stop_non_finite"]
+    answer_within: Duration = 1800.0
 
 
 class OncallTable(Table):

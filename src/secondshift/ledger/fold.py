@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from secondshift.ledger import fold_captain
 from secondshift.records import events as facts
 from secondshift.records.fingerprints import digest_of, that_matter
 from secondshift.records.nights import Charge
@@ -16,7 +17,7 @@ from secondshift.records.trials import Attempt, Exit, Milestone, Summary, Trial,
 _MAPPINGS = frozenset(
     (
         "candidates trials open attempts charges checkpoints requests "
-        "answered incidents memos statuses held fingerprints imported"
+        "answered incidents memos statuses held fingerprints imported care"
     ).split()
 )
 
@@ -166,6 +167,8 @@ def _superseded(study: Study) -> str:
 
 def _study_amended(draft: Draft, fact: facts.StudyAmended, event: facts.Event) -> None:
     draft.put(study=fact.study)
+    if draft.shift is not None:
+        draft.put(shift=replace(draft.shift, may=fact.study.may))
 
 
 def _lease_taken(draft: Draft, fact: facts.LeaseTaken, event: facts.Event) -> None:
@@ -240,6 +243,7 @@ def _trial_closed(draft: Draft, fact: facts.TrialClosed, event: facts.Event) -> 
     trial = draft.trials[fact.trial]
     if trial.open():
         draft.trial(replace(trial, status=fact.status, reason=fact.reason))
+        fold_captain.tidy(draft, trial.id)
 
 
 def _charge_reserved(draft: Draft, fact: facts.ChargeReserved, event: facts.Event) -> None:
@@ -270,8 +274,9 @@ def _attempt_ordered(draft: Draft, fact: facts.AttemptOrdered, event: facts.Even
     draft.write("attempts")[fact.attempt] = Attempt(
         id=fact.attempt, trial=fact.trial, number=fact.number, token=fact.token, devices=fact.devices,
         from_step=fact.from_step, until_step=fact.until_step, grant_s=fact.grant_s, ordered_at=event.at,
-        alone=fact.alone,
+        alone=fact.alone, directives=fact.directives, back_to=fact.back_to,
     )  # fmt: skip
+    fold_captain.attempt_ordered(draft, fact)
     trial = _rewind(draft.trials[fact.trial], fact.from_step)
     if fact.alone:
         trial = replace(trial, metrics={})  # nothing is counted twice
@@ -337,6 +342,7 @@ def _attempt_ended(draft: Draft, fact: facts.AttemptEnded, event: facts.Event) -
     elif status in ("paused", "complete"):
         changes |= {"interruptions": 0}
     draft.trial(replace(trial, **changes, **_milestone(draft.study, trial, status)))
+    fold_captain.attempt_ended(draft, attempt, draft.trials[trial.id], exit)
 
 
 def _milestone(study: Study | None, trial: Trial, status: str) -> dict[str, Any]:
@@ -363,8 +369,11 @@ def _metrics_logged(draft: Draft, fact: facts.MetricsLogged, event: facts.Event)
     attempt = draft.attempts.get(fact.attempt)
     if attempt is not None:
         offsets = {**attempt.offsets, fact.fragment: fact.end}
-        logged = event.at if fact.points else attempt.last_log_at
-        _change_attempt(draft, fact.attempt, offsets=offsets, last_log_at=logged)
+        logged, gap = attempt.last_log_at, attempt.longest_gap_s
+        if fact.points:
+            gap = max(gap, event.at - logged) if logged > 0 else gap
+            logged = event.at
+        _change_attempt(draft, fact.attempt, offsets=offsets, last_log_at=logged, longest_gap_s=gap)
 
 
 def _counts_steps(study: Study | None, metric: str) -> bool:
@@ -392,6 +401,8 @@ def _checkpoint_gone(draft: Draft, fact: facts.CheckpointRejected | facts.Checkp
         steps = max((c.step for c in left), default=0)
         trial = _rewind(trial, steps) if event.kind == "checkpoint.rejected" else trial
         draft.write("trials")[trial.id] = replace(trial, steps_done=steps)
+    if isinstance(fact, facts.CheckpointRejected):
+        fold_captain.checkpoint_rejected(draft, fact)
 
 
 def _points_dropped(draft: Draft, fact: facts.PointsDropped, event: facts.Event) -> None:
@@ -421,16 +432,6 @@ def _run_imported(draft: Draft, fact: facts.RunImported, event: facts.Event) -> 
 
 
 _PAST: dict[str, TrialStatus] = {"complete": "complete", "stopped": "stopped", "failed": "failed"}
-
-
-def _incident_opened(draft: Draft, fact: facts.IncidentOpened, event: facts.Event) -> None:
-    draft.put(incidents_seen=draft.incidents_seen + 1)
-    if not fact.incident.closed:
-        draft.write("incidents")[fact.incident.id] = fact.incident
-
-
-def _incident_closed(draft: Draft, fact: facts.IncidentClosed, event: facts.Event) -> None:
-    draft.write("incidents").pop(fact.incident, None)
 
 
 def _memo_remembered(draft: Draft, fact: facts.MemoRemembered, event: facts.Event) -> None:
@@ -466,7 +467,13 @@ _HANDLERS: dict[str, Callable[[Draft, Any, facts.Event], None]] = {
     "checkpoint.pruned": _checkpoint_gone,
     "points.dropped": _points_dropped,
     "run.imported": _run_imported,
-    "incident.opened": _incident_opened,
-    "incident.closed": _incident_closed,
+    "checkpoint.failed": fold_captain.checkpoint_failed,
+    "directive.applied": fold_captain.directive_applied,
+    "symptom.seen": fold_captain.symptom_seen,
+    "trial.helped": fold_captain.trial_helped,
+    "trial.reopened": fold_captain.trial_reopened,
+    "incident.opened": fold_captain.incident_opened,
+    "incident.amended": fold_captain.incident_amended,
+    "incident.closed": fold_captain.incident_closed,
     "memo.remembered": _memo_remembered,
 }

@@ -86,9 +86,9 @@ class MemoryLedger:
             return curve.raw
         return curve.merged if points is None else decimated(curve.merged, points)
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, trial: str = "") -> Iterator[Batch]:
         """Yield all points ever recorded; see Ledger.batches."""
-        return map(packing.unpacked, tuple(self._order))
+        return map(packing.unpacked, [row for row in self._order if trial in ("", row.trial)])
 
     def metrics(self, trial: str) -> list[str]:
         """Name a trial's metrics; see Ledger.metrics."""

@@ -148,12 +148,14 @@ class SqlLedger:
             return curve.raw
         return curve.merged if points is None else decimated(curve.merged, points)
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, trial: str = "") -> Iterator[Batch]:
         """Yield all points ever recorded; see Ledger.batches."""
         after, page = 0, _PAGE
         while page == _PAGE:
             with self._looking() as connection:
-                rows = connection.execute(statements.BATCHES_SINCE, {"after": after, "page": _PAGE}).all()
+                wanted = {"after": after, "page": _PAGE, **({"trial": trial} if trial else {})}
+                statement = statements.BATCHES_OF if trial else statements.BATCHES_SINCE
+                rows = connection.execute(statement, wanted).all()
             for row in rows:
                 yield packing.unpacked(packing.PackedBatch(**{name: getattr(row, name) for name in _FIELDS}))
             page, after = len(rows), rows[-1].id if rows else after

@@ -45,6 +45,12 @@ BATCHES_SINCE = text(
     "order by id limit :page"
 )
 
+# The same of one trial, for an engine that takes up a running one: its index names the trial first.
+BATCHES_OF = text(
+    "select id, trial, attempt, metric, n, first_step, last_step, body from batches "
+    "where trial = :trial and id > :after order by id limit :page"
+)
+
 METRICS = text("select distinct metric from batches where trial = :trial")
 
 # Where a digest may begin: the newest tick already says the chain of everything before it.

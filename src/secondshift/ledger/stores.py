@@ -55,8 +55,10 @@ class Ledger(Protocol):
         """Name the metrics a trial has points of, sorted."""
         ...
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, trial: str = "") -> Iterator[Batch]:
         """Yield all points ever recorded, batch by batch in the order of writing: what MetricsLogged.crc was made of.
+
+        trial: only those of this one; empty: all.
 
         Empty batches were not kept. Raises LedgerDamaged.
         """

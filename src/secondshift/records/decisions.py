@@ -4,9 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from secondshift.records.incidents import Finding, Incident
 from secondshift.records.studies import Value
 
-Verb = Literal["propose", "start", "advance", "pause", "stop", "fail", "end", "remember"]
+Verb = Literal[
+    "propose", "start", "advance", "pause", "stop", "fail", "end", "remember",
+    "see", "open", "amend", "close", "repair", "reopen",
+]  # fmt: skip
 Source = Literal["person", "captain", "evidence", "scheduler", "searcher"]
 
 
@@ -29,6 +33,9 @@ class Decision:
     step: int = 0  # where it was judged
     memo: str = ""  # of remember, at most 64 KiB
     based_on: tuple[str, ...] = ()  # ids of trials, candidates, requests
+    needs: str = ""  # the authority of the captain that this takes; a person needs none
+    findings: tuple[Finding, ...] = ()  # of see
+    incidents: tuple[Incident, ...] = ()  # of open, amend, close and repair: the one it is about, as it shall stand
     id: str = ""  # given by arbitrate
 
     def __post_init__(self) -> None:
@@ -78,6 +85,29 @@ def stop(trial: str, *, reason: str, by: str, source: Source = "scheduler") -> D
 def fail(trial: str, *, reason: str, by: str) -> Decision:
     """Give up a trial that was interrupted too often."""
     return Decision(verb="fail", subject=trial, reason=reason, by=by, source="captain")
+
+
+def see(trial: str, findings: tuple[Finding, ...], *, by: str) -> Decision:
+    """Record what the detectors found in a trial's streams."""
+    return Decision(
+        verb="see", subject=trial, findings=findings, reason="found in its streams", by=by, source="captain"
+    )
+
+
+def about(
+    verb: Literal["open", "amend", "close", "repair"], incident: Incident, *, reason: str, by: str,
+    needs: str = "", source: Source = "captain", based_on: tuple[str, ...] = (),
+) -> Decision:  # fmt: skip
+    """Open, amend or close an incident, or do the last of its acts; `incident` is how it shall stand afterwards."""
+    return Decision(
+        verb=verb, subject=incident.subject, incidents=(incident,), reason=reason, by=by, source=source, needs=needs,
+        based_on=based_on,
+    )  # fmt: skip
+
+
+def reopen(trial: str, *, reason: str, by: str, needs: str) -> Decision:
+    """Let a failed trial run again from its newest checkpoint."""
+    return Decision(verb="reopen", subject=trial, reason=reason, by=by, source="captain", needs=needs)
 
 
 def end(*, reason: str, by: str, source: Source = "scheduler") -> Decision:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from secondshift.records.decisions import Decision
-from secondshift.records.nights import Incident, Shift
+from secondshift.records.incidents import Act, Finding, Incident
+from secondshift.records.nights import Shift
 from secondshift.records.studies import Study, Value
-from secondshift.records.trials import Candidate, Checkpoint, Exit, Summary, Trial
+from secondshift.records.trials import Candidate, Checkpoint, Directives, Exit, Summary, Trial
 
 VERSION = 1  # of this list; a ledger written by a newer one is refused
 
@@ -171,6 +172,8 @@ class AttemptOrdered:
     grant_s: float
     decision: str
     alone: bool = False  # see Attempt
+    directives: Directives = field(default_factory=Directives)  # for the script
+    back_to: int = -1  # checkpoints of more steps are set aside before it starts; -1: none
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -332,6 +335,42 @@ class IncidentOpened:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SymptomSeen:
+    """What the captain's detectors found in a run's streams: numbers, before anybody says what they mean."""
+
+    trial: str
+    attempt: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IncidentAmended:
+    """More is known about an incident, or something was done: the whole of it as it now stands."""
+
+    incident: Incident
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialHelped:
+    """The captain, or a person, does something to a trial because of an incident."""
+
+    trial: str
+    incident: str
+    act: Act
+    decision: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialReopened:
+    """A failed trial may run again: what failed it was not its own doing."""
+
+    trial: str
+    reason: str
+    decision: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class IncidentClosed:
     """How an incident ended."""
 
@@ -399,6 +438,10 @@ KINDS: Mapping[str, type] = {
     "points.dropped": PointsDropped,
     "run.imported": RunImported,
     "incident.opened": IncidentOpened,
+    "symptom.seen": SymptomSeen,
+    "incident.amended": IncidentAmended,
+    "trial.helped": TrialHelped,
+    "trial.reopened": TrialReopened,
     "incident.closed": IncidentClosed,
     "memo.remembered": MemoRemembered,
     "brief.written": BriefWritten,
@@ -439,6 +482,10 @@ Payload = (
     | PointsDropped
     | RunImported
     | IncidentOpened
+    | SymptomSeen
+    | IncidentAmended
+    | TrialHelped
+    | TrialReopened
     | IncidentClosed
     | MemoRemembered
     | BriefWritten

@@ -1,4 +1,4 @@
-"""The night itself: shifts, charges, incidents, verdicts and briefs."""
+"""The night itself: shifts, charges, verdicts and briefs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,19 +13,6 @@ class Charge:
     reserved_device_s: float = 0.0
     settled_device_s: float | None = None  # None: still open
     note: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Incident:
-    """What went wrong, what was believed and done, and how it ended."""
-
-    id: str
-    subject: str  # trial, attempt, or "shift"
-    finding: str
-    evidence: tuple[str, ...] = ()
-    action: str = ""
-    closed: str = ""  # how it ended; empty while open
-    opened_at: float = 0.0  # UTC seconds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

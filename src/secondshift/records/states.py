@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from secondshift.records.events import RequestReceived
-from secondshift.records.nights import Charge, Incident, Shift
+from secondshift.records.incidents import Care, Incident, Look
+from secondshift.records.nights import Charge, Shift
 from secondshift.records.pastruns import Imported
 from secondshift.records.studies import Study
 from secondshift.records.trials import Attempt, Candidate, Checkpoint, Trial
@@ -37,6 +38,7 @@ class State:
     requests: Mapping[str, RequestReceived] = field(default_factory=dict)  # those not yet answered
     answered: Mapping[str, bool] = field(default_factory=dict)  # ids of requests ever received
     incidents: Mapping[str, Incident] = field(default_factory=dict)  # those open
+    care: Mapping[str, Care] = field(default_factory=dict)  # what the captain keeps in mind of a trial, where there is any
     fingerprints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # digest -> marks that matter
     memos: Mapping[str, str] = field(default_factory=dict)
     imported: Mapping[str, Imported] = field(default_factory=dict)  # past runs; kept apart, so that no decider counts them
@@ -56,6 +58,7 @@ class State:
     hurry: bool = False  # a person asked to end now: kill instead of pause
     now_s: float = 0.0  # UTC seconds of the study clock; given by the engine at each tick
     free_devices: tuple[str, ...] = ()  # given by the engine at each tick
+    looks: Mapping[str, Look] = field(default_factory=dict)  # trial -> what its detectors say; given by the engine at each tick
 
     def running(self) -> Iterator[Trial]:
         """Trials that have an attempt now, oldest first."""
@@ -84,6 +87,11 @@ class State:
             by_money = self.study.budget.money_usd / self.study.budget.usd_per_device_s
             cap = by_money if cap is None else min(cap, by_money)
         return None if cap is None else cap - self.spend.settled_device_s - self.spend.reserved_device_s
+
+    def may(self, authority: str) -> bool:
+        """Say whether the captain was granted this; nothing is needed for what needs no authority."""
+        granted = self.shift.may if self.shift is not None else ()
+        return not authority or authority in granted
 
     def wall_s(self) -> float:
         """Time on shift so far, the current shift included."""

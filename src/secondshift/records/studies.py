@@ -181,6 +181,7 @@ class Study:
     read_only: tuple[str, ...] = ()
     data: tuple[str, ...] = ()  # files that results depend on; absolute, or relative to `folder`
     may: tuple[str, ...] = ("retry_infrastructure", "pause", "stop_non_finite")
+    answer_within_s: float = 1800.0  # how long a question waits for a person before its default applies
     quiet_hours: str = ""
     notify: Notify = Notify()
     seed: int = 0

@@ -119,10 +119,13 @@ class Attempt:
     asked_now: bool = False  # without grace
     asked_by: str = ""  # decision id
     alone: bool = False  # its checkpoint folder is its own: it began at step 0, and nothing it saves is used
+    directives: Directives = field(default_factory=Directives)  # what the script was asked to do otherwise
+    back_to: int = -1  # checkpoints of more steps are not trusted
     closed: bool = False  # the script closed its run cleanly
     stopping: bool = False  # it closed because it was asked to, or had reached `until_step`
     offsets: Mapping[str, int] = field(default_factory=dict)  # fragment name -> bytes ingested
     last_log_at: float = 0.0
+    longest_gap_s: float = 0.0  # between two arrivals of points so far
     exit: Exit | None = None
 
 
@@ -151,6 +154,7 @@ class Trial:
     metrics: Mapping[str, Summary] = field(default_factory=dict)
     params: Mapping[str, Value] = field(default_factory=dict)  # as the script resolved them
     dropped: int = 0  # points the script could not write
+    held: str = ""  # the incident that keeps it from being resumed until a person answers
     fingerprints: tuple[str, ...] = ()  # digests of the environments it ran in; what they stand for: State.fingerprints
 
     def open(self) -> bool:

@@ -39,6 +39,7 @@ def act(state: State, executor: Executor, hands: Hands) -> list[facts.Payload]:
             try:
                 if attempt.alone:  # what earlier attempts saved is not used, and was recorded as pruned
                     shutil.rmtree(hands.folder / "trials" / attempt.trial / "checkpoints", ignore_errors=True)
+                pruning.set_aside(hands.folder, attempt)
                 executor.submit(order_for(state, attempt, hands))
             except DeviceBusy as busy:
                 exit = Exit(cause="refused", message=str(busy))
@@ -90,6 +91,7 @@ def order_for(state: State, attempt: Attempt, hands: Hands) -> Order:
         eval_every_steps=study.launch.eval_every_steps,
         checkpoint_every_s=study.launch.checkpoint_every_s,
         keep_checkpoints=study.launch.keep_checkpoints,
+        directives=attempt.directives,
         threads=study.launch.threads or fair_threads(state.shift.slots if state.shift else 1),
         env=revealed(
             {**environment_of(study.metrics, study.launch.env, f"{folder}/out"), **start.env}, hands.secrets

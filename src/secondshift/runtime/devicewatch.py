@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from secondshift.records import events as facts
-from secondshift.records.nights import Incident
+from secondshift.records.incidents import Incident
 from secondshift.records.states import State
 from secondshift.runtime.executors.protocol import Executor, Watchful
 

@@ -17,7 +17,7 @@ from secondshift.ledger.probe import probe
 from secondshift.ledger.snapshots import load_state, save_state
 from secondshift.ledger.stores import Ledger
 from secondshift.records import events as facts
-from secondshift.records.nights import Incident
+from secondshift.records.incidents import Incident
 from secondshift.records.states import State
 from secondshift.records.studies import Study
 from secondshift.runtime import hosts

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from secondshift.records import events as facts
-from secondshift.records.nights import Incident
+from secondshift.records.incidents import Incident
 from secondshift.records.orders import Chunk
 from secondshift.records.states import State
 from secondshift.records.trials import OWN, Attempt, Checkpoint, Trial

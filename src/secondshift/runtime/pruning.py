@@ -6,7 +6,7 @@ from pathlib import Path
 
 from secondshift.records.events import CheckpointPruned
 from secondshift.records.states import State
-from secondshift.records.trials import Checkpoint
+from secondshift.records.trials import Attempt, Checkpoint
 
 _ORDER = ("failed", "stopped", "complete", "paused", "queued", "running")
 
@@ -44,6 +44,19 @@ def own_folder(folder: Path, attempt: str) -> Path:
 def clear(folder: Path, attempt: str) -> None:
     """Delete what an attempt that was on its own has saved, once nothing of it lives; nobody uses it."""
     shutil.rmtree(own_folder(folder, attempt), ignore_errors=True)
+
+
+def set_aside(folder: Path, attempt: Attempt) -> None:
+    """Move a trial's checkpoints of more steps than the attempt may go back to out of its script's sight; none is deleted."""
+    if attempt.back_to < 0:
+        return
+    trial = folder / "trials" / attempt.trial
+    for place in sorted((trial / "checkpoints").glob("step-*")):
+        step = place.name.removeprefix("step-")
+        if step.isdigit() and int(step) > attempt.back_to:
+            aside = trial / "set-aside" / f"before-{attempt.id}"
+            aside.mkdir(parents=True, exist_ok=True)
+            place.rename(aside / place.name)
 
 
 def delete(folder: Path, pruned: Sequence[CheckpointPruned], *, whole: bool = False) -> None:

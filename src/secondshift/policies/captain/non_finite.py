@@ -3,10 +3,12 @@
 import math
 
 from secondshift.records.decisions import Decision, stop
+from secondshift.records.incidents import Care
 from secondshift.records.states import State
 
 NAME = "non_finite"
 GRANT = "stop_non_finite"
+NOBODY = Care()
 
 
 def decide(state: State) -> list[Decision]:
@@ -19,6 +21,8 @@ def decide(state: State) -> list[Decision]:
     for attempt in state.attempts.values():
         summary = state.trials[attempt.trial].metrics.get(metric)
         # Before this attempt has logged anything, the newest value is that of an earlier one.
+        if _known(state, attempt.trial):
+            continue  # an incident of it says what is done
         if (
             summary is None
             or attempt.asked
@@ -30,3 +34,10 @@ def decide(state: State) -> list[Decision]:
         reason = f"{metric} was {summary.last} at step {summary.last_step}; it is stopped to save the rest of its budget."
         decisions.append(stop(attempt.trial, reason=reason, by=NAME, source="captain"))
     return decisions
+
+
+def _known(state: State, trial: str) -> bool:
+    seen = state.care.get(trial, NOBODY).unclaimed()
+    return any(one.symptom == "non_finite" for one in seen) or any(
+        incident.subject == trial and incident.cause for incident in state.incidents.values()
+    )

@@ -1,7 +1,7 @@
 """A device that a person or somebody else's program needs is left to them: trials on it save, pause, and come back."""
 
 from secondshift.records.decisions import Decision, pause
-from secondshift.records.nights import Incident
+from secondshift.records.incidents import Incident
 from secondshift.records.states import State
 from secondshift.records.trials import Attempt
 

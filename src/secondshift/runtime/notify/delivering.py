@@ -6,7 +6,7 @@ from pathlib import Path
 
 from secondshift.ledger.stores import Ledger
 from secondshift.records import events as facts
-from secondshift.records.nights import Incident
+from secondshift.records.incidents import Incident
 from secondshift.records.states import State
 from secondshift.runtime.notify.channels import Outcome, send
 from secondshift.runtime.notify.letters import letter

@@ -1,31 +1,8 @@
-"""What a symptom looks like once it is seen: a finding, with the numbers a person can check."""
+"""How often a symptom is told again, and how sure it is; what a finding is stands in records/incidents.py."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, get_args
+from secondshift.records.incidents import SYMPTOMS, Finding, Symptom
 
-Symptom = Literal[
-    "non_finite", "spike", "step_up", "slow_divergence", "plateau", "not_learning",
-    "overfitting", "evaluation_shift",
-    "gradient_explosion", "gradient_vanishing", "overflow_skipping",
-    "frozen_metrics", "no_update",
-    "dead_loader", "unshuffled_loader", "slow_loader", "slow_steps",
-    "memory_leak", "silence", "crash_loop",
-]  # fmt: skip
-SYMPTOMS: tuple[str, ...] = get_args(Symptom)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
-    """One symptom in one stream. The same episode is found again, at doubling lengths, while it lasts."""
-
-    symptom: Symptom
-    stream: str  # the column it was seen in
-    step: int  # where it was known
-    since: int  # first suspicious step: roll back to before it
-    lasted: int  # points that it has lasted, 1 at first sight
-    confidence: float  # 0 to 1
-    evidence: Mapping[str, float]  # what was compared with what, in the stream's own unit
+__all__ = ["SYMPTOMS", "Finding", "Symptom", "confidence_of", "doubled"]
 
 
 def doubled(lasted: int, first: int) -> bool:

@@ -1,0 +1,148 @@
+"""The captain's part of the fold: what was found, what was believed and done, and what is kept in mind of a trial."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from secondshift.records import events as facts
+from secondshift.records.incidents import KEPT, Care, Crash, Finding, Incident
+from secondshift.records.trials import Attempt, Exit, Trial
+
+if TYPE_CHECKING:
+    from secondshift.ledger.fold import Draft
+
+_CARE = Care()
+
+
+def symptom_seen(draft: Draft, fact: facts.SymptomSeen, event: facts.Event) -> None:
+    """Keep the newest findings of a trial in mind."""
+    keep_in_mind(draft, fact.trial, fact.findings)
+
+
+def checkpoint_rejected(draft: Draft, fact: facts.CheckpointRejected) -> None:
+    """A damaged checkpoint is a finding like any other."""
+    found = Finding(
+        symptom="checkpoint_failure", stream="checkpoints", step=fact.step, since=fact.step, lasted=1, confidence=0.95,
+        evidence={"step": float(fact.step)},
+    )  # fmt: skip
+    keep_in_mind(draft, fact.trial, (found,))
+
+
+def checkpoint_failed(draft: Draft, fact: facts.CheckpointFailed, event: facts.Event) -> None:
+    """A checkpoint that could not be saved: told once in a row, because the next ones will fail in the same way."""
+    seen = draft.care.get(fact.trial, _CARE).seen
+    lasted = seen[-1].lasted + 1 if seen and seen[-1].symptom == "checkpoint_failure" else 1
+    found = Finding(
+        symptom="checkpoint_failure", stream="checkpoints", step=max(0, fact.step), since=max(0, fact.step),
+        lasted=lasted, confidence=0.95, evidence={"step": float(fact.step), "in_a_row": float(lasted)},
+    )  # fmt: skip
+    keep_in_mind(draft, fact.trial, (found,))
+
+
+def directive_applied(draft: Draft, fact: facts.DirectiveApplied, event: facts.Event) -> None:
+    """The script said that it does what it was asked to."""
+    care = draft.care.get(fact.trial, _CARE)
+    if fact.directive not in care.applied:
+        draft.write("care")[fact.trial] = replace(care, applied=(*care.applied, fact.directive))
+
+
+def keep_in_mind(draft: Draft, trial: str, findings: tuple[Finding, ...]) -> None:
+    """Add findings to those of a trial; the oldest make room."""
+    care = draft.care.get(trial, _CARE)
+    seen = (*care.seen, *findings)[-KEPT:]
+    draft.write("care")[trial] = replace(care, seen=seen, count=care.count + len(findings))
+
+
+def incident_opened(draft: Draft, fact: facts.IncidentOpened, event: facts.Event) -> None:
+    """An incident begins, or is only noted where it ended at once."""
+    draft.put(incidents_seen=draft.incidents_seen + 1)
+    if not fact.incident.closed:
+        draft.write("incidents")[fact.incident.id] = fact.incident
+    if fact.incident.cause:
+        _claim(draft, fact.incident.subject, fact.incident.attempt)
+    if fact.incident.closed and fact.incident.acts:  # what was done at once, such as a retry, is remembered too
+        care = draft.care.get(fact.incident.subject, _CARE)
+        draft.write("care")[fact.incident.subject] = replace(care, acts=(*care.acts, *fact.incident.acts))
+
+
+def incident_amended(draft: Draft, fact: facts.IncidentAmended, event: facts.Event) -> None:
+    """The incident stands as it was last written."""
+    if fact.incident.id in draft.incidents:
+        draft.write("incidents")[fact.incident.id] = fact.incident
+        _outcomes(draft, fact.incident)
+        _claim(draft, fact.incident.subject, fact.incident.attempt)
+
+
+def _outcomes(draft: Draft, incident: Incident) -> None:
+    """What is remembered of the acts on a trial includes how they turned out."""
+    care = draft.care.get(incident.subject)
+    if care is not None and incident.acts:
+        judged = {(act.remedy, act.at): act for act in incident.acts}
+        acts = tuple(judged.get((act.remedy, act.at), act) for act in care.acts)
+        draft.write("care")[incident.subject] = replace(care, acts=acts)
+
+
+def incident_closed(draft: Draft, fact: facts.IncidentClosed, event: facts.Event) -> None:
+    """The incident is over."""
+    incident = draft.incidents.get(fact.incident)
+    if incident is not None:
+        draft.write("incidents").pop(fact.incident)
+        tidy(draft, incident.subject)
+
+
+def _claim(draft: Draft, trial: str, attempt: str) -> None:
+    """What was found so far belongs to an incident now, and so does a failure of the attempt it names."""
+    care = draft.care.get(trial)
+    if care is None:
+        return
+    left = tuple(crash for crash in care.crash if crash.attempt != attempt)
+    draft.write("care")[trial] = replace(care, claimed=care.count, crash=left)
+    tidy(draft, trial)
+
+
+def trial_helped(draft: Draft, fact: facts.TrialHelped, event: facts.Event) -> None:
+    """Remember what is to hold for the next attempt; a trial whose training is changed by it is assisted from now on."""
+    act = fact.act
+    care = draft.care.get(fact.trial, _CARE)
+    draft.write("care")[fact.trial] = replace(care, acts=(*care.acts, act), back_to=act.back_to)
+    trial = draft.trials[fact.trial]
+    held = fact.incident if act.remedy == "pause" else ""
+    draft.write("trials")[trial.id] = replace(trial, assisted=trial.assisted or act.directs(), held=held)
+
+
+def trial_reopened(draft: Draft, fact: facts.TrialReopened, event: facts.Event) -> None:
+    """A failed trial waits for its next attempt."""
+    trial = draft.trials[fact.trial]
+    if trial.status == "failed":
+        draft.trial(replace(trial, status="paused", reason=fact.reason))
+
+
+def attempt_ordered(draft: Draft, fact: facts.AttemptOrdered) -> None:
+    """A new attempt carries out what was asked for; what an earlier one said of it does not count."""
+    care = draft.care.get(fact.trial)
+    if care is not None and (care.back_to >= 0 or care.applied):
+        draft.write("care")[fact.trial] = replace(care, back_to=-1, applied=())
+
+
+def attempt_ended(draft: Draft, attempt: Attempt, trial: Trial, exit: Exit) -> None:
+    """An attempt that failed, or was ended by somebody else, waits for the captain's word on it."""
+    ours = attempt.asked or exit.cause not in ("self", "lost")
+    if not ours and (exit.code != 0 or exit.cause == "lost"):
+        crash = Crash(
+            attempt=attempt.id, code=exit.code, signal=exit.signal, lost=exit.cause == "lost", step=trial.logged_step,
+            elapsed_s=exit.elapsed_s, message=exit.message,
+        )  # fmt: skip
+        draft.write("care")[trial.id] = replace(draft.care.get(trial.id, _CARE), crash=(crash,))
+    tidy(draft, trial.id)
+
+
+def tidy(draft: Draft, trial_id: str) -> None:
+    """Forget a trial that is over and whose failures and incidents are dealt with."""
+    trial, care = draft.trials.get(trial_id), draft.care.get(trial_id)
+    if trial is None or care is None or trial.open() or care.crash:
+        return
+    if trial.status == "failed" and care.acts:
+        return  # it may be reopened, and what was tried counts on
+    if all(incident.subject != trial_id for incident in draft.incidents.values()):
+        draft.write("care").pop(trial_id)

@@ -1,0 +1,84 @@
+"""What a failed attempt means: its own fault, which will come again, or something from outside, which is tried again."""
+
+from dataclasses import replace
+
+from secondshift.policies.captain import crashes
+from secondshift.policies.captain.remedies import TRIES, act_of
+from secondshift.records.decisions import Decision, about, reopen
+from secondshift.records.incidents import Crash, Finding, Incident
+from secondshift.records.states import State
+from secondshift.records.trials import Trial
+
+NAME = "failures"
+RETRY = "retry_infrastructure"
+SIGNALS = {6: "sigabrt", 9: "killed", 11: "segfault"}
+OWN = frozenset({"segfault", "sigabrt"})  # a signal that a program sends to itself: twice at the same step is its own fault
+
+
+def decide(state: State) -> list[Decision]:
+    """Judge every failure that nobody has judged yet; at most one incident for each kind of failure of a study."""
+    if state.study is None or state.shift is None:
+        return []
+    decisions: list[Decision] = []
+    for trial, care in state.care.items():
+        for crash in care.crash:
+            decisions += _judge(state, state.trials[trial], crash)
+    return decisions
+
+
+def _judge(state: State, trial: Trial, crash: Crash) -> list[Decision]:
+    name, deterministic, line = _class(crash)
+    again = [act for act in state.care[trial.id].acts if act.cause == name and act.back_to == -1]
+    same_step = [act for act in again if act.seen == _place(crash)]
+    finding = Finding(
+        symptom="crash", stream="output", step=max(0, crash.step), since=max(0, crash.step), lasted=len(again) + 1,
+        confidence=0.9 if line else 0.6, evidence={"exit_code": float(crash.code or 0), "signal": float(crash.signal or 0)},
+    )  # fmt: skip
+    incident = Incident(
+        id="", subject=trial.id, finding=f"{trial.id}: {name.replace('_', ' ')} at step {max(0, crash.step)}.",
+        evidence=(line,) if line else (), cause=name, confidence=finding.confidence, since=finding.since,
+        step=finding.step, attempt=crash.attempt, findings=(finding,), opened_at=state.now_s,
+    )  # fmt: skip
+    if deterministic or (name in OWN and same_step) or len(again) >= TRIES:
+        why = "it would fail in the same way again" if deterministic or same_step else f"it was tried {len(again)} times"
+        closed = replace(incident, closed=f"not tried again: {why}", action="not tried again")
+        return [about("open", closed, reason=closed.closed, by=NAME)]
+    return _again(state, trial, crash, incident)
+
+
+def _again(state: State, trial: Trial, crash: Crash, incident: Incident) -> list[Decision]:
+    """Try it again, if that is granted: a signal left it paused anyway, an exit code has to be forgiven first."""
+    if not state.may(RETRY):
+        closed = replace(incident, closed="not tried again: [captain] may does not grant it", action="not tried again")
+        return [about("open", closed, reason=closed.closed, by=NAME)]
+    act = act_of(state, incident, "retry", by="captain")
+    act = replace(act, attempt=crash.attempt, outcome="worked", seen=_place(crash))
+    closed = replace(incident, acts=(act,), action=act.reason, closed="started again from its newest checkpoint")
+    reason = f"{incident.finding} It is no fault of the script: {act.reason}."
+    if trial.status == "failed":
+        forgiven = reopen(trial.id, reason=reason, by=NAME, needs=RETRY)
+        return [about("open", closed, reason=reason, by=NAME), forgiven]
+    return [about("open", closed, reason=reason, by=NAME)]
+
+
+def _place(crash: Crash) -> str:
+    return f"at step {crash.step}"
+
+
+def _class(crash: Crash) -> tuple[str, bool, str]:
+    """The class of a failure, whether it will happen again, and the line that says so."""
+    lines = crash.message.splitlines()
+    if crash.lost:
+        return "node_lost", False, ""
+    if crash.signal is not None and crash.signal in SIGNALS:
+        found = crashes.classify([], lines)
+        root = found.role == "root"
+        return (found.name, found.deterministic, found.line) if root else (SIGNALS[crash.signal], False, "")
+    if crash.signal is not None:
+        return f"signal_{crash.signal}", False, ""
+    found = crashes.classify(lines, [*lines, f"exitcode: {crash.code}"])
+    if found.name == "benign_only":
+        return "script_error", True, next((line for line in reversed(lines) if line.strip()), "")
+    return found.name, found.deterministic, found.line
+
+

@@ -1,0 +1,53 @@
+"""The first stage of a tick: what the detectors found is written down before anybody says what it means."""
+
+import math
+
+from secondshift.policies.captain.symptoms.beats import silence
+from secondshift.records.decisions import Decision, see
+from secondshift.records.incidents import KEPT, Care, Finding
+from secondshift.records.states import State
+from secondshift.records.trials import Attempt
+
+NAME = "symptoms"
+NOBODY = Care()
+
+
+def decide(state: State) -> list[Decision]:
+    """Record what was found in the streams since the last tick, and which running trial has fallen silent."""
+    if state.study is None or state.shift is None:
+        return []
+    found: dict[str, list[Finding]] = {trial: list(look.findings) for trial, look in state.looks.items()}
+    for attempt in state.attempts.values():
+        if silent := _silent(state, attempt):
+            found.setdefault(attempt.trial, []).extend(silent)
+    return [
+        see(trial, fresh, by=NAME)
+        for trial, findings in found.items()
+        if (fresh := _fresh(state.care.get(trial, NOBODY), findings))
+    ]
+
+
+def _fresh(care: Care, findings: list[Finding]) -> tuple[Finding, ...]:
+    """Those that are not known yet: an engine that was started again finds old ones once more."""
+    known = {(one.symptom, one.stream, one.step, one.lasted) for one in care.seen}
+    return tuple(one for one in findings if (one.symptom, one.stream, one.step, one.lasted) not in known)[-KEPT:]
+
+
+def _silent(state: State, attempt: Attempt) -> list[Finding]:
+    """Silence is told once, and again each time it has lasted twice as long."""
+    if attempt.status != "running" or attempt.asked or attempt.closed or attempt.last_log_at <= attempt.started_at:
+        return []  # one that never logged may still be importing, compiling, or reading its data
+    longest = max(attempt.longest_gap_s, (attempt.last_log_at - attempt.started_at) * (attempt.longest_gap_s == 0.0))
+    trial = state.trials[attempt.trial]
+    found = silence(
+        now_s=state.now_s, last_beat_s=attempt.last_log_at, longest_gap_s=longest, step=max(0, trial.logged_step)
+    )
+    return [_told(one, attempt) for one in found]
+
+
+def _told(found: Finding, attempt: Attempt) -> Finding:
+    times = found.evidence["silent_s"] / found.evidence["allowed_s"]
+    return Finding(
+        symptom=found.symptom, stream=attempt.id, step=found.step, since=found.since,
+        lasted=2 ** int(math.log2(max(1.0, times))), confidence=found.confidence, evidence=found.evidence,
+    )  # fmt: skip

@@ -1,0 +1,74 @@
+"""Whether what was done about an incident helped: judged against how the run stood before it, never against what it became."""
+
+from collections.abc import Sequence
+
+from secondshift.records.incidents import Act, Care, Finding, Incident, Look, Outcome
+from secondshift.records.states import State
+from secondshift.records.trials import Trial
+
+PATIENCE = 0.05  # of the horizon that a helped run must come past the trouble before it is believed
+LEAST, MOST = 16, 256  # steps: bounds of that
+WORSE = 4.0  # units of noise above the level from before the incident that still count as the same
+RATE_TOLERANCE = 0.05  # of the learning rate
+NOBODY, NOTHING = Care(), Look()
+Judged = tuple[Outcome, str]
+
+
+def outcome_of(state: State, incident: Incident, act: Act, new: Sequence[Finding]) -> Judged | None:
+    """Say how an act turned out and by what that is judged, or None while it is too early.
+
+    `new`: findings worth more than a note that came after it.
+    """
+    trial = state.trials[incident.subject]
+    if act.remedy in ("stop", "stop_early"):
+        return ("worked", f"{trial.id} is {trial.status}") if not trial.open() else None
+    if not trial.open():
+        return _ended(trial)
+    attempt = state.attempt_of(trial.id)
+    if attempt is None or attempt.id == act.attempt or attempt.status != "running":
+        return None  # it has not begun anew yet
+    care, look = state.care.get(trial.id, NOBODY), state.looks.get(trial.id, NOTHING)
+    if new:
+        worst = new[-1]
+        return "failed", f"{worst.symptom.replace('_', ' ')} again at step {worst.step}"
+    if trial.logged_step < _believed_from(state, incident, act):
+        return None
+    if refused := _refused(act, care, incident, look):
+        return "not applied", refused
+    return _level(state, incident, look, trial)
+
+
+def _ended(trial: Trial) -> Judged:
+    if trial.status == "complete":
+        return "worked", f"{trial.id} came to its end"
+    return "failed", f"{trial.id} is {trial.status}"
+
+
+def _believed_from(state: State, incident: Incident, act: Act) -> int:
+    horizon = state.study.horizon_steps if state.study is not None else 0
+    patience = min(MOST, max(LEAST, int(PATIENCE * horizon)))
+    trouble = max(incident.step, max((end for _, end in act.skip), default=0))
+    return min(trouble + patience, horizon - 1)
+
+
+def _refused(act: Act, care: Care, incident: Incident, look: Look) -> str:
+    """Name the directive that the script did not carry out; settings are read back, not taken on trust."""
+    wanted = {"skip": bool(act.skip), "lr_scale": act.lr_scale != 1.0, "fresh_loader": act.fresh_loader > 0}
+    missing = [name for name, asked in wanted.items() if asked and name not in care.applied]
+    if missing:
+        return f"the script never said that it carried out {', '.join(missing)}"
+    now = look.level.rate
+    if act.lr_scale != 1.0 and incident.rate_kept(now, RATE_TOLERANCE):
+        return f"the learning rate is {now:.6g}, as when the trouble was found"
+    return ""
+
+
+def _level(state: State, incident: Incident, look: Look, trial: Trial) -> Judged | None:
+    before, now = incident.before, look.level
+    if not before.metric or now.metric != before.metric or state.study is None:
+        return "worked", f"nothing more was found up to step {trial.logged_step}"
+    rises = state.study.objective.goal == "max" and now.metric == state.study.objective.metric
+    worse = (before.value - now.value) if rises else (now.value - before.value)
+    if worse > WORSE * max(before.noise, now.noise):
+        return "failed", f"{now.metric} is {now.value:.6g}, and was {before.value:.6g} before it"
+    return "worked", f"{now.metric} is {now.value:.6g}, and was {before.value:.6g} before it"

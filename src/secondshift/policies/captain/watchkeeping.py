@@ -1,0 +1,166 @@
+"""The detectors of every trial that runs, fed with its points in the order in which they were recorded.
+
+What they remember is a cache that the recorded points rebuild: the same facts give the same looks, in the engine, in the
+next engine after a crash, and in a replay.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from secondshift.policies.captain.columns import Guess, guess
+from secondshift.policies.captain.symptoms.following import Following, start
+from secondshift.policies.captain.symptoms.memory import Memory
+from secondshift.records import events as facts
+from secondshift.records.incidents import Finding, Level, Look
+from secondshift.records.orders import Batch
+from secondshift.records.states import State
+from secondshift.records.studies import Study
+
+SAMPLED = {"step_time": ("sys/step_s",), "data_time": ("sys/data_s",), "rss_mb": ("sys/rss_mb", "sys/tree_rss_mb")}
+OFFERED = 32  # newest findings of a trial that are offered again after its points were taken anew
+FOLLOWED = ("metrics.logged", "change.announced")  # kinds of facts that detectors follow
+
+
+@dataclass(slots=True)
+class _Watched:
+    """One trial: its detectors, and what they said that was not handed on yet."""
+
+    following: Following
+    names: set[str] = field(default_factory=set)
+    guessed: Guess = field(default_factory=Guess)
+    fields: dict[str, str] = field(default_factory=dict)  # metric -> stream
+    attempt: str = ""
+    fresh: list[Finding] = field(default_factory=list)
+
+
+class Watchkeeper:
+    """Follows every trial of one study. `take` whatever is recorded, ask for `looks` at each tick."""
+
+    def __init__(self) -> None:
+        self._watched: dict[str, _Watched] = {}
+
+    def unknown(self, events: Iterable[facts.Event]) -> list[str]:
+        """Name trials that these facts bring points of, and whose earlier points were never taken, as in a new engine."""
+        logged = [event.payload for event in events if isinstance(event.payload, facts.MetricsLogged)]
+        earlier = {fact.trial for fact in logged if fact.start > 0 or not fact.attempt.endswith(".a1")}
+        return sorted(earlier - self._watched.keys())
+
+    def catch_up(self, study: Study | None, events: Iterable[facts.Event], batches: Iterable[Batch], trial: str) -> None:
+        """Take a trial's earlier points; what was found in them is offered again, because it may not have been recorded."""
+        self.take(study, events, batches)
+        if trial in self._watched:
+            del self._watched[trial].fresh[:-OFFERED]
+
+    def take(self, study: Study | None, events: Iterable[facts.Event], batches: Iterable[Batch]) -> None:
+        """Follow what was recorded: facts in their order, and the points of those facts that have some, in theirs."""
+        points = iter(batches)
+        for event in events:
+            fact = event.payload
+            if isinstance(fact, facts.MetricsLogged):
+                self._points(study, fact, _of(fact.points, points))
+            elif isinstance(fact, facts.RunImported):
+                _of(fact.points, points)
+            elif isinstance(fact, facts.ChangeAnnounced) and fact.trial in self._watched:
+                self._watched[fact.trial].following.announce()
+            elif isinstance(fact, facts.TrialClosed):
+                self._watched.pop(fact.trial, None)
+
+    def looks(self, state: State) -> Mapping[str, Look]:
+        """What the detectors say now of trials with something new, or with an open incident."""
+        self._forget(state)
+        wanted = {incident.subject for incident in state.incidents.values() if incident.cause}
+        return {
+            trial: _look(watched)
+            for trial, watched in self._watched.items()
+            if watched.fresh or trial in wanted
+        }
+
+    def told(self) -> None:
+        """What was said so far is recorded."""
+        for watched in self._watched.values():
+            watched.fresh.clear()
+
+    def _forget(self, state: State) -> None:
+        if len(self._watched) > len(state.open):
+            for trial in [trial for trial in self._watched if trial not in state.open and not self._watched[trial].fresh]:
+                del self._watched[trial]
+
+    def _points(self, study: Study | None, fact: facts.MetricsLogged, batches: Sequence[Batch]) -> None:
+        if not batches:
+            return
+        watched = self._watched.get(fact.trial)
+        if watched is None:
+            watched = self._watched[fact.trial] = _Watched(following=start())
+        if watched.attempt != fact.attempt:
+            if watched.attempt:  # another process, perhaps elsewhere: its times and its memory are learned anew
+                watched.following.timing.announce()
+                watched.following.memory = Memory(limit_mb=watched.following.memory.limit_mb)
+                watched.following.step = -1  # what it goes back to is no restart of the curve
+            watched.attempt = fact.attempt
+        if any(batch.metric not in watched.names for batch in batches):
+            _learn(study, watched, {batch.metric for batch in batches})
+        for row in _rows(batches, watched.fields, watched.following.step):
+            watched.fresh += watched.following.push(row)
+
+
+def _learn(study: Study | None, watched: _Watched, metrics: set[str]) -> None:
+    """See which metric is which stream, now that there is a new one; a stream keeps the metric it has."""
+    watched.names |= metrics
+    told = {
+        stream: name for stream, names in SAMPLED.items() for name in reversed(names) if name in watched.names
+    }
+    names = sorted(name for name in watched.names if not name.startswith(("sys/", "layer/", "_")))
+    objective = study.objective if study is not None else None
+    goal = objective.goal if objective is not None and objective.metric in names else None
+    guessed = guess([*names, *told.values()], told=told, kept=watched.guessed)
+    if "loss" not in guessed.streams and objective is not None and objective.metric in names:
+        free = objective.metric not in guessed.streams.values()
+        guessed = guess(names, told={**told, "loss": objective.metric}, goal=goal) if free else guessed
+    watched.guessed = guessed
+    watched.fields = {name: stream for stream, name in guessed.streams.items()}
+    sign = 1.0 if guessed.goal == "min" else -1.0
+    following = watched.following
+    if following.numbers.points == 0:
+        following.goal, following.numbers.sign = guessed.goal, sign
+    if following.evaluation.count == 0:
+        following.evaluation.sign = sign
+
+
+def _of(count: int, points: Iterator[Batch]) -> list[Batch]:
+    """Take the batches of one fact from the stream of all."""
+    batches: list[Batch] = []
+    while sum(len(batch.steps) for batch in batches) < count:
+        batch = next(points, None)
+        if batch is None:
+            break
+        batches.append(batch)
+    return batches
+
+
+def _rows(batches: Sequence[Batch], fields: Mapping[str, str], done: int) -> Iterator[dict[str, float | None]]:
+    """Put the points of one fact together by their step; what comes late is told at the newest step."""
+    rows: dict[int, dict[str, float | None]] = {}
+    for batch in batches:
+        stream = fields.get(batch.metric)
+        if stream is None:
+            continue
+        for step, value in zip(batch.steps, batch.values, strict=True):
+            step = max(step, done)
+            row = rows.get(step)
+            if row is None:
+                row = rows[step] = {"step": step}
+            row[stream] = value
+    for step in sorted(rows):
+        yield rows[step]
+
+
+def _look(watched: _Watched) -> Look:
+    following = watched.following
+    level = following.numbers.level
+    if not level.medians:
+        return Look(findings=tuple(watched.fresh))
+    sign, metric = following.numbers.sign, watched.guessed.streams.get("loss", "")
+    rate = following.updates.rate
+    now = Level(metric=metric, step=following.step, value=sign * level.last, noise=level.noise, rate=rate, points=level.blocks)
+    before = Level(metric=metric, step=level.begun, value=sign * level.level, noise=level.noise, rate=following.updates.usual)
+    return Look(findings=tuple(watched.fresh), level=now, before=before)
