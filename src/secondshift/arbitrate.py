@@ -331,6 +331,19 @@ _TAKE = {
 }
 
 
+def noted(
+    state: State, finding: str, evidence: tuple[str, ...], action: str, *, at: float, number: int = 1
+) -> list[facts.Payload]:
+    """Open an incident of the shift itself, unless the same is open already; `number`: how manyth it is in one round."""
+    if any(incident.finding == finding for incident in state.incidents.values()):
+        return []
+    incident = Incident(
+        id=f"i{state.incidents_seen + number}", subject="shift", finding=finding, evidence=evidence, action=action,
+        opened_at=at,
+    )  # fmt: skip
+    return [facts.IncidentOpened(incident=incident)]
+
+
 def closing(state: State) -> Sequence[Decision]:
     """When the shift is ending, ask every attempt to leave: pause, or kill where a person said now."""
     if not state.ending:

@@ -13,14 +13,13 @@ from dataclasses import replace
 import numpy as np
 
 from secondshift import plugins
-from secondshift.arbitrate import arbitrate, closing, outdated, requested
+from secondshift.arbitrate import arbitrate, closing, noted, outdated, requested
 from secondshift.errors import LedgerBusy, LedgerFull, SecondshiftError
 from secondshift.ledger.fold import fold
 from secondshift.ledger.stores import Ledger
 from secondshift.policies.captain.watchkeeping import FOLLOWED, Watchkeeper
 from secondshift.records import events as facts
 from secondshift.records.decisions import Decision
-from secondshift.records.incidents import Incident
 from secondshift.records.nights import Shift
 from secondshift.records.orders import Batch
 from secondshift.records.states import State
@@ -56,14 +55,8 @@ def decide(state: State, deciders: Sequence[tuple[str, Decider]]) -> list[facts.
             wishes.extend(decider(state))
         except Exception as error:
             finding = f"the policy {name} raised {type(error).__name__}: {error}"
-            if all(incident.finding != finding for incident in state.incidents.values()):
-                number = state.incidents_seen + len(faults) + 1
-                evidence = tuple(traceback.format_exc().splitlines()[-3:])
-                incident = Incident(
-                    id=f"i{number}", subject="shift", finding=finding, evidence=evidence,
-                    action="passed over; the other policies went on", opened_at=state.now_s,
-                )  # fmt: skip
-                faults.append(facts.IncidentOpened(incident=incident))
+            evidence, action = tuple(traceback.format_exc().splitlines()[-3:]), "passed over; the other policies went on"
+            faults += noted(state, finding, evidence, action, at=state.now_s, number=len(faults) + 1)
     return [*faults, *arbitrate(replace(state, incidents_seen=state.incidents_seen + len(faults)), wishes)]
 
 
@@ -123,10 +116,9 @@ class Engine:
     def take_signals(self) -> None:
         """Record what was asked for at the terminal; not through the spool, which a full disk cannot hold."""
         if wanted := list(self.wanted):
-            last = self.state.last_seq
             asked = [
                 facts.RequestReceived(
-                    id=f"signal-{last}-{number}", verb="stop", who="terminal",
+                    id=f"signal-{self.state.last_seq}-{number}", verb="stop", who="terminal",
                     args={"now": True} if mode == "now" else {}, asked_at=self.clock.now(self.state),
                 )
                 for number, mode in enumerate(wanted)
@@ -147,8 +139,8 @@ class Engine:
         slots = self.state.shift.slots if self.state.shift else 0
         taken = {device for attempt in self.state.attempts.values() for device in attempt.devices}
         free = tuple(d for d in self.executor.devices() if d not in taken)[: max(0, slots - len(self.state.attempts))]
-        looks = self.keeper.looks(self.state)
-        made = decide(replace(self.state, now_s=now, free_devices=free, looks=looks), deciders)
+        seen = replace(self.state, now_s=now, free_devices=free, looks=self.keeper.looks(self.state))
+        made = decide(seen, deciders)
         if made:
             tick = facts.TickDecided(
                 tick=self.state.ticks + 1, now_s=now, stage=stage, policy=POLICY, digest=self.ledger.digest(),
@@ -202,9 +194,8 @@ class Engine:
         if self.state.shift is not None:
             return
         self.take_requests()
-        late = "nothing was running when it was asked"
-        ends = [decision for decision in requested(self.state) if decision.verb == "end"]
-        self.record([facts.DecisionDropped(decision=decision, reason=late) for decision in ends])
+        late, asked = "nothing was running when it was asked", requested(self.state)
+        self.record([facts.DecisionDropped(decision=one, reason=late) for one in asked if one.verb == "end"])
         devices = len(self.executor.devices()) + len(self.executor.held())  # what others hold now comes free later
         shift = Shift(
             id=f"s{self.state.shifts + 1}", started_at=self.clock.now(self.state), deadline_at=deadline_at,
@@ -252,12 +243,8 @@ class Engine:
         finding = "the disk is full"
         self.say_once(full)
         try:
-            if all(incident.finding != finding for incident in self.state.incidents.values()):
-                incident = Incident(
-                    id=f"i{self.state.incidents_seen + 1}", subject="shift", finding=finding, evidence=(str(full)[:200],),
-                    action="waits for space; recorded facts are safe", opened_at=self.clock.now(self.state),
-                )  # fmt: skip
-                self.record([facts.IncidentOpened(incident=incident)])
+            action = "waits for space; recorded facts are safe"
+            self.record(noted(self.state, finding, (str(full)[:200],), action, at=self.clock.now(self.state)))
         except (LedgerFull, LedgerBusy):
             pass  # not even the ballast was enough; the next round tries again
         self.clock.sleep(1.0)

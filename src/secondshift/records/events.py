@@ -450,47 +450,13 @@ KINDS: Mapping[str, type] = {
 KIND_OF: Mapping[type, str] = {cls: kind for kind, cls in KINDS.items()}
 
 Payload = (
-    StudyOpened
-    | StudyAmended
-    | LeaseTaken
-    | ShiftStarted
-    | ShiftAnchored
-    | ShiftEnded
-    | RequestReceived
-    | TickDecided
-    | DecisionMade
-    | DecisionDropped
-    | CandidateProposed
-    | TrialQueued
-    | TrialAdvanced
-    | TrialClosed
-    | ChargeReserved
-    | ChargeSettled
-    | AttemptOrdered
-    | AttemptStarted
-    | AttemptAsked
-    | AttemptClosed
-    | AttemptEnded
-    | MetricsLogged
-    | ParamsResolved
-    | CheckpointSaved
-    | CheckpointRejected
-    | CheckpointPruned
-    | CheckpointFailed
-    | ChangeAnnounced
-    | DirectiveApplied
-    | PointsDropped
-    | RunImported
-    | IncidentOpened
-    | SymptomSeen
-    | IncidentAmended
-    | TrialHelped
-    | TrialReopened
-    | IncidentClosed
-    | MemoRemembered
-    | BriefWritten
-    | BriefSent
-)
+    StudyOpened | StudyAmended | LeaseTaken | ShiftStarted | ShiftAnchored | ShiftEnded | RequestReceived
+    | TickDecided | DecisionMade | DecisionDropped | CandidateProposed | TrialQueued | TrialAdvanced | TrialClosed
+    | ChargeReserved | ChargeSettled | AttemptOrdered | AttemptStarted | AttemptAsked | AttemptClosed | AttemptEnded
+    | MetricsLogged | ParamsResolved | CheckpointSaved | CheckpointRejected | CheckpointPruned | CheckpointFailed
+    | ChangeAnnounced | DirectiveApplied | PointsDropped | RunImported | IncidentOpened | SymptomSeen
+    | IncidentAmended | TrialHelped | TrialReopened | IncidentClosed | MemoRemembered | BriefWritten | BriefSent
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
