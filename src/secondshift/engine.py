@@ -116,14 +116,12 @@ class Engine:
     def take_signals(self) -> None:
         """Record what was asked for at the terminal; not through the spool, which a full disk cannot hold."""
         if wanted := list(self.wanted):
-            asked = [
-                facts.RequestReceived(
-                    id=f"signal-{self.state.last_seq}-{number}", verb="stop", who="terminal",
-                    args={"now": True} if mode == "now" else {}, asked_at=self.clock.now(self.state),
-                )
+            at, last = self.clock.now(self.state), self.state.last_seq
+            self.record([
+                facts.RequestReceived(id=f"signal-{last}-{number}", verb="stop", who="terminal", asked_at=at,
+                                      args={"now": True} if mode == "now" else {})
                 for number, mode in enumerate(wanted)
-            ]  # fmt: skip
-            self.record(asked)
+            ])  # fmt: skip
             del self.wanted[: len(wanted)]
 
     def take_requests(self) -> None:
@@ -198,9 +196,8 @@ class Engine:
         self.record([facts.DecisionDropped(decision=one, reason=late) for one in asked if one.verb == "end"])
         devices = len(self.executor.devices()) + len(self.executor.held())  # what others hold now comes free later
         shift = Shift(
-            id=f"s{self.state.shifts + 1}", started_at=self.clock.now(self.state), deadline_at=deadline_at,
-            slots=slots or study.launch.slots or devices or 1, may=study.may,
-            boot_id=self.clock.boot_id, anchor_boot_s=self.clock.boot(),
+            id=f"s{self.state.shifts + 1}", started_at=self.clock.now(self.state), deadline_at=deadline_at, may=study.may,
+            slots=slots or study.launch.slots or devices or 1, boot_id=self.clock.boot_id, anchor_boot_s=self.clock.boot(),
         )  # fmt: skip
         self.record([facts.ShiftStarted(shift=shift)])
 
