@@ -110,6 +110,14 @@ def test_a_folder_that_a_run_writes_to_becomes_one_of_each_trial() -> None:
         assert "each is given one of its own" in written(looked, sketch(looked), "en")
 
 
+def test_a_metric_of_a_file_in_the_working_folder_is_read_there_one_trial_at_a_time(tmp_path: Path) -> None:
+    stream = Stream(name="val_loss", source="csv: runs/7/log.csv", points=3)
+    looked = Looked(command=("python", "t.py"), metrics=(stream,), ran_s=1.0)
+    (tmp_path / "secondshift.toml").write_text(written(looked, sketch(looked), "en"), encoding="utf-8")
+    study = config.load_study(tmp_path / "secondshift.toml", environment={})
+    assert (study.metrics.source, study.metrics.path, study.launch.slots) == ("csv", "runs/*/log.csv", 1)
+
+
 def test_what_a_script_prints_cannot_break_out_of_a_comment() -> None:
     hostile = Stream(name='loss"\n[policy]\nsearcher = "x', source="stdout", points=3)
     looked = Looked(

@@ -229,6 +229,26 @@ def test_a_script_that_is_slow_to_begin_is_waited_for(tmp_path: Path) -> None:
     assert [s.name for s in looked.metrics if s.points == 9] == ["loss"]
 
 
+def test_numbers_that_a_run_writes_beside_itself_are_found_there(tmp_path: Path) -> None:
+    text = (
+        "import argparse, os\np = argparse.ArgumentParser()\np.add_argument('--max_epochs', type=int, default=3)\n"
+        "p.parse_args()\n"
+        "os.makedirs('logs/version_7')\nwith open('logs/version_7/metrics.csv', 'w') as f:\n"
+        "    f.write('epoch,step,val0_epoch/mae,train_loss\\n0,9,0.5,0.7\\n1,19,0.4,0.6\\n2,29,0.3,0.5\\n')\nprint('done')\n"
+    )
+    (tmp_path / "older.csv").write_text("epoch,val_loss\n0,1.0\n1,0.5\n")
+    found = sketch(look(script(tmp_path, text), tmp_path, seconds=10))
+    assert (found.metric.value, found.source, found.path) == ("val0_epoch/mae", "csv", "logs/version_*/metrics.csv")
+    assert (found.steps.value, found.step) == ("3", "")
+
+
+def test_a_length_in_epochs_counts_a_table_by_its_epochs() -> None:
+    streams = tuple(Stream(name=name, source="csv: a/b.csv", points=3) for name in ("val_loss", "epoch"))
+    looked = Looked(command=("t.py", "--max_epochs", "9"), metrics=streams, ran_s=1.0)
+    assert (sketch(looked).steps.value, sketch(looked).step) == ("9", "epoch")
+    assert sketch(Looked(command=("t.py", "--max_steps", "9"), metrics=streams, ran_s=1.0)).step == ""
+
+
 def test_the_file_behind_an_installed_command_or_module_is_found_beside_its_interpreter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """From what was seen of a command to a first study: each guess with its evidence. Pure, and no policy: a person edits it."""
 
+import glob
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,6 +64,8 @@ class Sketch:
     out_flag: str = ""  # where the script is told to write; trials side by side need a folder each
     axes: tuple[Axis, ...] = ()
     source: str = ""  # of the metric
+    step: str = ""  # the name of the step, where it is not the usual one
+    path: str = ""  # pattern of the files below the working folder that hold it; empty: no file, or one below `out`
 
 
 def sketch(looked: Looked) -> Sketch:
@@ -72,14 +75,17 @@ def sketch(looked: Looked) -> Sketch:
     others = ", ".join(sorted({s.name for s in looked.metrics} - {metric})[:8]) or "—"
     found = (("metric", metric), ("points", str(stream.points if stream else 0)), ("others", others))
     key = "metric" if stream else "metric_ended" if looked.ran_s else "metric_unseen"
+    kind, _, path = (stream.source if stream else "").partition(": ")
+    steps, counted = horizon(looked, stream), {s.name for s in looked.metrics if stream and s.source == stream.source}
+    epochs = steps.key == "steps_option" and "epoch" in dict(steps.values)["flag"] and "epoch" in counted
     goal = Guess(value="max" if _GOOD.search(metric) else "min", key="goal", values=found[:1])
     own, sure = checkpoint_option(looked.options)
     out = out_option(looked, own if sure else "")
     seed = next((o.flag for o in looked.options if _SEED.fullmatch(o.name)), "")
     return Sketch(
-        metric=Guess(value=metric, key=key, values=found), goal=goal, steps=horizon(looked, stream), seed_flag=seed,
+        metric=Guess(value=metric, key=key, values=found), goal=goal, steps=steps, seed_flag=seed,
         checkpoint_flag=own, checkpoint_sure=sure, out_flag=out, axes=axes(looked.options, looked.command),
-        source=stream.source if stream else "",
+        source=kind, step="epoch" if epochs else "", path=re.sub(r"\d+", "*", glob.escape(path)),
     )  # fmt: skip
 
 
@@ -91,7 +97,7 @@ def objective(metrics: Sequence[Stream]) -> Stream | None:
 
     def rank(stream: Stream) -> tuple[int, int, int, int]:
         name = stream.name.lower()
-        judged = any(part in re.split(r"[_/.\s-]", name) for part in _JUDGES)
+        judged = any(part.rstrip("0123456789") in _JUDGES for part in re.split(r"[_/.\s-]", name))
         kind = 0 if _RETURNS.search(name) else 1 if "loss" in name else 2 if _GOOD.search(name) else 3
         return (0 if stream.moves or kind < 3 else 1, 0 if judged else 1, kind, len(name))
 

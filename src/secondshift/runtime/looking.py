@@ -18,11 +18,13 @@ from secondshift.runtime.guessing import telling
 from secondshift.runtime.helptexts import merged, read_code, read_help, read_yaml, uses_hydra
 from secondshift.runtime.looks import Looked, Stream
 from secondshift.runtime.readers.collecting import collect_attempt, seen
+from secondshift.runtime.workfolders import changed, footprint
 
 HELP_S = 60.0  # importing a library of models takes its time, on a busy machine a minute
 PATIENCE = 4  # times as long, a script that has shown nothing yet is waited for
 GRACE_S = 2.0  # between the polite and the harsh end of what we started
 MOST_SOURCE = 2 << 20  # bytes of a script that are read
+MOST_WRITTEN = 200  # files of the working folder that are looked into
 OUTPUT_CAP = 64 << 20  # bytes printed; a flood is ended
 
 
@@ -33,6 +35,16 @@ class _Ran:
     code: int | None
     took_s: float
     words: str = field(default="")
+
+
+class _Trace:
+    """What a run writes into the folder where it runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.before = folder, footprint(folder)
+
+    def written(self) -> tuple[str, ...]:
+        return changed(self.before, footprint(self.folder))[:MOST_WRITTEN]
 
 
 def look(command: Sequence[str], folder: Path, *, seconds: float = 20.0, help_s: float = HELP_S) -> Looked:
@@ -50,8 +62,9 @@ def look(command: Sequence[str], folder: Path, *, seconds: float = 20.0, help_s:
         listed = read_yaml(text) if hydra else read_help(text)
         why = "" if listed or asked.code == 0 else f"exit {asked.code}" if asked.ended else "timeout"
         options = tuple(listed) if hydra else tuple(merged(listed, read_code(source)))
-        ran = _run(list(command), folder, Path(place) / "run", seconds, patient=True) if seconds > 0 else None
-        streams = _streams(ran.folder) if ran else ()
+        trace = _Trace(folder)
+        ran = _run(list(command), folder, Path(place) / "run", seconds, trace) if seconds > 0 else None
+        streams = _streams(ran.folder, trace.written()) if ran else ()
     return Looked(
         command=tuple(command), script=script, hydra=hydra, options=options, help_said=why,
         ran_s=ran.took_s if ran else 0.0, ended=bool(ran and ran.ended), code=ran.code if ran else None,
@@ -95,10 +108,11 @@ def _source(path: Path) -> str:
         return ""
 
 
-def _run(command: list[str], cwd: Path, place: Path, seconds: float, *, patient: bool = False) -> _Ran:
+def _run(command: list[str], cwd: Path, place: Path, seconds: float, trace: _Trace | None = None) -> _Ran:
     """Run a command in a group of its own with its output in a file, as an attempt would, for at most so long.
 
-    patient: longer, while it has shown no number that moves, for some import for longer than they train.
+    trace: longer, while it has shown no number that moves in its output or in what it writes: some import for longer
+    than they train.
     """
     for part in (place / "tmp", place / "out"):
         part.mkdir(parents=True)
@@ -119,8 +133,8 @@ def _run(command: list[str], cwd: Path, place: Path, seconds: float, *, patient:
             return _Ran(folder=place, ended=True, code=127, took_s=0.0, words=str(problem))
         try:
             ended = _waited(process, began + seconds, place / "output.log")
-            for _ in range(PATIENCE - 1 if patient else 0):
-                if ended or telling(_streams(place)):
+            for _ in range(PATIENCE - 1 if trace else 0):
+                if ended or (trace and telling(_streams(place, trace.written()))):
                     break
                 ended = _waited(process, time.monotonic() + seconds, place / "output.log")
         finally:
@@ -156,9 +170,9 @@ def _end(process: subprocess.Popen[bytes], token: str) -> None:
             continue
 
 
-def _streams(folder: Path) -> tuple[Stream, ...]:
+def _streams(folder: Path, written: Sequence[str]) -> tuple[Stream, ...]:
     (folder / "exit.json").write_text("{}")
-    counted = seen(folder)
+    counted = seen(folder, written=written)
     steps: dict[str, tuple[int, int, float]] = {}
     values: dict[str, set[float]] = {}
     for chunk in collect_attempt(folder, {}, trial="look", attempt="look", limit=OUTPUT_CAP):
@@ -175,7 +189,7 @@ def _streams(folder: Path) -> tuple[Stream, ...]:
             first_step=first,
             last_step=last,
             last=value,
-            moves=len(values.get(name, ())) > 1,
+            moves=len(values[name]) > 1 if name in values else points > 1,
         )
         for source, names in counted.items()
         for name, points in names.items()

@@ -32,6 +32,11 @@ def written(looked: Looked, found: Sketch, lang: str) -> str:
             "[metrics]",
             f"source = {quoted(found.source)}  # {say('init.source', lang, source=found.source)}",
         ]
+        if found.step:
+            lines.append(f"step = {quoted(found.step)}")
+    if found.path:
+        lines.append(f"path = {quoted(found.path)}")
+        lines += ["", "[launch]", f"slots = 1  # {say('init.alone', lang)}"]
     lines += ["", "[search]", f"# {say('init.search' if found.axes else 'init.search_none', lang)}"]
     lines += [f"{'' if axis.active else '# '}{_key(axis.name)} = {axis.toml}" for axis in found.axes]
     if looked.hydra and active:
