@@ -2,9 +2,13 @@
 
 import contextlib
 import io
+import json
+import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -13,6 +17,8 @@ import pytest
 from secondshift import config
 from secondshift.interfaces.cli.main import called
 from secondshift.ledger.opening import open_ledger
+from secondshift.records.orders import Note
+from secondshift.runtime.readers.fragments import collect_folder
 from tests.interfaces.nights import eventful
 
 HOUSE = Path(__file__).parents[1]
@@ -99,3 +105,35 @@ def test_the_commands_of_the_import_page_work_in_their_order(
     said = capsys.readouterr().out
     for part in ("5 would be imported", "5 imported", "val_loss was read from valid_loss.", "imported from  mlflow", "ended early"):
         assert part in said, part
+
+
+def test_the_script_of_the_directives_page_cooperates_with_each_remedy(tmp_path: Path) -> None:
+    (script,) = blocks("directives.md", "python")
+    (tmp_path / "train.py").write_text(script)
+    asked = {"plain": {}, "helped": {"skip": [[100, 120], [299, 300]], "lr_scale": 0.5, "fresh_loader": 1}}
+    runs = {name: _trained(tmp_path / name, tmp_path / "train.py", directives) for name, directives in asked.items()}
+    plain, helped = runs["plain"][0], runs["helped"][0]
+    assert plain["train_loss"].keys() == set(range(300)) and len(plain["val_loss"]) == len(helped["val_loss"]) == 300
+    assert helped["train_loss"].keys() == {*range(100), *range(120, 299)}
+    assert {s: r / 2 for s, r in plain["lr"].items() if s in helped["lr"]} == helped["lr"]
+    assert plain["train_loss"][0] != helped["train_loss"][0]
+    announced, applied = ([n for n in runs["helped"][1] if n.kind == kind] for kind in ("announced", "applied"))
+    assert [dict(n.values) for n in announced] == [{"what": "lr_drop", "step": 200}]
+    assert [n.values["value"] for n in applied] == ["0.5", "1", "100:120", "299:300"]
+    assert [n.values["step"] for n in runs["helped"][1] if n.kind == "saved"][-1] == 300
+    (tmp_path / "secondshift.toml").write_text(SMALL + "".join(blocks("directives.md", "toml")))
+    launch = config.load_study(tmp_path / "secondshift.toml").launch
+    assert (launch.keep_checkpoints, launch.keep_older) == (2, 6)
+
+
+def _trained(private: Path, script: Path, directives: dict[str, object]) -> tuple[dict[str, dict[int, float]], list[Note]]:
+    folder = private / "attempts" / "t1.a1"
+    folder.mkdir(parents=True)
+    order = {"attempt": "t1.a1", "trial": "t1", "horizon_steps": 300, "seed": 3, "directives": directives}
+    (folder / "order.json").write_text(json.dumps(order))
+    env = {**os.environ, "PYTHONPATH": str(HOUSE / "src"), "SECONDSHIFT_ATTEMPT": str(folder)}
+    subprocess.run([sys.executable, str(script)], env=env, check=True, timeout=60)
+    chunks = collect_folder(folder, {}, trial="t1", attempt="t1.a1", ended=True)
+    batches = [batch for chunk in chunks for batch in chunk.batches]
+    curves = {b.metric: dict(zip(b.steps, b.values, strict=True)) for b in batches}
+    return curves, [note for chunk in chunks for note in chunk.notes]

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -260,3 +261,15 @@ def test_killed_at_any_moment_the_newest_acknowledged_checkpoint_is_always_there
     assert acknowledged >= 30
     assert attempt.notes("rejected") == []
     assert len(names(attempt)) <= 3
+
+
+def test_older_checkpoints_stay_so_spread_that_a_late_alarm_finds_one_from_before(attempt):
+    attempt.order(horizon_steps=1000, keep_checkpoints=2, keep_older=4)
+    run = secondshift.init()
+    for step in range(10, 210, 10):
+        save(run, step)
+    kept = sorted(int(name.removeprefix("step-")) for name in names(attempt))
+    ages = [200 - step for step in reversed(kept)]
+    assert ages[:3] == [0, 10, 20] and len(ages) == 6 and ages[-1] >= 80
+    assert all(elder <= 2 * younger for younger, elder in pairwise(ages[1:]))
+    assert {note["step"] for note in attempt.notes("pruned")} == set(range(10, 210, 10)) - set(kept)

@@ -33,7 +33,7 @@ class Order:
     eval_every_steps: int = 1
     checkpoint_every_s: float = 60.0
     keep_checkpoints: int = 2  # newest ones kept
-    keep_older: int = 0  # how many older ones are kept beside them, spread as `secondshift.tracking.retention` says
+    keep_older: int = 0  # older ones kept beside them; both come from the study's Launch
     directives: Directives = field(default_factory=Directives)
     threads: int = 1
     env: Mapping[str, str] = field(default_factory=dict)

@@ -92,6 +92,7 @@ def order_for(state: State, attempt: Attempt, hands: Hands) -> Order:
         checkpoint_every_s=study.launch.checkpoint_every_s,
         keep_checkpoints=study.launch.keep_checkpoints,
         directives=attempt.directives,
+        keep_older=study.launch.keep_older,
         threads=study.launch.threads or fair_threads(state.shift.slots if state.shift else 1),
         env=revealed(
             {**environment_of(study.metrics, study.launch.env, f"{folder}/out"), **start.env}, hands.secrets

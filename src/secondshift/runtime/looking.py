@@ -19,6 +19,7 @@ from secondshift.runtime.helptexts import merged, read_code, read_help, read_yam
 from secondshift.runtime.looks import Looked, Stream
 from secondshift.runtime.readers.collecting import collect_attempt, seen
 from secondshift.runtime.workfolders import changed, footprint
+from secondshift.tracking import wire
 
 HELP_S = 60.0  # importing a library of models takes its time, on a busy machine a minute
 PATIENCE = 4  # times as long, a script that has shown nothing yet is waited for
@@ -193,6 +194,6 @@ def _streams(folder: Path, written: Sequence[str]) -> tuple[Stream, ...]:
         )
         for source, names in counted.items()
         for name, points in names.items()
-        if not name.startswith("_")
+        if not name.startswith(("_", wire.SYS))
         for first, last, value in [steps.get(name, (0, max(0, points - 1), 0.0))]
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from secondshift.records.events import CheckpointPruned
 from secondshift.records.states import State
 from secondshift.records.trials import Attempt, Checkpoint
+from secondshift.tracking import retention
 
 _ORDER = ("failed", "stopped", "complete", "paused", "queued", "running")
 
@@ -29,11 +30,15 @@ def overflow(state: State) -> list[CheckpointPruned]:
 
 
 def _expendable(state: State) -> Iterator[Checkpoint]:
-    """Checkpoints that nobody will resume from, least useful first."""
+    """Checkpoints that nobody will resume from, least useful first; what a trial could be taken back to goes last."""
     by_use = sorted(state.checkpoints, key=lambda name: _ORDER.index(state.trials[name].status))
     for name in by_use:
         kept = state.checkpoints[name]
-        yield from kept[:-1] if state.trials[name].open() else kept
+        if not state.trials[name].open():
+            yield from kept
+            continue
+        by_step = {checkpoint.step: checkpoint for checkpoint in kept}
+        yield from (by_step[step] for step in retention.giving_up(by_step))
 
 
 def own_folder(folder: Path, attempt: str) -> Path:

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
+from secondshift.tracking import retention
+
 VERSION = 1
 MANIFEST = "manifest.json"
 STEP = "step-"
@@ -128,22 +130,24 @@ def found(root: str | os.PathLike[str]) -> list[tuple[int, Path]]:
     return [(step, folder) for step, _, folder in sorted(pairs, reverse=True)]
 
 
-def prune(root: Path, keep: int, newest: int, bad: set[int]) -> list[int]:
-    """Remove all but `keep` checkpoints once that of step `newest` is durable; return the removed steps. Never raises.
+def prune(root: Path, keep: int, newest: int, bad: set[int], older: int = 0) -> list[int]:
+    """Remove checkpoints once that of step `newest` is durable; return the removed steps. Never raises.
 
-    `newest` itself always stays; those whose step is in `bad` and folders left by a replacement go first.
+    What stays: `newest` itself, the `keep` newest ones, and up to `older` ones before them as `retention` chooses.
+    Those whose step is in `bad` and folders left by a replacement go.
     """
-    left, gone = 1, []
-    for step, folder in found(root):
-        if step == newest and folder.name.startswith(STEP):
-            continue
+    there = found(root)
+    good = {step for step, folder in there if folder.name.startswith(STEP) and (step == newest or step not in bad)}
+    chosen = retention.kept(good, keep, older)
+    if newest not in chosen:  # the run went back: what it had reached before is the first to go
+        chosen ^= {max(chosen), newest}
+    gone = []
+    for step, folder in there:
         if folder.name.startswith(OLD):
             remove(folder)
-        elif step in bad or left >= max(1, keep):
+        elif step not in chosen:
             remove(folder)
             gone.append(step)
-        else:
-            left += 1
     return gone
 
 

@@ -106,6 +106,10 @@ class Fragment:
             self._write_mark()
         self._warn(reason)
 
+    def held(self) -> bool:
+        """Say whether something waits in memory for the file to be written again."""
+        return bool(self._pending)
+
     def open(self) -> None:
         """Make the file now: a process that never logs still says hello."""
         with self._lock:

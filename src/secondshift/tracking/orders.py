@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import sys
+
+from secondshift.tracking.directives import Directives
 
 FOLDER_VARIABLE = "SECONDSHIFT_ATTEMPT"
 UNTIL = "until"  # a file of one number, written by the supervisor when the engine lets the attempt go on
@@ -18,8 +19,8 @@ class Order:
     """The part of an order that concerns the script; the fields mean what `secondshift.records.orders.Order` says."""
 
     __slots__ = (
-        "attempt", "checkpoint_every_s", "checkpoints", "eval_every_steps", "folder", "horizon_steps",
-        "keep_checkpoints", "params", "private", "seed", "trial", "until_step",
+        "attempt", "checkpoint_every_s", "checkpoints", "directives", "eval_every_steps", "folder", "horizon_steps",
+        "keep_checkpoints", "keep_older", "params", "private", "seed", "trial", "until_step",
     )  # fmt: skip
 
     def __init__(self, values: dict, folder: str) -> None:
@@ -33,6 +34,8 @@ class Order:
         self.eval_every_steps = max(1, int(values.get("eval_every_steps", 1)))
         self.checkpoint_every_s = float(values.get("checkpoint_every_s", 60.0))
         self.keep_checkpoints = max(1, int(values.get("keep_checkpoints", 2)))
+        self.directives = Directives(values.get("directives", {}))
+        self.keep_older = max(0, int(values.get("keep_older", 0)))
         self.checkpoints = str(values.get("checkpoints", "")) or (os.path.join(folder, "checkpoints") if folder else "")
         self.private = os.path.dirname(os.path.dirname(folder)) if folder else ""  # the study's private folder
 
@@ -60,12 +63,3 @@ def newer_until_step(order: Order) -> int:
             return max(order.until_step, int(file.read(40)))
     except (OSError, ValueError):
         return order.until_step  # nobody extended it
-
-
-def is_worker() -> bool:
-    """Say whether multiprocessing started this process: its parent ends it by SIGTERM and speaks for the attempt."""
-    process = sys.modules.get("multiprocessing.process")
-    try:
-        return process is not None and process.parent_process() is not None
-    except Exception:
-        return False

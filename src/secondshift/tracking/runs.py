@@ -7,15 +7,26 @@ import errno
 import os
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from secondshift.tracking import checkpoints
+from secondshift.tracking import checkpoints, process
 from secondshift.tracking.fragments import Fragment
-from secondshift.tracking.orders import Order, is_worker, newer_until_step, read_order
+from secondshift.tracking.orders import Order, newer_until_step, read_order
+from secondshift.tracking.params import Params, like, plain
+from secondshift.tracking.pulse import Pulse
 from secondshift.tracking.stops import Stops
+
+TYPE_CHECKING = False  # see secondshift/__init__.py
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 DISK_FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS))
 LOW_DISK_BYTES = 1 << 20  # with less than this left, a save that failed is blamed on the disk
+MAX_ANNOUNCED = 1000  # changes of one process; a script that announces each step is misunderstood anyway
+MAX_WHAT = 200  # characters of what is announced
 MAX_REASON = 500  # characters of a failure that the study is told
 MAX_WARNINGS = 20  # sentences on stderr of one run
 
@@ -51,25 +62,6 @@ def _after_fork() -> None:
         _current._after_fork()
 
 
-class Params(dict):
-    """Parameters by attribute (`p.lr`), by key (`p["lr"]`) and as keywords (`**p`).
-
-    A parameter called like a method of dict (`items`, `get`, ...) is reached by key only.
-    """
-
-    def __getattr__(self, name: str) -> object:
-        try:
-            return self[name]
-        except KeyError:
-            known = ", ".join(self) or "none"
-            raise AttributeError(
-                f"There is no parameter {name!r}; there are: {known}. Give its default: run.params({name}=...)."
-            ) from None
-
-    def __setattr__(self, name: str, value: object) -> None:
-        self[name] = value
-
-
 class Restored:
     """A verified checkpoint to go on from."""
 
@@ -99,13 +91,17 @@ class Run:
         self._steps_done = 0
         self._params: dict[str, object] = {}
         self._warned: set[str] = set()
+        self._announced: set[tuple[str, int]] = set()
+        self._directives = order.directives
+        self._directives.tell = self._followed
+        self._pulse = Pulse()
         self._bad_steps: set[int] = set()
         self._saved_at = time.monotonic()
-        worker = is_worker()
+        worker = process.is_worker()
         self._silent_at_exit = worker  # a worker's end says nothing about the attempt, unless it calls close() itself
         self._fragment = None
         if order.folder:
-            self._fragment = Fragment(order.folder, base=_process_began(), warn=self._warn)
+            self._fragment = Fragment(order.folder, base=process.began(), warn=self._warn)
             self._greet(worker=worker)
             self._fragment.open()
         self._stops = Stops(order.folder, handle_signals=bool(order.folder) and not worker)
@@ -145,9 +141,9 @@ class Run:
 
         A whole number chosen for a parameter whose default is a float arrives as a float.
         """
-        chosen = {name: _like(defaults.get(name), value) for name, value in self._order.params.items()}
+        chosen = {name: like(defaults.get(name), value) for name, value in self._order.params.items()}
         result = Params({**defaults, **chosen})
-        resolved = {name: _plain(value) for name, value in result.items()}
+        resolved = {name: plain(value) for name, value in result.items()}
         if self._fragment and not resolved.items() <= self._params.items():
             self._params.update(resolved)
             self._fragment.note("params", dict(self._params))
@@ -165,6 +161,7 @@ class Run:
                 return None
             folder, manifest = newest
             self._steps_done = max(self._steps_done, manifest["step"])
+            self._pulse.restart()
             self._tell("restored", step=manifest["step"])
             return Restored(folder, manifest["step"])
         except Exception as problem:
@@ -195,6 +192,26 @@ class Run:
             self._swallow("checkpoint_due", problem)
             return False
 
+    # What the captain asks of the script; asking back is following it
+
+    def skips(self, step: int) -> bool:
+        """Say whether the work of `step` is to be left out: its batch is fetched, and not trained on."""
+        try:
+            return self._directives.skips(step)
+        except Exception as problem:
+            self._swallow("skips", problem)
+            return False
+
+    @property
+    def lr_scale(self) -> float:
+        """The factor for every learning rate of this attempt; 1.0 unless the captain asks for another."""
+        return self._directives.lr_scale(self._steps_done)
+
+    @property
+    def fresh_loader(self) -> int:
+        """How often the loader was asked to be started afresh, 0 at first: make it a part of the loader's seed."""
+        return self._directives.fresh_loader(self._steps_done)
+
     # What the script says
 
     def log(self, step: object = None, /, *others: object, **metrics: object) -> None:
@@ -214,8 +231,32 @@ class Run:
             done = self._fragment.points(step, metrics) + 1
             if done > self._steps_done:
                 self._steps_done = self._clamp(done)
+                if (now := time.monotonic()) >= self._pulse.due_at:
+                    self._sample(now, done)
         except Exception as problem:
             self._swallow("log", problem)
+
+    def announce(self, what: str, step: int | None = None) -> None:
+        """Say that a change is planned from `step` on (default: the next step), so that nobody takes it for a fault.
+
+        `what` is a few words: "lr_drop", "curriculum: long sequences". The same is said once. Never raises.
+        """
+        try:
+            said = str(what)[:MAX_WHAT], self._steps_done if step is None else int(step)
+            if self._fragment is None or said in self._announced:
+                return
+            if self._closed or len(self._announced) >= MAX_ANNOUNCED:
+                why = "announce was called after close" if self._closed else f"more than {MAX_ANNOUNCED} announced changes"
+                self._fragment.drop(why, 0)
+                return
+            self._announced.add(said)
+            self._tell("announced", what=said[0], step=said[1])
+        except Exception as problem:
+            self._swallow("announce", problem)
+
+    def loading(self, batches: Iterable[T]) -> Iterator[T]:
+        """Hand on what a loader gives, for `for batch in run.loading(loader)`; the time it takes becomes `sys/data_s`."""
+        return iter(batches) if self._fragment is None else self._pulse.timed(batches)
 
     def checkpoint(self, step: int) -> Saving:
         """Return a context manager that gives an empty folder to save into; `step` is the number of steps done.
@@ -271,9 +312,15 @@ class Run:
             self._stops.release()
             if self._fragment is not None:
                 self._fragment.after_fork()
+                self._pulse.restart()
                 self._greet(worker=True)
         except Exception as problem:
             self._swallow("fork", problem)
+
+    def _sample(self, now: float, done: int) -> None:
+        own = self._pulse.sample(now, done)
+        if own and self._fragment is not None and not self._fragment.held():  # points of the script's own come first
+            self._fragment.points(done - 1, own)
 
     def _greet(self, *, worker: bool) -> None:
         if self._fragment is not None:
@@ -283,6 +330,9 @@ class Run:
     def _tell(self, kind: str, **values: object) -> None:
         if self._fragment is not None:
             self._fragment.note(kind, values)
+
+    def _followed(self, **values: object) -> None:
+        self._tell("applied", **values)
 
     def _reject(self, step: int, reason: str) -> None:
         self._bad_steps.add(step)
@@ -330,6 +380,7 @@ class Saving:
         self._step = step
         self._root = Path()
         self._folder = Path()
+        self._began_at = time.monotonic()
         self._unplaced = ""  # why there is no folder of its own to save into
 
     def __enter__(self) -> Path:
@@ -350,6 +401,13 @@ class Saving:
         return self._folder
 
     def __exit__(self, kind: object, problem: BaseException | None, trace: object) -> bool:
+        try:
+            return self._finish(problem)
+        finally:
+            self._run._pulse.away_s += time.monotonic() - self._began_at
+
+    def _finish(self, problem: BaseException | None) -> bool:
+        """Keep what was saved, or give it up; say whether the block's exception was the disk's fault."""
         run = self._run
         run._saved_at = time.monotonic()
         if problem is not None:
@@ -378,7 +436,9 @@ class Saving:
         place = checkpoints.install(self._folder, self._root, self._step)
         run._bad_steps.discard(self._step)
         run._tell("saved", step=self._step, bytes=size, digest=digest, folder=_within(order.private, place))
-        for step in checkpoints.prune(self._root, order.keep_checkpoints, self._step, run._bad_steps):
+        for step in checkpoints.prune(
+            self._root, order.keep_checkpoints, self._step, run._bad_steps, order.keep_older
+        ):
             run._tell("pruned", step=step)
 
     def _give_up(self, reason: str) -> None:
@@ -418,35 +478,3 @@ def _within(private: str, place: Path) -> str:
     """Return a checkpoint's folder as the ledger names it: relative to the study's private folder if it lies there."""
     relative = os.path.relpath(place, private) if private else str(place)
     return str(place) if relative.startswith("..") else relative
-
-
-def _process_began() -> float:
-    """Return the monotonic time at which this process was started, so that imports count as part of the attempt."""
-    now = time.monotonic()
-    try:
-        with open("/proc/self/stat", "rb") as file:
-            ticks = int(file.read().rpartition(b")")[2].split()[19])
-        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
-        return now - max(0.0, age)
-    except (OSError, ValueError, IndexError, AttributeError):
-        return now
-
-
-def _like(default: object, value: object) -> object:
-    if isinstance(default, float) and type(value) is int:
-        return float(value)
-    if type(default) is int and isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
-
-
-def _plain(value: object) -> object:
-    """Return a parameter as the ledger can hold it: a bool, a number of 64 bits, or text."""
-    if isinstance(value, (bool, str)) or type(value) is float:
-        return value if not isinstance(value, str) else value[:2000]
-    if type(value) is int and -(1 << 63) <= value < 1 << 63:
-        return value
-    try:
-        return str(value)[:2000]
-    except Exception:
-        return f"<{type(value).__name__}>"

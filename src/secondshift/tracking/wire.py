@@ -25,6 +25,8 @@ VERSION = 1
 HEADER = MAGIC + bytes((VERSION, 0x0A))
 SUFFIX = ".frag"
 DROPPED_SUFFIX = ".dropped"
+SYS = "sys/"  # begins the names of metrics that the SDK samples by itself
+STEP_S, DATA_S, RSS_MB = SYS + "step_s", SYS + "data_s", SYS + "rss_mb"
 WALL = "_wall_s"  # hidden metric, one point per log call: seconds since the attempt's process began
 
 NAME, POINTS, NOTE = 1, 2, 3
