@@ -108,6 +108,15 @@ def test_faults_of_every_kind_are_found_at_once(tmp_path: Path) -> None:
     assert {"seed_ignored", "param_absent", "shared_file"} <= codes(found)
 
 
+def test_a_parameter_that_shows_only_at_the_other_end_of_its_axis_is_found_there(tmp_path: Path) -> None:
+    script = SCRIPT.replace("given.lr * 0.1", "max(given.lr, 0.1) * 0.1")  # the lower end does nothing
+    found = examine(written(tmp_path, script=script, more=""))
+    assert [probe.params["lr"] for probe in found.examination.varied] == [0.01, 1.0]
+    assert "param_arrives" in codes(found) and not found.proof.faults()
+    nothing = examine(written(tmp_path, script=SCRIPT.replace("given.lr * 0.1", "0.01"), more=""))
+    assert len(nothing.examination.varied) == 2 and [f.code for f in nothing.proof.faults()] == ["param_absent"]
+
+
 def test_an_opaque_script_is_not_interrupted(tmp_path: Path) -> None:
     file = written(tmp_path, more="")
     file.write_text('tier = "opaque"\n' + file.read_text())

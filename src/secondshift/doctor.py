@@ -8,7 +8,8 @@ from pathlib import Path
 
 from secondshift import config, plugins
 from secondshift.errors import SecondshiftError
-from secondshift.policies.proofs.changes import Change, baseline, changes
+from secondshift.policies.proofs.behaviour import unheard
+from secondshift.policies.proofs.changes import Change, baseline, changes, elsewhere
 from secondshift.policies.proofs.judging import judge
 from secondshift.records.nights import Shift
 from secondshift.records.orders import Order
@@ -163,6 +164,7 @@ class Visit:
         jobs, late = jobs[: (held := self._held(course))], jobs[held:]
         self.untried = (*(job.changed for job in late if job.changed), *self.untried)
         others = self._round("doctor.doing_others", jobs)
+        others += self._elsewhere(course, replace(found, runs=(first, *again)), others, made)
         others = [replace(probe, wrote=tuple(p for p in probe.wrote if p in first.wrote)) for probe in others]
         hurried = bool(plans) and self._held(course) < PARTS_OF_ALL * len(plans)
         resumptions = [] if hurried else self._resumptions(course, plans)
@@ -171,6 +173,17 @@ class Visit:
             found, runs=runs, varied=tuple(probe for probe in others if probe.changed), resumptions=tuple(resumptions),
             hurried=hurried,
         )
+
+    def _elsewhere(self, course: Course, found: Examination, others: list[Probe], made: list[Change]) -> list[Probe]:
+        """Try what changed nothing with another value: one end of an axis may be too near to the default to be seen."""
+        silent = unheard(replace(found, varied=tuple(probe for probe in others if probe.changed)))
+        further = (
+            elsewhere(self.study, self.params, found.runs[0].resolved, change, len(made) + change.number)
+            for change in made
+            if change.name in silent
+        )
+        jobs = [self._changed(course, change) for change in further if change is not None]
+        return self._round("doctor.doing_others", jobs[: self._held(course)])
 
     def _held(self, course: Course) -> int:
         """How many more runs as long as the first fit into the time that is left."""

@@ -117,20 +117,24 @@ def seed_noise(exam: Examination) -> tuple[float | None, int, int]:
 
 
 def parameter_findings(exam: Examination) -> Iterator[Finding]:
-    """Say of each parameter that was changed whether anything else came of it."""
+    """Say of each parameter that was changed whether anything else came of it, with any of the values tried."""
     if not exam.runs or not exam.varied:
         return
     first = exam.runs[0]
     again = exam.runs[1] if len(exam.runs) > 1 else first
-    arrived: list[str] = []
+    tries: dict[str, list[Finding | None]] = {}
     for probe in exam.varied:
-        found = _parameter(exam, first, again, probe)
-        if found is None:
-            arrived.append(probe.changed)
-        else:
-            yield found
+        tries.setdefault(probe.changed, []).append(_parameter(exam, first, again, probe))
+    arrived = [name for name, found in tries.items() if None in found]
+    yield from (found[0] for name, found in tries.items() if name not in arrived and found[0])
     if arrived:
         yield Finding(code="param_arrives", level="proved", values={"names": ", ".join(arrived)})
+
+
+def unheard(exam: Examination) -> set[str]:
+    """The parameters that changed nothing with the values tried so far."""
+    silent = ("param_absent", "param_no_effect")
+    return {found.values["name"] for found in parameter_findings(exam) if found.code in silent}
 
 
 def _parameter(exam: Examination, first: Probe, again: Probe, probe: Probe) -> Finding | None:

@@ -54,6 +54,16 @@ def changes(
     return found, tuple(left)
 
 
+def elsewhere(
+    study: Study, base: Mapping[str, Value], resolved: Mapping[str, Value], change: Change, number: int
+) -> Change | None:
+    """Give the same parameter the next far value of its axis, often the other end; None if there is none."""
+    ground = region(study.space)
+    (parameter,) = (known for known in ground.parameters if known.name == change.name)
+    params = _changed(ground, parameter, base, resolved, (change.params[change.name],))
+    return None if params is None else Change(name=change.name, number=number, params=params)
+
+
 def _filled(ground: Region, middle: float) -> dict[str, Value]:
     params: dict[str, Value] = {}
     for parameter in ground.parameters:
@@ -75,13 +85,14 @@ def _opened(ground: Region, parameter: Parameter, value: Value) -> Value:
 
 
 def _changed(
-    ground: Region, parameter: Parameter, base: Mapping[str, Value], resolved: Mapping[str, Value]
+    ground: Region, parameter: Parameter, base: Mapping[str, Value], resolved: Mapping[str, Value],
+    tried: tuple[Value, ...] = (),
 ) -> dict[str, Value] | None:
     now = base.get(parameter.name, resolved.get(parameter.name))
     parents = {} if active(parameter, base) else _parents(ground, parameter)
     if parents is None:
         return None
-    for value in _far(parameter, now):
+    for value in (far for far in _far(parameter, now) if far not in tried):
         params = {**base, **parents, parameter.name: value}
         for child in ground.parameters:  # a value may switch others off, or on
             if child.when and not active(child, params):
