@@ -118,6 +118,18 @@ def test_a_metric_of_a_file_in_the_working_folder_is_read_there_one_trial_at_a_t
     assert (study.metrics.source, study.metrics.path, study.launch.slots) == ("csv", "runs/*/log.csv", 1)
 
 
+def test_what_the_command_sets_is_searched_though_its_help_says_nothing_of_it(tmp_path: Path) -> None:
+    given = ("--training.seed", "1", "--training.learn_rate", "0.01", "--corpus", "a b", "--training.dropout=0.1")
+    looked = Looked(command=("python", "-m", "t", "train", *given))
+    (tmp_path / "secondshift.toml").write_text(written(looked, sketch(looked), "en"), encoding="utf-8")
+    study = config.load_study(tmp_path / "secondshift.toml", environment={})
+    params = {"training.learn_rate": 0.5, "training.dropout": 0.25}
+    assert {p.name: p.default for p in study.space.parameters} == {"training.learn_rate": 0.01, "training.dropout": 0.1}
+    assert config.given(study, params, seed=3, checkpoint_dir="/c", folder="/f").command[4:] == (
+        "--training.seed", "3", "--training.learn_rate", "0.5", "--corpus", "a b", "--training.dropout=0.25"
+    )  # fmt: skip
+
+
 def test_what_a_script_prints_cannot_break_out_of_a_comment() -> None:
     hostile = Stream(name='loss"\n[policy]\nsearcher = "x', source="stdout", points=3)
     looked = Looked(

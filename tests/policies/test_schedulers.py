@@ -151,13 +151,13 @@ def test_each_limit_ends_the_shift_with_its_own_reason() -> None:
     money = Budget(money_usd=1.0, usd_per_device_s=0.1, device_s=1e6)
     poor = replace(state, study=replace(asked, budget=money), spend=Spend(settled_device_s=10.0))
     long = replace(state, study=replace(asked, budget=Budget(wall_s=5.0)), spend=Spend(wall_s=4.5))
-    done = replace(state, study=replace(asked, budget=Budget(trials=1)), open={})
+    done = replace(state, study=replace(asked, budget=Budget(trials=1)), open={}, statuses={"stopped": 1})
     for case, word in (
         (late, "deadline"),
         (spent, "device time"),
         (poor, "money"),
         (long, "wall"),
-        (done, "All 1 trials"),
+        (done, "All 1 trials of the budget have ended: 1 stopped."),
     ):
         (decision,) = budgets.decide(case)
         assert decision.verb == "end"

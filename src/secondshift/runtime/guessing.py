@@ -3,7 +3,7 @@
 import glob
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from secondshift.config.commands import RESERVED
 from secondshift.records.studies import Value
@@ -22,7 +22,7 @@ _CHECKPOINTS = re.compile(r"(ckpt|checkpoint)s?([_-](dir|path|folder|root))?$|(c
 _OUTPUTS = re.compile(r"(out|output|save|run|work|model|logging)[_-]?(dir|path|folder)$", re.I)
 _OWN = re.compile(r"(^|[_-])(logs?|logging|out|outputs?|results?|work|run|root)[_-]?(dir|directory|folder)$", re.I)
 _STEPS = re.compile(r"((max|num|number|n|total|train)[_-]?)*(epochs?|(time)?steps|iters?|iterations)$", re.I)
-_RATES = re.compile(r"(^|[._-])(lr|learning[_-]?rate|eta)$|(^|[._-])(weight[_-]?decay|wd|l2|alpha|reg)$", re.I)
+_RATES = re.compile(r"(^|[._-])(lr|learn(ing)?[_-]?rate|eta)$|(^|[._-])(weight[_-]?decay|wd|l2|alpha|reg)$", re.I)
 _SHARES = re.compile(r"dropout|momentum|label[_-]?smoothing|beta\d?$|subsample|gamma$", re.I)
 _SIZES = re.compile(
     r"batch|hidden|width|channels|depth|layer|head|embd|embed|dim|units|size|rank|estimators|leaves", re.I
@@ -79,6 +79,7 @@ def sketch(looked: Looked) -> Sketch:
     steps, counted = horizon(looked, stream), {s.name for s in looked.metrics if stream and s.source == stream.source}
     epochs = steps.key == "steps_option" and "epoch" in dict(steps.values)["flag"] and "epoch" in counted
     goal = Guess(value="max" if _GOOD.search(metric) else "min", key="goal", values=found[:1])
+    looked = replace(looked, options=(*looked.options, *_unlisted(looked)))
     own, sure = checkpoint_option(looked.options)
     out = out_option(looked, own if sure else "")
     seed = next((o.flag for o in looked.options if _SEED.fullmatch(o.name)), "")
@@ -87,6 +88,13 @@ def sketch(looked: Looked) -> Sketch:
         checkpoint_flag=own, checkpoint_sure=sure, out_flag=out, axes=axes(looked.options, looked.command),
         source=kind, step="epoch" if epochs else "", path=re.sub(r"\d+", "*", glob.escape(path)),
     )  # fmt: skip
+
+
+def _unlisted(looked: Looked) -> list[Option]:
+    """Options that the command names and its help does not, as those of a configuration: --training.dropout 0.1."""
+    known = {option.flag for option in looked.options}
+    given = (flag for flag in _given(looked.command) if flag.startswith("--") and flag not in known)
+    return [Option(name=flag.lstrip("-"), flag=flag) for flag in given]
 
 
 def objective(metrics: Sequence[Stream]) -> Stream | None:
@@ -186,7 +194,7 @@ def _range(option: Option, default: Value) -> tuple[int, str] | None:
     if isinstance(default, bool | str):
         return None
     if _RATES.search(name) and default > 0:
-        rank = 0 if re.fullmatch(r"(.*\.)?(lr|learning[_-]?rate|eta)", name, re.I) else 2
+        rank = 0 if re.fullmatch(r"(.*\.)?(lr|learn(ing)?[_-]?rate|eta)", name, re.I) else 2
         low, high = float(f"{default / 10:.3g}"), float(f"{default * 10:.3g}")
         return rank, f"{{ low = {low!r}, high = {high!r}, log = true, default = {float(default)!r} }}"
     if _SHARES.search(name) and 0 <= default < 1 and isinstance(default, float):

@@ -51,4 +51,5 @@ def _trials(state: State) -> str:
     cap = state.study.budget.trials if state.study else None
     if cap is None or len(state.trials) < cap or state.open or state.attempts:
         return ""
-    return f"All {cap} trials of the budget have been run to their end."
+    ended = ((state.statuses.get(status, 0), status) for status in ("complete", "stopped", "failed"))
+    return f"All {cap} trials of the budget have ended: {', '.join(f'{n} {status}' for n, status in ended if n)}."
