@@ -1,7 +1,9 @@
 """secondshift.toml: what DESIGN shows is read, every mistake is named with its line, and edits are told apart."""
 
+import importlib.util
 import tomllib
 from dataclasses import replace
+from datetime import date, time
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from secondshift.config.tables import TABLES, StudyFile, keys_of
 from secondshift.errors import ConfigInvalid, StudyMissing
 from secondshift.ledger import codec
 from secondshift.records.events import VERSION, StudyOpened
-from secondshift.records.studies import Parameter, Policy, Study, Value
+from secondshift.records.studies import Days, Parameter, Policy, Quiet, Study, Swap, Value
 
 AS_DESIGNED = """\
 command = "python train.py --lr {lr} --width {width} --seed {seed}"
@@ -95,7 +97,7 @@ def test_the_file_that_the_design_shows_is_read(tmp_path: Path) -> None:
     assert study.budget.device_s == 40 * 3600
     assert study.budget.usd_per_device_s == pytest.approx(1.8 / 3600)
     assert study.evaluate == ("python", "eval.py", "{artefact}")
-    assert study.quiet_hours == "22:00-08:00"
+    assert study.oncall.rota.people["you"].quiet == Quiet(begins=time(22), ends=time(8))
     assert study.name == tmp_path.name
 
 
@@ -218,6 +220,20 @@ def test_the_tier_and_the_way_to_resume_must_go_together(tmp_path: Path) -> None
         ("[budget]\nmoney_usd = 3\n", "[prices] device_hour_usd"),
         ('[launch]\nquiet = "an hour"\n', '"90s", "10m" or "2h"'),
         ('[oncall]\nquiet_hours = "10pm-8am"\n', "22:00-08:00"),
+        ('[oncall]\nhandover = "9"\n', '"09:00"'),
+        ('[oncall]\nzone = "Asia/Soul"\n', "Is `Asia/Seoul` meant?"),
+        ('[oncall.people.mina]\nzoen = "UTC"\n', "Is `zone` meant?"),
+        ('[oncall.people.mina]\nzone = "../etc"\n', "oncall.people.mina.zone"),
+        ('[oncall.people.mina]\naway = ["2026-12-24"]\n', "a day without quotes"),
+        ('[oncall.people.mina]\naway = [{ first = 2026-12-24, last = 2026-12-20 }]\n', "oncall.people.mina.away[0]"),
+        ('[oncall.people.mina]\nchannels = ["slack://a/b"]\n', "channel 1"),
+        ('[oncall.people.mina]\n[oncall]\norder = ["mino"]\n', "Is `mina` meant?"),
+        ('[oncall]\norder = ["you", "you"]\n', "each person once"),
+        ('[oncall.people.mina]\n[[oncall.swaps]]\nwho = "jonas"\nfirst = 2026-12-24\n', "oncall.swaps[0].who"),
+        ("[oncall]\nstarts = 2026-12-24T10:00:00\n", "a day without quotes"),
+        ('[oncall]\ndead_man_url = "https://hc.example/ping?key=1"\n', "env:NAME"),
+        ('[oncall]\ndead_man_url = "file:/x"\n', '"https://..."'),
+        ("[oncall]\nsleep_worth = -1\n", "at least 0"),
         ('[protect]\nread_only = ["/etc/passwd"]\n', "inside the study's folder"),
         ('[policy]\nsearcher = "radnom"\n', "Is `random` meant?"),
         ("[policy]\nmin_steps = 100\n", "fewer than the 100 steps"),
@@ -248,6 +264,76 @@ def test_the_tier_and_the_way_to_resume_must_go_together(tmp_path: Path) -> None
 )
 def test_other_mistakes_say_what_to_write(tmp_path: Path, more: str, words: str) -> None:
     assert words in str(only(tmp_path, SMALL + more))
+
+
+ROTA = """[oncall]
+order = ["mina", "jonas"]
+starts = 2026-11-23
+handover = "08:30"
+zone = "Asia/Seoul"
+quiet_hours = "23:00-07:00"
+sleep_worth = 40
+channels = ["env:PAGES"]
+dead_man_url = "env:ALIVE"
+dead_man_every = "2m"
+swaps = [{ who = "jonas", first = 2026-12-24, last = 2026-12-26 }]
+[oncall.people.mina]
+away = [2026-12-31, { first = 2027-01-04, last = 2027-01-08 }]
+[oncall.people.jonas]
+zone = "Europe/Berlin"
+quiet_hours = "22:00-08:00"
+channels = ["mailto:jonas@lab.org"]
+lang = "ko"
+"""
+
+
+def days(first: str, last: str = "") -> Days:
+    return Days(first=date.fromisoformat(first), last=date.fromisoformat(last or first))
+
+
+def test_a_rota_is_read_and_what_a_person_lacks_is_the_tables(tmp_path: Path) -> None:
+    oncall = load(tmp_path, SMALL + ROTA).oncall
+    rota, mina, jonas = oncall.rota, oncall.rota.people["mina"], oncall.rota.people["jonas"]
+    assert (rota.order, rota.days, rota.handover, rota.zone) == (("mina", "jonas"), 7, time(8, 30), "Asia/Seoul")
+    assert (mina.zone, mina.channels, mina.lang) == ("Asia/Seoul", ("env:PAGES",), "en")
+    assert mina.quiet == Quiet(begins=time(23), ends=time(7))
+    assert (jonas.zone, jonas.channels, jonas.lang) == ("Europe/Berlin", ("mailto:jonas@lab.org",), "ko")
+    assert jonas.quiet == Quiet(begins=time(22), ends=time(8))
+    assert mina.away == (days("2026-12-31"), days("2027-01-04", "2027-01-08"))
+    assert rota.swaps == (Swap(days=days("2026-12-24", "2026-12-26"), who="jonas"),)
+    assert (oncall.sleep_worth, oncall.dead_man_url, oncall.dead_man_every_s) == (40.0, "env:ALIVE", 120.0)
+
+
+def test_all_mistakes_of_a_rota_are_told_at_once_with_key_and_line(tmp_path: Path) -> None:
+    more = '[oncall]\nzone = "Nowhere"\norder = ["a", "b"]\n[oncall.people.a]\nzone = "Mars"\n'
+    more += "away = [{ first = 2026-01-02, last = 2026-01-01 }]\n"
+    found = {mistake.key: mistake.line for mistake in mistakes(tmp_path, SMALL + more)}
+    above = len(SMALL.splitlines())
+    lines = {"oncall.zone": 2, "oncall.order[1]": 3, "oncall.people.a.zone": 5, "oncall.people.a.away[0]": 6}
+    assert found == {key: above + line for key, line in lines.items()}
+
+
+def test_a_rota_is_the_same_after_a_round_through_the_ledger_and_its_edit_is_no_new_revision(tmp_path: Path) -> None:
+    study = load(tmp_path, SMALL + ROTA)
+    kind, text = codec.encode(StudyOpened(study=study))
+    back = codec.decode(kind, VERSION, text)
+    assert isinstance(back, StudyOpened) and back.study.oncall == study.oncall
+    changed, revision = config.diff_studies(study, load(tmp_path, SMALL + ROTA.replace("08:30", "09:30")))
+    assert changed == ("oncall.rota",) and not revision
+
+
+@pytest.mark.skipif(importlib.util.find_spec("holidays") is not None, reason="the extra `oncall` is installed here")
+def test_public_holidays_need_the_optional_package_and_say_how_to_get_it(tmp_path: Path) -> None:
+    assert "secondshift[oncall]" in str(only(tmp_path, SMALL + '[oncall]\ncountry = "KR"\n'))
+
+
+def test_public_holidays_are_days_of_the_people_who_live_there(tmp_path: Path) -> None:
+    pytest.importorskip("holidays", reason="the extra oncall is not installed")
+    people = load(tmp_path, SMALL + '[oncall.people.mina]\ncountry = "KR"\n[oncall.people.jonas]\n').oncall.rota.people
+    new_year = date(date.today().year, 1, 1)
+    assert any(one.holds(new_year) for one in people["mina"].holidays) and not people["jonas"].holidays
+    assert "Is `KR` meant?" in str(only(tmp_path, SMALL + '[oncall]\ncountry = "KRR"\n'))
+    assert "DE-BY" in str(only(tmp_path, SMALL + '[oncall]\ncountry = "DE-XX"\n'))
 
 
 @pytest.mark.parametrize("data", [b"= 3", b"\xff\xfe", b"a = 1\na = 2", b"x = " + b"[" * 5000, b"a" * 2_000_000])
@@ -424,7 +510,8 @@ def test_every_key_stands_in_the_reference_with_its_default() -> None:
     rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
     expected = {name for name in StudyFile.model_fields if name not in TABLES and name != "search"}
     expected |= {f"{table}.{key}" for table, model in TABLES.items() for key in keys_of(model)}
-    assert {key for key in rows if not key.startswith("search.")} == expected
+    inner = ("search.", "oncall.people.", "oncall.swaps.")  # tables that people name; tests/test_house.py knows their keys
+    assert {key for key in rows if not key.startswith(inner)} == expected
     for table, model in TABLES.items():
         for key, field in zip(keys_of(model), model.model_fields.values(), strict=True):
             cells = [cell.strip() for cell in rows[f"{table}.{key}"].split("|")]
@@ -438,6 +525,8 @@ def _shown(default: object) -> str:
         return str(default).replace("'", '"')
     if isinstance(default, bool):
         return str(default).lower()
+    if isinstance(default, date):
+        return default.isoformat()
     return f'"{default}"' if isinstance(default, str) else f"{default:g}"
 
 

@@ -11,6 +11,7 @@ from secondshift.records.trials import Attempt, Candidate, Directives, Trial
 
 WRITTEN = ("see", "open", "amend", "close")  # what was seen and believed: recorded as it is, it clashes with nothing
 RANKS = ("person", "captain", "evidence", "scheduler", "searcher")  # the first wins
+OF_THE_ROTA = ("hand-over", "swap")  # requests
 
 
 @dataclass(kw_only=True, slots=True)
@@ -27,6 +28,7 @@ class _Desk:
     candidates: int = 0
     trials: int = 0
     incidents: int = 0
+    pages: int = 0
 
 
 def arbitrate(state: State, decisions: Iterable[Decision]) -> list[facts.Payload]:
@@ -72,6 +74,8 @@ def _refusal(desk: _Desk, decision: Decision) -> str | None:
         return None if len(decision.memo.encode()) <= 65536 else "a memo may hold 64 KiB"
     if decision.verb == "propose":
         return _propose_refusal(desk)
+    if decision.verb in ("cover", "page", "wait"):
+        return _duty_refusal(desk.state, decision)
     trial = desk.state.trials.get(decision.subject)
     if trial is None:
         return f"there is no trial {decision.subject}"
@@ -103,6 +107,16 @@ def _propose_refusal(desk: _Desk) -> str | None:
     if cap is not None and len(desk.state.trials) + desk.trials >= cap:
         return f"the budget of {cap} trials is used up"
     return None
+
+
+def _duty_refusal(state: State, decision: Decision) -> str | None:
+    people = state.rota().people
+    for cover in decision.covers:
+        if cover.who not in people:
+            return f"nobody of [oncall] is called {cover.who!r}; there are {', '.join(people) or 'none'}"
+        if cover.ends <= max(cover.begins, state.now_s):
+            return "the time that was to be covered is over"
+    return "" if any(page.incident not in state.incidents for page in decision.pages) else None
 
 
 def _start_refusal(desk: _Desk, trial: Trial, decision: Decision) -> str | None:
@@ -290,6 +304,19 @@ def _take_remember(desk: _Desk, decision: Decision) -> None:
     desk.out.append(facts.MemoRemembered(policy=decision.subject, memo=decision.memo))
 
 
+def _take_cover(desk: _Desk, decision: Decision) -> None:
+    for cover in decision.covers:
+        desk.out.append(facts.DutyCovered(cover=cover, decision=decision.id))
+
+
+def _take_page(desk: _Desk, decision: Decision) -> None:
+    """Recorded before anything is sent: hands send what the state says is due."""
+    for page in decision.pages:
+        desk.pages += 1
+        numbered = replace(page, id=f"g{desk.state.pages_seen + desk.pages}")
+        desk.out.append(facts.PageWeighed(page=numbered, decision=decision.id))
+
+
 def _take_end(desk: _Desk, decision: Decision) -> None:
     """Nothing more: the recorded decision itself ends the shift."""
 
@@ -328,6 +355,9 @@ _TAKE = {
     "close": _take_close,
     "repair": _take_repair,
     "reopen": _take_reopen,
+    "cover": _take_cover,
+    "page": _take_page,
+    "wait": _take_page,
 }
 
 
@@ -359,8 +389,8 @@ def closing(state: State) -> Sequence[Decision]:
 
 
 def requested(state: State) -> Sequence[Decision]:
-    """Turn what people asked for through the spool into decisions of theirs."""
-    return [_answer(state, request) for request in state.requests.values()]
+    """Turn what people asked for through the spool into decisions of theirs; `policies/oncall` answers for the rota."""
+    return [_answer(state, request) for request in state.requests.values() if request.verb not in OF_THE_ROTA]
 
 
 def _answer(state: State, request: facts.RequestReceived) -> Decision:

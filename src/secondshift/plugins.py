@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secondshift.errors import SecondshiftError
-from secondshift.records.studies import Study
+from secondshift.records.studies import Person, Rota, Study
 
 if TYPE_CHECKING:  # only names of types: the study file is read without loading every record
     from secondshift.records.decisions import Decision
+    from secondshift.records.rotas import Duty
     from secondshift.records.states import State
 
 Decider = Callable[["State"], list["Decision"]]
@@ -41,13 +42,28 @@ WATCH: Mapping[str, str] = {
     "silence": "secondshift.policies.captain.silence:decide",
     "non_finite": "secondshift.policies.captain.non_finite:decide",
     "yielding": "secondshift.policies.captain.yielding:decide",
+    "relieving": "secondshift.policies.oncall.relieving:decide",
     "budgets": "secondshift.policies.schedulers.budgets:decide",
+}
+# How a rota is read: windows show it, and know no policy.
+ROTA: Mapping[str, str] = {
+    "duties": "secondshift.policies.oncall.rota:duties",
+    "awake_at": "secondshift.policies.oncall.rota:awake_at",
+    "calendar": "secondshift.policies.oncall.calendars:calendar",
 }
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "secondshift.searchers": SEARCHERS,
     "secondshift.schedulers": SCHEDULERS,
     "secondshift.executors": EXECUTORS,
 }
+
+
+class RotaReading(NamedTuple):
+    """What can be asked of a rota; all times are UTC seconds."""
+
+    duties: "Callable[[Rota, float, float], list[Duty]]"  # of a stretch of time, without a gap
+    awake_at: "Callable[[Person, float], float]"  # when a person is next to be disturbed
+    calendar: Callable[..., str]  # duties as iCalendar
 
 
 class PluginUnknown(SecondshiftError):
@@ -72,6 +88,11 @@ def deciders(study: Study) -> list[tuple[str, Decider]]:
 def observers(study: Study) -> list[tuple[str, Decider]]:
     """Give the deciders of the first stage, whose results are recorded before anything else is decided."""
     return [(name, _load(name, path)) for name, path in OBSERVERS.items()]
+
+
+def rota() -> RotaReading:
+    """Give the functions that read a rota."""
+    return RotaReading(**{name: _load(name, path) for name, path in ROTA.items()})
 
 
 def executor(name: str) -> Callable[..., Any]:  # Any: the executor protocol lives in runtime

@@ -13,7 +13,7 @@ from secondshift.interfaces.messages.formats import LANGUAGES, duration, moment,
 from secondshift.interfaces.plain import clean, last_line, one_line
 
 INTERFACES = Path(__file__).resolve().parents[2] / "src" / "secondshift" / "interfaces"
-TABLES = "section|night|needs|found|failed|spent|incidents|unproven|page|plot|status|why|told|init|doctor|import|watch"
+TABLES = "section|night|needs|found|failed|spent|incidents|unproven|page|plot|status|why|told|init|doctor|import|watch|oncall"
 FILLED = re.compile(r'"((?:' + TABLES + r')\.[a-z_]*(?:\{[^}]*\}[a-z_]*)*)"')
 
 

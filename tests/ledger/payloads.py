@@ -1,6 +1,7 @@
 """Random facts of every kind, built from the records' own types."""
 
 import dataclasses
+import datetime
 import types
 import typing
 from collections.abc import Mapping
@@ -27,6 +28,10 @@ def of(hint: Any) -> st.SearchStrategy[Any]:
         return st.floats()
     if hint is type(None):
         return st.none()
+    if hint is datetime.date:
+        return st.dates()
+    if hint is datetime.time:
+        return st.times().map(lambda moment: moment.replace(fold=0))  # a time of day has no fold to keep
     if dataclasses.is_dataclass(hint):
         return record(hint)
     origin, args = get_origin(hint), get_args(hint)

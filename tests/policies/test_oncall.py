@@ -1,16 +1,18 @@
 """Exactly one person on call at any instant, and nobody woken for less than their sleep is worth."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secondshift.policies.oncall.calendars import calendar
 from secondshift.policies.oncall.rota import awake_at, duties, on_call, rota_day
 from secondshift.policies.oncall.waking import Trouble, weigh
-from secondshift.records.rotas import Days, Person, Quiet, Rota, Swap
+from secondshift.records.studies import Cover, Days, Person, Quiet, Rota, Swap
 
 ZONES = [
     "UTC",
@@ -40,19 +42,26 @@ def stretches(names: list[str]) -> st.SearchStrategy[tuple[Days, ...]]:
 def rotas(draw: st.DrawFn) -> Rota:
     names = [f"p{n}" for n in range(draw(st.integers(1, 4)))]
     people = {
-        name: Person(name=name, zone=draw(st.sampled_from(ZONES)), away=draw(stretches(names))) for name in names
+        name: Person(
+            name=name, zone=draw(st.sampled_from(ZONES)), away=draw(stretches(names)), holidays=draw(stretches(names))
+        )
+        for name in names
     }  # fmt: skip
     swaps = tuple(Swap(days=days, who=draw(st.sampled_from(names))) for days in draw(stretches(names)))
+    begins = st.floats(at("2026-01-01T00:00+00:00"), at("2026-12-31T00:00+00:00"))
+    covers = draw(st.lists(st.tuples(begins, st.floats(60.0, 9 * 24 * HOUR), st.sampled_from(names)), max_size=3))
+    taken = tuple(Cover(begins=b, ends=b + long, who=who, why="hand-over") for b, long, who in covers)
     hour = time(draw(st.integers(0, 23)), draw(st.sampled_from([0, 30])))
     return Rota(
         people=people, order=tuple(names), starts=draw(st.dates(date(2025, 12, 1), date(2026, 6, 1))),
-        days=draw(st.integers(1, 10)), handover=hour, zone=draw(st.sampled_from(ZONES)), swaps=swaps,
+        days=draw(st.integers(1, 10)), handover=hour, zone=draw(st.sampled_from(ZONES)), swaps=swaps, covers=taken,
     )  # fmt: skip
 
 
 MOMENTS = st.floats(at("2026-01-01T00:00+00:00"), at("2026-12-31T00:00+00:00"))
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(rotas(), MOMENTS, st.floats(1.0, 40 * 24 * HOUR), st.lists(st.floats(0, 1), max_size=8))
 def test_exactly_one_person_is_on_call_at_any_instant(
     rota: Rota, begins: float, length: float, inside: list[float]
@@ -68,19 +77,27 @@ def test_exactly_one_person_is_on_call_at_any_instant(
         assert on_call(rota, moment) == (duty.person, duty.why, duty.instead_of)
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(rotas(), MOMENTS)
-def test_nobody_is_on_call_while_away_unless_everybody_is(rota: Rota, moment: float) -> None:
+def test_nobody_is_on_call_on_days_off_unless_everybody_is(rota: Rota, moment: float) -> None:
     person, why, _ = on_call(rota, moment)
 
-    def away(name: str) -> bool:
-        from zoneinfo import ZoneInfo
-
+    def off(name: str, *, holidays: bool = True) -> bool:
         day = datetime.fromtimestamp(moment, ZoneInfo(rota.people[name].zone)).date()
-        return any(days.holds(day) for days in rota.people[name].away)
+        stretches = (*rota.people[name].away, *(rota.people[name].holidays if holidays else ()))
+        return any(days.holds(day) for days in stretches)
 
-    assert not away(person) or (why == "nobody is free" and all(map(away, rota.order)))
+    if why == "nobody is free":
+        assert all(map(off, rota.order))
+    elif why in ("swap", "hand-over"):
+        assert not off(person, holidays=False)  # who took it over knew of the holiday
+    elif why == "stands in":
+        assert not off(person)
+    else:
+        assert not off(person, holidays=False)
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(rotas(), MOMENTS)
 def test_days_of_the_rota_follow_each_other_through_clock_changes(rota: Rota, moment: float) -> None:
     day = rota_day(rota, moment)
@@ -103,8 +120,6 @@ def test_a_turn_begins_at_the_handover_of_its_first_day_and_goes_to_the_next_in_
 
 
 def test_a_holiday_is_stood_in_for_by_the_persons_own_calendar_and_a_swap_wins_over_the_order() -> None:
-    from dataclasses import replace
-
     off = replace(SEOUL, away=(Days(first=date(2026, 11, 25), last=date(2026, 11, 25)),))
     rota = replace(TWO, people={**TWO.people, "mina": off})
     assert on_call(rota, at("2026-11-24T23:59:59+09:00")) == ("mina", "turn", "mina")
@@ -113,6 +128,35 @@ def test_a_holiday_is_stood_in_for_by_the_persons_own_calendar_and_a_swap_wins_o
     swapped = replace(TWO, swaps=(Swap(days=Days(first=date(2026, 11, 24), last=date(2026, 11, 24)), who="jonas"),))
     assert on_call(swapped, at("2026-11-24T12:00:00+09:00")) == ("jonas", "swap", "mina")
     assert on_call(swapped, at("2026-11-25T12:00:00+09:00")) == ("mina", "turn", "mina")
+
+
+CHRISTMAS = Days(first=date(2026, 12, 25), last=date(2026, 12, 25))
+
+
+def test_a_public_holiday_goes_to_whoever_has_none_and_is_kept_by_who_took_it_over() -> None:
+    off = replace(BERLIN, holidays=(CHRISTMAS,))
+    rota = replace(TWO, people={"mina": SEOUL, "jonas": off}, starts=date(2026, 11, 30))
+    noon = at("2026-12-25T12:00+01:00")
+    assert on_call(rota, noon) == ("mina", "stands in", "jonas")
+    taken = Cover(begins=noon - HOUR, ends=noon + HOUR, who="jonas", why="hand-over")
+    assert on_call(replace(rota, covers=(taken,)), noon) == ("jonas", "turn", "jonas")
+    away = replace(off, away=(CHRISTMAS,))
+    assert on_call(replace(rota, people={"mina": SEOUL, "jonas": away}, covers=(taken,)), noon)[0] == "mina"
+
+
+def test_who_is_on_call_on_a_holiday_because_nobody_is_free_is_left_in_peace_as_at_night() -> None:
+    off = replace(SEOUL, holidays=(CHRISTMAS,))
+    assert on_call(Rota(people={"mina": off}, order=("mina",)), at("2026-12-25T12:00+09:00"))[1] == "nobody is free"
+    assert awake_at(off, at("2026-12-25T12:00+09:00")) == at("2026-12-26T07:00+09:00")  # the day, and the night after it
+    assert awake_at(off, at("2026-12-24T23:30+09:00")) == at("2026-12-26T07:00+09:00")
+
+
+def test_the_latest_cover_wins_and_one_by_somebody_unknown_counts_for_nothing() -> None:
+    first = Cover(begins=NOON, ends=NOON + 8 * HOUR, who="jonas", why="hand-over")
+    later = Cover(begins=NOON + HOUR, ends=NOON + 2 * HOUR, who="mina", why="swap")
+    rota = replace(TWO, covers=(first, later, replace(later, who="gone")))
+    found = [(duty.person, duty.begins - NOON) for duty in duties(rota, NOON, NOON + 9 * HOUR)]
+    assert found == [("jonas", 0.0), ("mina", HOUR), ("jonas", 2 * HOUR), ("mina", 8 * HOUR)]
 
 
 def test_an_empty_rota_is_refused_with_a_sentence() -> None:

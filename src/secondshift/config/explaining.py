@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from secondshift.config.mistakes import NOTHING, Given, Notebook, nearest
-from secondshift.config.tables import TABLES, StudyFile, Table, keys_of
+from secondshift.config.tables import TABLES, StudyFile, keys_of, table_at
 
 _TYPES = {
     "string_type": "a text in quotes",
@@ -16,6 +16,7 @@ _TYPES = {
     "model_type": "a table",
     "model_attributes_type": "a table",
     "finite_number": "a finite number",
+    "date_type": "a day without quotes, such as 2026-12-24",
     "string_too_short": "a text that is not empty",
 }
 _LIMITS = {
@@ -58,8 +59,7 @@ def explain(detail: Mapping[str, Any], notes: Notebook) -> None:  # Any: an erro
 
 def _unknown(path: tuple[str | int, ...], notes: Notebook) -> None:
     name = str(path[-1])
-    table: type[Table] = TABLES.get(str(path[0]), StudyFile) if len(path) > 1 else StudyFile
-    known = keys_of(table)
+    known = keys_of(table_at(path))
     elsewhere = [other for other, model in TABLES.items() if name in keys_of(model)]
     if name in StudyFile.model_fields:
         advice = "It belongs above the first [table]."

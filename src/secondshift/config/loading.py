@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from secondshift import plugins
 from secondshift.config.commands import JUDGED, check_command, check_words
+from secondshift.config.duties import check_oncall, oncall_of
 from secondshift.config.explaining import explain
 from secondshift.config.lines import key_lines
 from secondshift.config.mistakes import Given, Mistake, Notebook, nearest
@@ -195,6 +196,7 @@ def _check_whole(file: StudyFile, place: Path, notes: Notebook) -> None:
         notes.add(("budget", "money_usd"), got=Given("money without a price"), expected="[prices]", advice=advice)
     check_tier(file, notes)
     check_metrics(file, notes)
+    check_oncall(file.oncall, notes)
     if file.policy.min_steps >= file.horizon.steps:
         expected = f"fewer than the {file.horizon.steps} steps of [horizon]"
         notes.add(("policy", "min_steps"), got=file.policy.min_steps, expected=expected)
@@ -246,7 +248,7 @@ def _study(file: StudyFile, space: Space, place: Path) -> Study:
         data=tuple(file.data.files),
         may=tuple(file.captain.may),
         answer_within_s=file.captain.answer_within,
-        quiet_hours=file.oncall.quiet_hours,
+        oncall=oncall_of(file),
         notify=Notify(channels=tuple(file.notify.channels), lang=file.notify.lang),
         seed=file.policy.seed,
     )  # fmt: skip

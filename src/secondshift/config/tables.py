@@ -1,7 +1,9 @@
 """The tables and keys of secondshift.toml, with their types, defaults and units."""
 
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -9,7 +11,8 @@ from secondshift.records.addresses import mistake
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
-_QUIET_HOURS = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d-(?:[01]\d|2[0-3]):[0-5]\d")
+_TIME = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d")
+_QUIET_HOURS = re.compile(rf"{_TIME.pattern}-{_TIME.pattern}")
 
 FORMATS = (".json", ".yaml", ".yml", ".toml")  # of a file of parameters
 Authority = Literal[
@@ -31,6 +34,32 @@ def seconds(value: Any) -> Any:  # Any: whatever the file holds; what is no dura
 def _quiet_hours(value: str) -> str:
     if value and (not _QUIET_HOURS.fullmatch(value) or value[:5] == value[6:]):
         raise ValueError('two different times of day such as "22:00-08:00"')
+    return value
+
+
+def _time_of_day(value: str) -> str:
+    if not _TIME.fullmatch(value):
+        raise ValueError('a time of day in quotes, such as "09:00"')
+    return value
+
+
+def _stretches(value: Any) -> Any:  # Any: whatever the file holds
+    """Read single days as stretches of one day; what is neither is named with its place."""
+    if not isinstance(value, list):
+        return value
+    for place, given in enumerate(value):
+        plain = isinstance(given, date) and not isinstance(given, datetime)
+        if not plain and not isinstance(given, dict):
+            expected = "a day without quotes, such as 2026-12-24, or { first = 2026-12-24, last = 2026-12-31 }"
+            raise ValueError(f"{expected}, and not {given!r} (entry {place + 1})")
+    return [{"first": given} if isinstance(given, date) else given for given in value]
+
+
+def _address(value: str) -> str:
+    if value and (wrong := mistake(value)):
+        raise ValueError(wrong)
+    if value and not value.startswith(("http://", "https://", "env:")):
+        raise ValueError('"https://..." or "env:NAME"')
     return value
 
 
@@ -73,6 +102,7 @@ Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Word = Annotated[str, Field(min_length=1)]
+QuietHours = Annotated[str, AfterValidator(_quiet_hours)]
 
 
 class Table(BaseModel):
@@ -161,10 +191,46 @@ class CaptainTable(Table):
     answer_within: Duration = 1800.0
 
 
+class DaysTable(Table):
+    """A stretch of whole days; without `last` it is one day."""
+
+    first: date
+    last: date | None = None
+
+
+class SwapTable(DaysTable):
+    """[[oncall.swaps]]"""
+
+    who: Word
+
+
+class PersonTable(Table):
+    """[oncall.people.NAME]"""
+
+    zone: str = ""
+    quiet_hours: QuietHours = ""
+    country: str = ""
+    away: Annotated[list[DaysTable], BeforeValidator(_stretches)] = []
+    channels: Annotated[list[Word], AfterValidator(_channels)] = []
+    lang: Literal["en", "ko"] | None = None
+
+
 class OncallTable(Table):
     """[oncall]"""
 
-    quiet_hours: Annotated[str, AfterValidator(_quiet_hours)] = ""
+    quiet_hours: QuietHours = ""
+    zone: str = ""
+    people: dict[Word, PersonTable] = {}
+    order: list[Word] = []
+    starts: date = date(2024, 1, 1)
+    days: Annotated[int, Field(ge=1, le=366)] = 7
+    handover: Annotated[str, AfterValidator(_time_of_day)] = "09:00"
+    swaps: list[SwapTable] = []
+    country: str = ""
+    channels: Annotated[list[Word], AfterValidator(_channels)] = []
+    sleep_worth: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 20.0
+    dead_man_url: Annotated[str, AfterValidator(_address)] = ""
+    dead_man_every: Duration = 300.0
 
 
 class MetricsTable(Table):
@@ -246,6 +312,25 @@ class StudyFile(Table):
 def keys_of(table: type[Table]) -> list[str]:
     """Name the keys of a table as they are written in the file."""
     return [field.alias or name for name, field in table.model_fields.items()]
+
+
+def table_at(path: Sequence[str | int]) -> type[Table]:
+    """Give the table that a key belongs to, of tables by name (`oncall.people.mina`) and of lists (`oncall.swaps[0]`) too."""
+    table: type[Table] = StudyFile
+    named = False  # the next part is a name that people choose, or a place in a list
+    for part in path[:-1]:
+        if named:
+            named = False
+            continue
+        field = next((field for name, field in table.model_fields.items() if (field.alias or name) == part), None)
+        if field is None:
+            break
+        classes = [one for one in (field.annotation, *get_args(field.annotation)) if isinstance(one, type)]
+        inner = next((one for one in classes if issubclass(one, Table)), None)
+        if inner is None:
+            break
+        table, named = inner, not isinstance(field.annotation, type)
+    return table
 
 
 TABLES: dict[str, type[Table]] = {

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from secondshift.ledger import fold_captain
+from secondshift.ledger import fold_captain, fold_oncall
 from secondshift.records import events as facts
 from secondshift.records.fingerprints import digest_of, that_matter
 from secondshift.records.nights import Charge
@@ -17,7 +17,7 @@ from secondshift.records.trials import Attempt, Exit, Milestone, Summary, Trial,
 _MAPPINGS = frozenset(
     (
         "candidates trials open attempts charges checkpoints requests "
-        "answered incidents memos statuses held fingerprints imported care"
+        "answered incidents memos statuses held fingerprints imported care pages"
     ).split()
 )
 
@@ -177,6 +177,7 @@ def _lease_taken(draft: Draft, fact: facts.LeaseTaken, event: facts.Event) -> No
 
 def _shift_started(draft: Draft, fact: facts.ShiftStarted, event: facts.Event) -> None:
     draft.put(shift=fact.shift, shifts=draft.shifts + 1, ending="", hurry=False, held={})
+    fold_oncall.shift_started(draft)
 
 
 def _shift_anchored(draft: Draft, fact: facts.ShiftAnchored, event: facts.Event) -> None:
@@ -475,5 +476,8 @@ _HANDLERS: dict[str, Callable[[Draft, Any, facts.Event], None]] = {
     "incident.opened": fold_captain.incident_opened,
     "incident.amended": fold_captain.incident_amended,
     "incident.closed": fold_captain.incident_closed,
+    "duty.covered": fold_oncall.duty_covered,
+    "page.weighed": fold_oncall.page_weighed,
+    "page.sent": fold_oncall.page_sent,
     "memo.remembered": _memo_remembered,
 }

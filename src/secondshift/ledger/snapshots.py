@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from secondshift.ledger import codec, fold, fold_captain
+from secondshift.ledger import codec, fold, fold_captain, fold_oncall
 from secondshift.ledger.stores import Ledger
 from secondshift.records.states import State
 
@@ -74,7 +74,7 @@ def _shape() -> bytes:
     """Digest what the copy's meaning depends on: the fields of the records, and the code that folds."""
     shape = msgspec.json.encode(msgspec.json.schema(State))
     try:
-        code = b"".join(Path(str(module.__file__)).read_bytes() for module in (fold, fold_captain))
+        code = b"".join(Path(str(module.__file__)).read_bytes() for module in (fold, fold_captain, fold_oncall))
     except OSError:
         code = os.urandom(16)  # cannot be told apart from other code, so nothing kept is trusted
     return hashlib.sha256(shape + code).digest()

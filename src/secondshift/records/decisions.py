@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from secondshift.records.incidents import Finding, Incident
-from secondshift.records.studies import Value
+from secondshift.records.pages import Page
+from secondshift.records.studies import Cover, Value
 
 Verb = Literal[
     "propose", "start", "advance", "pause", "stop", "fail", "end", "remember",
-    "see", "open", "amend", "close", "repair", "reopen",
+    "see", "open", "amend", "close", "repair", "reopen", "cover", "page", "wait",
 ]  # fmt: skip
 Source = Literal["person", "captain", "evidence", "scheduler", "searcher"]
 
@@ -36,6 +37,8 @@ class Decision:
     needs: str = ""  # the authority of the captain that this takes; a person needs none
     findings: tuple[Finding, ...] = ()  # of see
     incidents: tuple[Incident, ...] = ()  # of open, amend, close and repair: the one it is about, as it shall stand
+    covers: tuple[Cover, ...] = ()  # of cover: who takes over, and when
+    pages: tuple[Page, ...] = ()  # of page and wait: what was weighed
     id: str = ""  # given by arbitrate
 
     def __post_init__(self) -> None:
@@ -108,6 +111,21 @@ def about(
 def reopen(trial: str, *, reason: str, by: str, needs: str) -> Decision:
     """Let a failed trial run again from its newest checkpoint."""
     return Decision(verb="reopen", subject=trial, reason=reason, by=by, source="captain", needs=needs)
+
+
+def cover(who: Cover, *, reason: str, request: str) -> Decision:
+    """Let somebody take over the watch for a stretch of time, as a person asked."""
+    return Decision(
+        verb="cover", subject=request, covers=(who,), reason=reason, by=who.asked_by, source="person", based_on=(request,)
+    )
+
+
+def weighed(page: Page, *, reason: str, by: str) -> Decision:
+    """Tell the person on call about an incident now, or let it wait."""
+    return Decision(
+        verb="page" if page.verdict == "page" else "wait", subject=page.incident, pages=(page,), reason=reason, by=by,
+        source="captain",
+    )  # fmt: skip
 
 
 def end(*, reason: str, by: str, source: Source = "scheduler") -> Decision:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from secondshift.records.calls import DutyCovered, PageSent, PageWeighed
 from secondshift.records.decisions import Decision
 from secondshift.records.incidents import Act, Finding, Incident
 from secondshift.records.nights import Shift
@@ -443,6 +444,9 @@ KINDS: Mapping[str, type] = {
     "trial.helped": TrialHelped,
     "trial.reopened": TrialReopened,
     "incident.closed": IncidentClosed,
+    "duty.covered": DutyCovered,
+    "page.weighed": PageWeighed,
+    "page.sent": PageSent,
     "memo.remembered": MemoRemembered,
     "brief.written": BriefWritten,
     "brief.sent": BriefSent,
@@ -455,7 +459,8 @@ Payload = (
     | ChargeReserved | ChargeSettled | AttemptOrdered | AttemptStarted | AttemptAsked | AttemptClosed | AttemptEnded
     | MetricsLogged | ParamsResolved | CheckpointSaved | CheckpointRejected | CheckpointPruned | CheckpointFailed
     | ChangeAnnounced | DirectiveApplied | PointsDropped | RunImported | IncidentOpened | SymptomSeen
-    | IncidentAmended | TrialHelped | TrialReopened | IncidentClosed | MemoRemembered | BriefWritten | BriefSent
+    | IncidentAmended | TrialHelped | TrialReopened | IncidentClosed | DutyCovered | PageWeighed | PageSent
+    | MemoRemembered | BriefWritten | BriefSent
 )  # fmt: skip
 
 

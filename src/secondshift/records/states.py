@@ -1,13 +1,14 @@
 """The state: what all facts so far add up to. Deciders see this and nothing else."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from secondshift.records.events import RequestReceived
 from secondshift.records.incidents import Care, Incident, Look
 from secondshift.records.nights import Charge, Shift
+from secondshift.records.pages import Page
 from secondshift.records.pastruns import Imported
-from secondshift.records.studies import Study
+from secondshift.records.studies import Cover, Rota, Study
 from secondshift.records.trials import Attempt, Candidate, Checkpoint, Trial
 
 MIN_GRANT_S = 1.0  # device-seconds; less is not worth starting a process for
@@ -39,6 +40,9 @@ class State:
     answered: Mapping[str, bool] = field(default_factory=dict)  # ids of requests ever received
     incidents: Mapping[str, Incident] = field(default_factory=dict)  # those open
     care: Mapping[str, Care] = field(default_factory=dict)  # what the captain keeps in mind of a trial, where there is any
+    covers: tuple[Cover, ...] = ()  # who took over the watch when, as people asked; oldest first
+    pages: Mapping[str, Page] = field(default_factory=dict)  # incident -> what was weighed last
+    pages_seen: int = 0  # weighed so far; ids are counted from here
     fingerprints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # digest -> marks that matter
     memos: Mapping[str, str] = field(default_factory=dict)
     imported: Mapping[str, Imported] = field(default_factory=dict)  # past runs; kept apart, so that no decider counts them
@@ -92,6 +96,10 @@ class State:
         """Say whether the captain was granted this; nothing is needed for what needs no authority."""
         granted = self.shift.may if self.shift is not None else ()
         return not authority or authority in granted
+
+    def rota(self) -> Rota:
+        """The rota as the study file has it, with what people have asked for since."""
+        return replace(self.study.oncall.rota, covers=self.covers) if self.study is not None else Rota()
 
     def wall_s(self) -> float:
         """Time on shift so far, the current shift included."""

@@ -1,8 +1,9 @@
-"""What is asked of the night: the study, its objective, its search space and its budget."""
+"""What is asked of the night: the study, its objective, its search space, its budget, and who stands behind the captain."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date, time
 from typing import Literal
 
 Goal = Literal["min", "max"]
@@ -155,6 +156,84 @@ class SeedNoise:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Days:
+    """Whole days, both ends included."""
+
+    first: date
+    last: date
+
+    def holds(self, day: date) -> bool:
+        """Say whether a day is one of them."""
+        return self.first <= day <= self.last
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quiet:
+    """The hours of every day in which a person sleeps, on the person's own clock; they may pass midnight."""
+
+    begins: time
+    ends: time
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Person:
+    """Somebody who can be on call."""
+
+    name: str
+    zone: str = "UTC"  # IANA name, such as "Asia/Seoul"; days and hours of this person are counted in it
+    quiet: Quiet | None = None
+    away: tuple[Days, ...] = ()  # time off, by the person's own calendar
+    holidays: tuple[Days, ...] = ()  # public ones of the person's country, as known when the study file was read
+    channels: tuple[str, ...] = ()  # as in [notify]; the first that works gets a page
+    lang: Literal["en", "ko"] = "en"  # of pages
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Swap:
+    """Somebody takes over days of the rota; a later swap wins over an earlier one."""
+
+    days: Days  # of the rota: each lasts from one handover to the next
+    who: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cover:
+    """Somebody takes over for a stretch of time, as a person asked; the latest one recorded wins, also over swaps."""
+
+    begins: float  # UTC seconds
+    ends: float
+    who: str
+    why: Literal["swap", "hand-over"] = "swap"
+    asked_by: str = ""
+    note: str = ""  # what the next person should know
+    id: str = ""  # of the request
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rota:
+    """Turns of equal length that come round for ever."""
+
+    people: Mapping[str, Person] = field(default_factory=dict)
+    order: tuple[str, ...] = ()  # names of `people`, in the order of their turns
+    starts: date = date(2024, 1, 1)  # the first day of the first turn; before it the order is counted backwards
+    days: int = 7  # length of a turn
+    handover: time = time(9, 0)  # when one day of the rota ends and the next begins, in `zone`
+    zone: str = "UTC"
+    swaps: tuple[Swap, ...] = ()
+    covers: tuple[Cover, ...] = ()  # asked for while the study runs; the study file knows nothing of them
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Oncall:
+    """Who stands behind the captain, and what waking somebody counts for."""
+
+    rota: Rota = Rota()
+    sleep_worth: float = 20.0  # device-hours that one broken night counts for
+    dead_man_url: str = ""  # told that the captain lives; "env:NAME" or an address without secrets; empty: none
+    dead_man_every_s: float = 300.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Study:
     """The question a person hands over in the evening."""
 
@@ -183,7 +262,7 @@ class Study:
     data: tuple[str, ...] = ()  # files that results depend on; absolute, or relative to `folder`
     may: tuple[str, ...] = ("retry_infrastructure", "pause", "stop_non_finite")
     answer_within_s: float = 1800.0  # how long a question waits for a person before its default applies
-    quiet_hours: str = ""
+    oncall: Oncall = Oncall()
     notify: Notify = Notify()
     seed: int = 0
     revision: int = 1  # raised when objective, horizon, space, command or evaluator change

@@ -1,5 +1,6 @@
 """What every verb needs at hand: the study file, its private folder, its ledger for reading, the state so far."""
 
+import getpass
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,6 +93,14 @@ def trial_named(state: State, name: str) -> Trial:
     raise SecondshiftError(
         f"There is no trial {name!r} in this study. {have}. `secondshift status` lists the open ones."
     )
+
+
+def asker() -> str:
+    """Who sits at this terminal, for the record."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "someone at a terminal"  # a container's user need not have a name
 
 
 def language(lang: str | None) -> str:

@@ -82,6 +82,10 @@ app.command(
     help="Give this machine back: pause what runs, until --end.",
 )  # fmt: skip
 app.command(
+    f"{VERBS}.oncall:oncall", name="oncall", sort_key=5.5, group=LOOK,
+    help="Show who is on call, why and until when; hand over, swap.",
+)  # fmt: skip
+app.command(
     f"{VERBS}.services:app", name="service", sort_key=9, group=ACT,
     help="Let a reboot resume the night: install, show, remove.",
 )  # fmt: skip

@@ -1,6 +1,7 @@
-"""Lengths of time as people type them: 90s, 30m, 2h, 1h30m."""
+"""Lengths of time and days as people type them: 90s, 30m, 2h, 1h30m, 2026-12-24."""
 
 import re
+from datetime import date
 
 from secondshift.errors import SecondshiftError
 
@@ -20,3 +21,11 @@ def seconds(text: str) -> float:
             f"--for was given {text!r}, which is no time at all. Expected more than zero, such as 2h."
         )
     return total
+
+
+def day(text: str, option: str) -> date:
+    """Turn "2026-12-24" into a day. Raises SecondshiftError for anything else."""
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        raise SecondshiftError(f"{option} was given {text!r}. Expected a day such as 2026-12-24.") from None

@@ -1,6 +1,5 @@
 """The verb `stop`: ask for it, and wait until it is recorded what came of it."""
 
-import getpass
 import sys
 import time
 from contextlib import redirect_stdout
@@ -12,7 +11,7 @@ from cyclopts import Parameter
 from secondshift import shifts
 from secondshift.errors import LeaseHeld, SecondshiftError
 from secondshift.interfaces.brief.write import write_brief
-from secondshift.interfaces.cli.desk import Desk, open_desk, trial_named
+from secondshift.interfaces.cli.desk import Desk, asker, open_desk, trial_named
 from secondshift.interfaces.cli.printing import document
 from secondshift.records.events import DecisionDropped, DecisionMade, RequestReceived
 from secondshift.records.states import State
@@ -48,7 +47,7 @@ def stop(
         elif state.shift is None and not target:
             code, doc = 0, {"text": "Nothing is running: no shift is open and no engine works. Nothing was asked for."}
         elif state.shift is None:
-            request = put_request(desk.folder, "stop", _args(target, now), _who())
+            request = put_request(desk.folder, "stop", _args(target, now), asker())
             text = f"No engine is running. {target} will be stopped when the next one begins."
             code, doc = 0, {"request": request, "text": text}
         else:
@@ -64,16 +63,9 @@ def _args(target: str, now: bool) -> dict[str, Any]:
     return {**({"trial": target} if target else {}), **({"now": True} if now else {})}
 
 
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "someone at a terminal"  # a container's user need not have a name
-
-
 def _ask(desk: Desk, state: State, target: str, now: bool) -> tuple[int, dict[str, Any]]:
     """Leave the request for the engine that lives, and wait for its answer and for what follows."""
-    request = put_request(desk.folder, "stop", _args(target, now), _who())
+    request = put_request(desk.folder, "stop", _args(target, now), asker())
     deadline, seen = time.monotonic() + PATIENCE_S, state.last_seq
     doc: dict[str, Any] = {"request": request, "received": None, "decided": None}
     while time.monotonic() < deadline:
@@ -124,7 +116,7 @@ def _late(doc: dict[str, Any], target: str) -> tuple[int, dict[str, Any]]:
 
 def _by_ourselves(desk: Desk, target: str, now: bool) -> tuple[int, dict[str, Any]]:
     """No engine lives: take the lease, end what runs, settle, leave. A trial's own stop is recorded on the way."""
-    request = put_request(desk.folder, "stop", _args(target, now), _who()) if target else ""
+    request = put_request(desk.folder, "stop", _args(target, now), asker()) if target else ""
     try:
         with redirect_stdout(sys.stderr):
             code = shifts.stop_now(desk.file, now=now, write_brief=write_brief)

@@ -1,6 +1,5 @@
 """The verb `yield`: give this machine back to whoever needs it, and take it again."""
 
-import getpass
 import os
 import time
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from secondshift.errors import FolderReadOnly
-from secondshift.interfaces.cli.desk import open_desk
+from secondshift.interfaces.cli.desk import asker, open_desk
 from secondshift.interfaces.cli.printing import document
 from secondshift.runtime.lending import YIELD
 
@@ -31,7 +30,7 @@ def give_way(
             place.unlink(missing_ok=True)
         elif not was:
             draft = place.with_name(f"{YIELD}.{os.getpid()}.tmp")
-            draft.write_text(f"{_who()} asked for it at {time.strftime('%H:%M')}\n", encoding="utf-8")
+            draft.write_text(f"{asker()} asked for it at {time.strftime('%H:%M')}\n", encoding="utf-8")
             draft.replace(place)
     except OSError as problem:
         raise FolderReadOnly(
@@ -45,10 +44,3 @@ def give_way(
         text = f"{count}Nothing is started until `secondshift yield --end`; a deadline of the shift still holds."
     document({"exit": 0, "yielded": not end, "text": text}) if json else print(text)
     return 0
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "someone at a terminal"  # a container's user need not have a name

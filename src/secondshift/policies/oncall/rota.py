@@ -1,7 +1,8 @@
 """Who is on call: exactly one person at any instant, whatever clocks, holidays and swaps do.
 
 A day of the rota lasts from one handover to the next, in the rota's zone, and may have 23 or 25 hours. A turn is a number of
-such days. Who is away in the middle of a turn is stood in for by the next in order who is not.
+such days. Who is away, or has a public holiday, in the middle of a turn is stood in for by the next in order who is free. Who
+took over by a swap or a hand-over said so, and keeps it on a public holiday; only time off is stronger.
 """
 
 from datetime import date, datetime, time, timedelta
@@ -9,9 +10,11 @@ from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from secondshift.records.rotas import Duty, Person, Quiet, Rota, Why
+from secondshift.records.rotas import Duty, Why
+from secondshift.records.studies import Days, Person, Quiet, Rota
 
 DAY = timedelta(days=1)
+MOST_RESTS = 1000  # quiet hours and days off in a row that are followed to their end
 
 
 @lru_cache(maxsize=256)
@@ -50,9 +53,9 @@ def on_call(rota: Rota, at: float) -> tuple[str, Why, str]:
     day = rota_day(rota, at)
     turn = (day - rota.starts).days // rota.days % len(rota.order)
     owner = rota.order[turn]
-    taken = next((swap.who for swap in reversed(rota.swaps) if swap.days.holds(day)), None)
-    if taken is not None and _free(rota, taken, at):
-        return taken, ("turn" if taken == owner else "swap"), owner
+    taken, why = _taken(rota, day, at)
+    if taken:
+        return taken, ("turn" if taken == owner else why), owner
     if _free(rota, owner, at):
         return owner, "turn", owner
     later = (rota.order[(turn + step) % len(rota.order)] for step in range(1, len(rota.order)))
@@ -60,10 +63,33 @@ def on_call(rota: Rota, at: float) -> tuple[str, Why, str]:
     return (owner, "nobody is free", owner) if stand_in is None else (stand_in, "stands in", owner)
 
 
+def turn_ends(rota: Rota, at: float) -> float:
+    """When the turn that `at` (UTC seconds) belongs to ends, whoever stands in it."""
+    turns = (rota_day(rota, at) - rota.starts).days // rota.days + 1
+    return instant(rota.starts + turns * rota.days * DAY, rota.handover, rota.zone)
+
+
+def _taken(rota: Rota, day: date, at: float) -> tuple[str, Why]:
+    """Who took this moment over from its owner, if anybody did who is not away."""
+    for cover in reversed(rota.covers):
+        if cover.begins <= at < cover.ends and cover.who in rota.people and not _away(rota, cover.who, at):
+            return cover.who, cover.why
+    swap = next((swap for swap in reversed(rota.swaps) if swap.days.holds(day)), None)
+    return (swap.who, "swap") if swap is not None and not _away(rota, swap.who, at) else ("", "turn")
+
+
+def _away(rota: Rota, name: str, at: float) -> bool:
+    person = rota.people[name]
+    return _holds(person.away, local(at, person.zone).date())
+
+
 def _free(rota: Rota, name: str, at: float) -> bool:
     person = rota.people[name]
-    day = local(at, person.zone).date()
-    return not any(days.holds(day) for days in person.away)
+    return not _holds((*person.away, *person.holidays), local(at, person.zone).date())
+
+
+def _holds(stretches: tuple[Days, ...], day: date) -> bool:
+    return any(days.holds(day) for days in stretches)
 
 
 def duties(rota: Rota, begins: float, ends: float) -> list[Duty]:
@@ -85,7 +111,9 @@ def _edges(rota: Rota, begins: float, ends: float) -> list[float]:
     """Every instant at which another person may come on call: handovers, and midnights of the people's own calendars."""
     edges = {begins, ends}
     clocks = {(rota.zone, rota.handover), *((rota.people[name].zone, time(0)) for name in rota.order)}
-    clocks |= {(rota.people[swap.who].zone, time(0)) for swap in rota.swaps}
+    others = {*(swap.who for swap in rota.swaps), *(cover.who for cover in rota.covers)}
+    clocks |= {(rota.people[name].zone, time(0)) for name in others if name in rota.people}
+    edges |= {edge for cover in rota.covers for edge in (cover.begins, cover.ends) if begins < edge < ends}
     for place, hour in clocks:
         day = local(begins, place).date() - DAY
         while (edge := instant(day, hour, place)) < ends:
@@ -96,15 +124,29 @@ def _edges(rota: Rota, begins: float, ends: float) -> list[float]:
 
 
 def awake_at(person: Person, at: float) -> float:
-    """When the person is next awake: `at` itself, or the end of the quiet hours it falls into (UTC seconds)."""
-    quiet = person.quiet
-    if quiet is None or quiet.begins == quiet.ends:
-        return at
+    """When the person is next to be disturbed: `at` itself, or the end of the rest it falls into (UTC seconds).
+
+    Quiet hours are rest, and so is each whole day of time off or of a public holiday: somebody who is on call on such a day,
+    because nobody else is free, is disturbed for no less than at night.
+    """
+    for _ in range(MOST_RESTS):
+        later = _rests_until(person, at)
+        if later <= at:
+            break
+        at = later
+    return at
+
+
+def _rests_until(person: Person, at: float) -> float:
     today = local(at, person.zone).date()
-    for day in (today - DAY, today):
-        begins, ends = _night(quiet, day, person.zone)
-        if begins <= at < ends:
-            return ends
+    if _holds((*person.away, *person.holidays), today):
+        return instant(today + DAY, time(0), person.zone)
+    quiet = person.quiet
+    if quiet is not None and quiet.begins != quiet.ends:
+        for day in (today - DAY, today):
+            begins, ends = _night(quiet, day, person.zone)
+            if begins <= at < ends:
+                return ends
     return at
 
 

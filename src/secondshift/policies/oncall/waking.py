@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from secondshift.policies.oncall.rota import awake_at
-from secondshift.records.rotas import Person
+from secondshift.records.studies import Person
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
