@@ -155,6 +155,9 @@ class SeedNoise:
     seeds: int = 0  # 0: nobody measured it
 
 
+OLDER_KEPT = 6  # their ages double: with one a minute, the oldest is an hour old
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Days:
     """Whole days, both ends included."""
@@ -270,6 +273,11 @@ class Study:
     def tier_offered(self) -> TierName:
         """Give the tier that the study file names: how the script speaks, whether or not its checkpoints are used."""
         return self.offered or self.tier
+
+    def older_kept(self) -> int:
+        """How many older checkpoints are kept beside the newest: a captain who may go back needs some to go back to."""
+        goes_back = any(name.startswith("roll_back") or name == "restart_loader" for name in self.may)
+        return self.launch.keep_older or (OLDER_KEPT if goes_back else 0)
 
     def alone(self) -> bool:
         """Say whether each attempt is on its own: what it saves is not used, and the next begins at the first step."""

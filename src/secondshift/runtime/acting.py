@@ -37,8 +37,6 @@ def act(state: State, executor: Executor, hands: Hands) -> list[facts.Payload]:
         wanted = (attempt.grant_s, attempt.until_step)
         if hands.submitted.get(attempt.id) != wanted:
             try:
-                if attempt.alone:  # what earlier attempts saved is not used, and was recorded as pruned
-                    shutil.rmtree(hands.folder / "trials" / attempt.trial / "checkpoints", ignore_errors=True)
                 pruning.set_aside(hands.folder, attempt)
                 executor.submit(order_for(state, attempt, hands))
             except DeviceBusy as busy:
@@ -92,7 +90,7 @@ def order_for(state: State, attempt: Attempt, hands: Hands) -> Order:
         checkpoint_every_s=study.launch.checkpoint_every_s,
         keep_checkpoints=study.launch.keep_checkpoints,
         directives=attempt.directives,
-        keep_older=study.launch.keep_older,
+        keep_older=study.older_kept(),
         threads=study.launch.threads or fair_threads(state.shift.slots if state.shift else 1),
         env=revealed(
             {**environment_of(study.metrics, study.launch.env, f"{folder}/out"), **start.env}, hands.secrets

@@ -1,5 +1,6 @@
 """Keeping checkpoints within the study's disk cap: closed trials give up theirs first, an open one never its newest."""
 
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -52,16 +53,30 @@ def clear(folder: Path, attempt: str) -> None:
 
 
 def set_aside(folder: Path, attempt: Attempt) -> None:
-    """Move a trial's checkpoints of more steps than the attempt may go back to out of its script's sight; none is deleted."""
-    if attempt.back_to < 0:
+    """Move checkpoints that an attempt must not use out of its script's sight; none is deleted.
+
+    Those of more steps than it may go back to; all of them where nobody proved that the script resumes. Each move is one
+    rename, so that a crash between two of them leaves the rest to be moved when the attempt is submitted again; what the
+    attempt itself has saved by then stays.
+    """
+    if attempt.status != "ordered":
         return
     trial = folder / "trials" / attempt.trial
-    for place in sorted((trial / "checkpoints").glob("step-*")):
+    for place in sorted((trial / "checkpoints").glob("*")):
         step = place.name.removeprefix("step-")
-        if step.isdigit() and int(step) > attempt.back_to:
+        too_late = attempt.back_to >= 0 and step.isdigit() and int(step) > attempt.back_to
+        if (attempt.alone or too_late) and _saved_by(place) != attempt.id:
             aside = trial / "set-aside" / f"before-{attempt.id}"
             aside.mkdir(parents=True, exist_ok=True)
             place.rename(aside / place.name)
+
+
+def _saved_by(checkpoint: Path) -> str:
+    """The attempt that a checkpoint names; empty where it cannot be read, as for a script's own."""
+    try:
+        return str(json.loads((checkpoint / "manifest.json").read_bytes()).get("attempt", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
 
 
 def delete(folder: Path, pruned: Sequence[CheckpointPruned], *, whole: bool = False) -> None:

@@ -15,7 +15,7 @@ TRIES = 2  # automatic ones for each cause and trial that did not work
 FARTHEST = 0.5  # of the horizon: going back farther is for a person to decide
 LOWER = 0.5  # times the learning rate, where nothing says by how much it jumped
 JUMPED = 4.0  # times the usual rate: then it is set back to what it was
-Needs = Literal["anything", "checkpoints", "cooperation"]
+Needs = Literal["anything", "checkpoints", "history", "cooperation"]  # history: older checkpoints than the newest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,13 +31,13 @@ class Remedy:
 REMEDIES: Mapping[str, Remedy] = {
     remedy.name: remedy
     for remedy in (
-        Remedy(name="roll_back", authority="roll_back", needs="checkpoints",
+        Remedy(name="roll_back", authority="roll_back", needs="history",
                sentence="go back to a checkpoint from before the first suspicious step"),
         Remedy(name="roll_back_skip", authority="roll_back_skip", needs="cooperation",
                sentence="go back to before the first suspicious step and skip the suspicious steps"),
         Remedy(name="roll_back_lower_rate", authority="roll_back_lower_rate", needs="cooperation",
                sentence="go back to before the first suspicious step and go on with a lower learning rate"),
-        Remedy(name="restart_loader", authority="restart_loader", needs="checkpoints",
+        Remedy(name="restart_loader", authority="restart_loader", needs="history",
                sentence="go back to before the loader failed and start it afresh"),
         Remedy(name="restart", authority="restart", needs="anything",
                sentence="end the process and resume from the newest checkpoint"),
