@@ -50,7 +50,8 @@ KNOBS: tuple[tuple[ModuleType, str, tuple[float, ...]], ...] = (
     (memory, "GROWTH", (0.003, 0.006, 0.012)),
     (evaluation, "JUMP", (4.0, 6.0, 9.0)),
     (evaluation, "PAST_BEST", (3, 4, 6)),
-    (evaluation, "GAP", (0.35, 0.25, 0.15)),
+    (evaluation, "GAP", (0.25, 0.15, 0.0)),
+    (evaluation, "TOGETHER", (2, 3, 4)),
 )
 FALSE_ACT = 2.0  # how many hits one false act on a lookalike costs
 NOTE = 0.02  # the same for a note

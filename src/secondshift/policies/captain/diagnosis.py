@@ -10,6 +10,7 @@ Cause = Literal[
     "bad_numbers", "learning_rate_too_high", "bad_data", "damaged_weights", "dead_units", "wrong_set_up", "no_learning",
     "overflow", "dead_logger", "dead_loader", "unshuffled_loader", "slow_loader", "slow_device", "memory_leak",
     "overfitting", "evaluation_changed", "diverging", "stalled", "silent", "crash_loop",
+    "hang_lock", "hang_busy", "hang_stopped", "disk_filling", "checkpoints_failing",
 ]  # fmt: skip
 RISES = frozenset({"spike", "step_up", "slow_divergence", "gradient_explosion"})
 RATE_JUMP = 4.0  # times the usual learning rate
@@ -53,6 +54,10 @@ def _is(*symptoms: str) -> Callable[[Finding, Sequence[Finding]], bool]:
     return lambda finding, _: finding.symptom in symptoms
 
 
+def _hangs(how: str) -> Callable[[Finding, Sequence[Finding]], bool]:
+    return lambda finding, _: finding.symptom == "hang" and finding.evidence.get(how, 0.0) > 0.0
+
+
 def _rate_jumped(finding: Finding, _: Sequence[Finding]) -> bool:
     rises = finding.symptom in RISES or finding.symptom == "non_finite"
     return rises and finding.evidence.get("rate_change", 1.0) >= RATE_JUMP
@@ -79,7 +84,12 @@ def _only_slow(finding: Finding, every: Sequence[Finding]) -> bool:
 
 RULES: tuple[tuple[Cause, Callable[[Finding, Sequence[Finding]], bool]], ...] = (
     ("crash_loop", _is("crash_loop")),
+    ("hang_stopped", _hangs("stopped")),
+    ("hang_busy", _hangs("busy")),
+    ("hang_lock", _hangs("waiting")),
     ("silent", _is("silence")),
+    ("disk_filling", _is("disk_filling")),
+    ("checkpoints_failing", _is("checkpoint_failure")),
     ("dead_logger", _is("frozen_metrics")),
     ("dead_loader", _is("dead_loader")),
     ("unshuffled_loader", _is("unshuffled_loader")),

@@ -22,6 +22,9 @@ STEPS: dict[Symptom, tuple[Rung, int, float]] = {
     "memory_leak": ("repair", 1, 0.85),
     "evaluation_shift": ("ask", 4, 0.8),
     "silence": ("ask", 1, 0.5),
+    "hang": ("repair", 1, 0.5),
+    "disk_filling": ("ask", 8, 0.8),
+    "checkpoint_failure": ("ask", 2, 0.8),
     "crash_loop": ("ask", 3, 0.5),
 }
 

@@ -66,6 +66,9 @@ LADDERS: Mapping[str, tuple[str, ...]] = {
     "memory_leak": ("graceful_restart", "graceful_restart"),
     "overfitting": ("stop_early",),
     "silent": ("restart", "restart"),
+    "hang_lock": ("restart", "restart"),
+    "hang_busy": ("restart", "restart"),
+    "hang_stopped": ("restart",),
 }
 # cause -> what happens if nobody answers; else it is left as it is
 DEFAULTS: Mapping[str, str] = {
@@ -79,6 +82,9 @@ DEFAULTS: Mapping[str, str] = {
     "no_learning": "pause",
     "wrong_set_up": "pause",
     "silent": "pause",
+    "hang_lock": "pause",
+    "hang_busy": "pause",
+    "hang_stopped": "pause",
     "remedy_not_applied": "pause",
 }
 

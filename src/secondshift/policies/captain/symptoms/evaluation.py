@@ -11,10 +11,13 @@ KNOWN = 4  # needed before anything is judged
 PAST_BEST = 4  # evaluations since the best before overfitting is told
 SHIFTED = 2  # evaluations in a row above the limit that make a shift
 JUMP = 6.0  # in units of the usual change
-GAP = 0.25  # share of what training gained that evaluation must have gained too
+TOGETHER = 2  # evaluations in a row that must show it
+GAP = 0.15  # share of what training gained that evaluation must have gained too
 SURE_SPAN = 0.04  # share of the range that evaluation must lose; sure at twice that
-GAP_SPAN, GAP_NOISE = 0.035, 1.0  # what training must gain to be compared: of its whole gain, in units of its noise
+GAP_SPAN, GAP_NOISE = 0.06, 1.5  # what training must gain to be compared: of its whole gain, in units of its noise
 ALONE = 0.3  # share of a jump that training may show too
+AT_ONCE = 0.5  # share of a shift that its first evaluation shows; else it is a hump, as of double descent
+GRADUAL = 0.7  # the most confidence in such a one while evaluation is still better than at its start
 SPAN = 0.06  # least jump, as a share of the range so far
 
 
@@ -93,6 +96,8 @@ class Evaluation:
                 return []
             seen = {"evaluation": self.sign * value, "before": self.sign * level, "limit": self.sign * self.limit}
             confidence = confidence_of(value - level, self.limit - level, least=0.6) if begun else 0.5
+            if self.jump < AT_ONCE * (value - level) and value <= (self.first or 0.0):
+                confidence = min(confidence, GRADUAL)
             return [Finding(symptom="evaluation_shift", stream="val_loss", step=step, since=self.since, lasted=self.shifted,
                             confidence=confidence, evidence=seen)]  # fmt: skip
         self.shifted, self.jump, self.usual_train = 0, 0.0, train
@@ -132,7 +137,7 @@ class Evaluation:
             self.apart = 0
             return []
         self.apart += 1
-        if self.apart < 2 or not doubled(self.apart, 2):
+        if not doubled(self.apart, TOGETHER):
             return []
         seen = {"training_gained": trained, "evaluation_gained": gained, "evaluation": self.sign * value,
                 "training": self.sign * train}  # fmt: skip

@@ -8,19 +8,23 @@ from dataclasses import dataclass, field, replace
 from math import exp
 from typing import Literal, Self
 
+from secondshift.policies.captain.symptoms import process
 from secondshift.policies.captain.symptoms.evaluation import Evaluation
 from secondshift.policies.captain.symptoms.findings import Finding
 from secondshift.policies.captain.symptoms.gradients import Gradients
 from secondshift.policies.captain.symptoms.loader import Loader
 from secondshift.policies.captain.symptoms.memory import Memory
 from secondshift.policies.captain.symptoms.numbers import Numbers
+from secondshift.policies.captain.symptoms.process import Process
 from secondshift.policies.captain.symptoms.timing import Timing
 from secondshift.policies.captain.symptoms.updates import Updates
 
-Row = Mapping[str, float | None]  # step, and any of the streams below; None = an empty cell
+# `step`, any of STREAMS and of `process.STREAMS`, and `time_s` where gaps are to be judged; None = an empty cell.
+# `checkpoint_failed`: 1 could not be written, 0 was; `proc_state`: the code point of a letter as in /proc (ord("T")).
+Row = Mapping[str, float | None]
 STREAMS = ("loss", "grad_norm", "lr", "step_time", "data_time", "rss_mb", "val_loss", "distinct")
-PROCESS = ("cpu", "proc_state", "disk_free_mb", "gpu_mb", "threads", "checkpoint_failed")
-BESIDE = ("val_loss", *PROCESS)
+BESIDE = ("val_loss", *process.STREAMS)
+PROCESS = frozenset(("time_s", *process.STREAMS))
 DENSE = 8  # rows in a row with a loss, after which an empty cell is a NaN
 NOTED = 0.6  # confidence that no rung above a note takes
 FELL = 1.0  # units of noise by which the loss must have gone down lately to explain smaller gradients
@@ -38,6 +42,8 @@ class Following:
     timing: Timing = field(default_factory=Timing)
     memory: Memory = field(default_factory=Memory)
     evaluation: Evaluation = field(default_factory=Evaluation)
+    device: Memory = field(default_factory=lambda: Memory(stream="gpu_mb"))
+    process: Process = field(default_factory=Process)
     evaluation_bad: int = 0  # non-finite evaluations in a row
     dense: int = 0  # rows of training in a row that had a loss
     guided: bool = False  # a gradient norm or an evaluation was seen
@@ -48,7 +54,8 @@ class Following:
         """An independent copy."""
         return type(self)(
             self.goal, self.numbers.copy(), self.gradients.copy(), self.updates.copy(), self.loader.copy(),
-            self.timing.copy(), self.memory.copy(), self.evaluation.copy(), self.evaluation_bad, self.dense, self.guided,
+            self.timing.copy(), self.memory.copy(), self.evaluation.copy(), self.device.copy(),
+            self.process.copy(), self.evaluation_bad, self.dense, self.guided,
             self.step, self.restarts,
         )  # fmt: skip
 
@@ -66,6 +73,8 @@ class Following:
             self.restarts += 1
             self.timing.announce()  # the new process may run elsewhere
             self.memory = Memory(limit_mb=self.memory.limit_mb)
+            self.device = Memory(limit_mb=self.device.limit_mb, stream="gpu_mb")
+            self.process.restart()
         self.step = step
         found: list[Finding] = []
         get = row.get
@@ -85,6 +94,23 @@ class Following:
             found += self.memory.push(step, used)
         if value is not None:
             found += self._evaluation(step, value)
+        if not PROCESS.isdisjoint(row):
+            found += self._process(step, row, beat=loss is not None or value is not None or rate is not None)
+        return found
+
+    def _process(self, step: int, row: Row, *, beat: bool) -> list[Finding]:
+        watched, get = self.process, row.get
+        found: list[Finding] = []
+        watched.push_state(get("proc_state"), get("cpu"))
+        at_s, free, failed, device = get("time_s"), get("disk_free_mb"), get("checkpoint_failed"), get("gpu_mb")
+        if at_s is not None:
+            found += watched.push_time(step, at_s, beat=beat)
+        if free is not None:
+            found += watched.push_disk(step, free)
+        if failed is not None:
+            found += watched.push_checkpoint(step, failed)
+        if device is not None:
+            found += self.device.push(step, device)
         return found
 
     def _emptied(self, row: Row) -> float | None:

@@ -8,6 +8,7 @@ from secondshift.policies.captain.symptoms.findings import Finding, Symptom, con
 from secondshift.policies.captain.symptoms.levels import BLOCK, Level
 
 SKIPPED = 4  # overflowed steps in a row that are told; a loss scale that searches skips one or two
+SEARCHED = 16  # the same before any step was taken: a loss scale is searched from high above
 SINGLE = log(6.0)  # least rise of one norm that counts
 LASTING = log(2.0)  # least rise or drop of a block that counts
 LEARNING = 10  # blocks; norms move by orders of magnitude when a run begins
@@ -65,9 +66,10 @@ class Gradients:
         self.overflowed += 1
         if self.overflowed == 1:
             self.overflowed_since = step
-        if self.overflowed <= self.longest_clean or not doubled(self.overflowed, SKIPPED):
+        needed = SKIPPED if self.level.blocks or self.level.block else SEARCHED
+        if self.overflowed <= self.longest_clean or not doubled(self.overflowed, needed):
             return []
-        confidence = 0.5 if self.overflowed == SKIPPED else 0.95
+        confidence = 0.5 if self.overflowed == needed else 0.95
         seen = {"steps_in_a_row": float(self.overflowed), "longest_before": float(self.longest_clean)}
         return [
             Finding(symptom="overflow_skipping", stream="grad_norm", step=step, since=self.overflowed_since,

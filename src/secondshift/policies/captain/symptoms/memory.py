@@ -49,6 +49,7 @@ class Memory:
     """Constant-size memory of memory use, in MB."""
 
     limit_mb: float = 0.0  # what may be used; 0 = not known
+    stream: str = "rss_mb"
     block: list[float] = field(default_factory=list)
     begun: int = 0
     blocks: int = 0
@@ -60,7 +61,7 @@ class Memory:
 
     def copy(self) -> Self:
         """An independent copy."""
-        return type(self)(self.limit_mb, self.block[:], self.begun, self.blocks, self.fast.copy(), self.slow.copy(),
+        return type(self)(self.limit_mb, self.stream, self.block[:], self.begun, self.blocks, self.fast.copy(), self.slow.copy(),
                           self.wide[:], self.wide_begun, self.told)  # fmt: skip
 
     def push(self, step: int, used_mb: float) -> list[Finding]:
@@ -97,5 +98,5 @@ class Memory:
                 "steps_to_limit": max(0.0, (self.limit_mb - climb.recent[-1]) / per_step),
             }
         confidence = 0.7 if self.told == 1 else 0.9
-        return [Finding(symptom="memory_leak", stream="rss_mb", step=step, since=climb.since, lasted=climb.rises * width,
+        return [Finding(symptom="memory_leak", stream=self.stream, step=step, since=climb.since, lasted=climb.rises * width,
                         confidence=confidence, evidence=seen)]  # fmt: skip
