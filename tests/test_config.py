@@ -505,6 +505,18 @@ def test_the_line_of_each_top_key_is_the_line_where_it_is_written(pairs: list[tu
     assert flat(tomllib.loads(text)) - {()} <= set(lines)
 
 
+@pytest.mark.parametrize("name", ["sys/tree_rss_mb", "_loss"])
+def test_an_objective_is_never_a_measurement_of_our_own(tmp_path: Path, name: str) -> None:
+    (found,) = mistakes(tmp_path, SMALL.replace('"loss"', f'"{name}"'))
+    assert "objective" in str(found) and "sys/" in str(found)
+
+
+def test_how_often_a_trial_is_looked_at_is_a_setting_and_may_be_never(tmp_path: Path) -> None:
+    assert load(tmp_path).launch.sample_every_s == 5.0
+    assert load(tmp_path, SMALL + '[launch]\nsample_every_s = "500ms"\n').launch.sample_every_s == 0.5
+    assert load(tmp_path, SMALL + "[launch]\nsample_every_s = 0\n").launch.sample_every_s == 0.0
+
+
 def test_every_key_stands_in_the_reference_with_its_default() -> None:
     page = (Path(__file__).parents[1] / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
     rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}

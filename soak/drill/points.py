@@ -27,6 +27,7 @@ POINTS: dict[str, tuple[tuple[str, ...], str]] = {
     "family.json": (RENAME, ""),
     "until": (RENAME, ""),
     "heartbeat": (PLACE, ""),
+    "samples": (PLACE, ""),
     "fragment": (PLACE, ""),
     "checkpoint": (RENAME, ""),
     "manifest": (("before",), ""),

@@ -21,6 +21,10 @@ class FakeGpu:
     compute: dict[int, int] = field(default_factory=dict)  # pid -> bytes
     drawing: dict[int, int] = field(default_factory=dict)
     lost: bool = False
+    busy: int = 0  # percent
+    celsius: int = 40
+    ecc: int | None = 0  # None: the GPU does not count them
+    xids: list[int] = field(default_factory=list)  # critical errors that nobody has read
 
     def start(self, pid: int, size: int = GIB) -> None:
         self.compute[pid] = size
@@ -72,3 +76,37 @@ class FakeNvml:
 
     def nvmlDeviceGetGraphicsRunningProcesses(self, handle: int) -> list[SimpleNamespace]:
         return [SimpleNamespace(pid=p, usedGpuMemory=size) for p, size in self._gpu(handle).drawing.items()]
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: bytes) -> int:
+        self.calls += 1
+        found = [place for place, gpu in enumerate(self.gpus) if gpu.uuid.encode() == uuid]
+        if not found:
+            raise NVMLError("Not Found")
+        return found[0]
+
+    def nvmlDeviceGetUtilizationRates(self, handle: int) -> SimpleNamespace:
+        return SimpleNamespace(gpu=self._gpu(handle).busy, memory=0)
+
+    def nvmlDeviceGetTemperature(self, handle: int, sensor: int) -> int:
+        assert sensor == 0
+        return self._gpu(handle).celsius
+
+    def nvmlDeviceGetTotalEccErrors(self, handle: int, kind: int, counter: int) -> int:
+        assert (kind, counter) == (1, 0)
+        errors = self._gpu(handle).ecc
+        if errors is None:
+            raise NVMLError("Not Supported")
+        return errors
+
+    def nvmlEventSetCreate(self) -> list[int]:
+        return []
+
+    def nvmlDeviceRegisterEvents(self, handle: int, kinds: int, events: list[int]) -> None:
+        assert kinds == 8
+        events.append(handle)
+
+    def nvmlEventSetWait_v2(self, events: list[int], timeout_ms: int) -> SimpleNamespace:
+        for handle in events:
+            if self.gpus[handle].xids:
+                return SimpleNamespace(eventData=self.gpus[handle].xids.pop(0))
+        raise NVMLError("Timeout")

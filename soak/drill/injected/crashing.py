@@ -40,6 +40,7 @@ RENAMED = {
 IN_PLACE = {
     "fragment": ("training", r"\.frag$"),
     "heartbeat": ("supervisor", r"/heartbeat$"),
+    "samples": ("supervisor", r"/machine\.samples$"),
     "exit.json": ("supervisor", r"/exit\.reserve$"),
 }
 CREATED = {"stopping": ("supervisor", r"/stopping$")}

@@ -285,5 +285,6 @@ def _launch(file: StudyFile) -> Launch:
         disk_cap_mb=launch.disk_cap_gb * 1000.0,
         quiet_s=launch.quiet,
         output_cap_mb=launch.output_cap_mb,
+        sample_every_s=launch.sample_every_s,
         env=dict(launch.env),
     )

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from secondshift.records.addresses import mistake
+from secondshift.records.metricnames import of_script
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
@@ -70,6 +71,12 @@ def _relative_globs(value: list[str]) -> list[str]:
     return value
 
 
+def _own_metric(value: str) -> str:
+    if not of_script(value):
+        raise ValueError('a metric of the script; names that begin with "_" or "sys/" are measurements of secondshift\'s own')
+    return value
+
+
 def _variable(value: str) -> str:
     if value and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
         raise ValueError('the name of an environment variable, such as "CKPT_DIR"')
@@ -115,7 +122,7 @@ class Table(BaseModel):
 class ObjectiveTable(Table):
     """[objective]"""
 
-    metric: Word
+    metric: Annotated[Word, AfterValidator(_own_metric)]
     goal: Literal["min", "max"] = "min"
     at: Literal["final", "best"] = "final"
     min_effect: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
@@ -273,6 +280,7 @@ class LaunchTable(Table):
     yield_to: Annotated[str, Field(alias="yield"), AfterValidator(_yielding)] = "gpu-busy"
     grace_s: Annotated[float, BeforeValidator(seconds), Field(ge=0, allow_inf_nan=False)] = 10.0
     grant: Duration = 600.0
+    sample_every_s: Annotated[float, BeforeValidator(seconds), Field(ge=0, allow_inf_nan=False)] = 5.0
     checkpoint_every_s: Duration = 60.0
     eval_every: Count = 1
     keep_checkpoints: Count = 2

@@ -326,6 +326,14 @@ def _attempt_closed(draft: Draft, fact: facts.AttemptClosed, event: facts.Event)
     _change_attempt(draft, fact.attempt, closed=fact.clean, stopping=fact.stopping)
 
 
+def _attempt_health(draft: Draft, fact: facts.AttemptHealth, event: facts.Event) -> None:
+    attempt = draft.attempts.get(fact.attempt)
+    if attempt is not None:
+        # Of a start that nobody saw, the fact came later than the start itself: so much is not known.
+        since = min(event.at, (attempt.started_at or event.at) + fact.after_s)
+        _change_attempt(draft, fact.attempt, health=fact.health, waits_on=fact.waits_on, health_since=since)
+
+
 def _attempt_ended(draft: Draft, fact: facts.AttemptEnded, event: facts.Event) -> None:
     attempt = draft.attempts.get(fact.attempt)
     if attempt is None:
@@ -364,20 +372,20 @@ def _metrics_logged(draft: Draft, fact: facts.MetricsLogged, event: facts.Event)
     step = trial.logged_step
     for name, summary in fact.metrics.items():
         metrics[name] = merge(metrics.get(name), summary)
-        if _counts_steps(draft.study, name):
+        if counts_steps(draft.study, name):
             step = max(step, summary.last_step)
     draft.write("trials")[trial.id] = replace(trial, metrics=metrics, logged_step=step)
     attempt = draft.attempts.get(fact.attempt)
     if attempt is not None:
         offsets = {**attempt.offsets, fact.fragment: fact.end}
         logged, gap = attempt.last_log_at, attempt.longest_gap_s
-        if fact.points:
+        if fact.points and not fact.machine:
             gap = max(gap, event.at - logged) if logged > 0 else gap
             logged = event.at
         _change_attempt(draft, fact.attempt, offsets=offsets, last_log_at=logged, longest_gap_s=gap)
 
 
-def _counts_steps(study: Study | None, metric: str) -> bool:
+def counts_steps(study: Study | None, metric: str) -> bool:
     """Say whether a metric's steps are the trial's: what a script merely prints may count in batches of its own."""
     return study is None or study.tier_offered() == "cooperative" or metric == study.objective.metric
 
@@ -460,6 +468,7 @@ _HANDLERS: dict[str, Callable[[Draft, Any, facts.Event], None]] = {
     "attempt.started": _attempt_started,
     "attempt.asked": _attempt_asked,
     "attempt.closed": _attempt_closed,
+    "attempt.health": _attempt_health,
     "attempt.ended": _attempt_ended,
     "metrics.logged": _metrics_logged,
     "params.resolved": _params_resolved,

@@ -56,6 +56,7 @@ _SUBJECTS: dict[type, Callable[[Any], str]] = {
     facts.AttemptAsked: _by_attempt,
     facts.AttemptClosed: _by_attempt,
     facts.AttemptEnded: _by_attempt,
+    facts.AttemptHealth: _by_attempt,
     facts.MetricsLogged: _by_trial,
     facts.ParamsResolved: _by_trial,
     facts.CheckpointSaved: lambda p: p.checkpoint.trial,

@@ -8,7 +8,7 @@ from secondshift.records.decisions import Decision
 from secondshift.records.incidents import Act, Finding, Incident
 from secondshift.records.nights import Shift
 from secondshift.records.studies import Study, Value
-from secondshift.records.trials import Candidate, Checkpoint, Directives, Exit, Summary, Trial
+from secondshift.records.trials import Candidate, Checkpoint, Directives, Exit, Health, Summary, Trial
 
 VERSION = 1  # of this list; a ledger written by a newer one is refused
 
@@ -216,6 +216,16 @@ class AttemptEnded:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AttemptHealth:
+    """The supervisor saw the script's processes in another state for some time; see Attempt."""
+
+    attempt: str
+    health: Health
+    waits_on: str = ""
+    after_s: float = 0.0  # seconds from the script's start
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MetricsLogged:
     """Points of one fragment were stored; batches and this fact are one transaction."""
 
@@ -227,6 +237,7 @@ class MetricsLogged:
     points: int
     crc: int  # over the stored batches
     metrics: Mapping[str, Summary] = field(default_factory=dict)  # of these points alone
+    machine: bool = False  # nothing of the script's own: only what was measured of its machine
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -428,6 +439,7 @@ KINDS: Mapping[str, type] = {
     "attempt.asked": AttemptAsked,
     "attempt.closed": AttemptClosed,
     "attempt.ended": AttemptEnded,
+    "attempt.health": AttemptHealth,
     "metrics.logged": MetricsLogged,
     "params.resolved": ParamsResolved,
     "checkpoint.saved": CheckpointSaved,
@@ -457,7 +469,7 @@ Payload = (
     StudyOpened | StudyAmended | LeaseTaken | ShiftStarted | ShiftAnchored | ShiftEnded | RequestReceived
     | TickDecided | DecisionMade | DecisionDropped | CandidateProposed | TrialQueued | TrialAdvanced | TrialClosed
     | ChargeReserved | ChargeSettled | AttemptOrdered | AttemptStarted | AttemptAsked | AttemptClosed | AttemptEnded
-    | MetricsLogged | ParamsResolved | CheckpointSaved | CheckpointRejected | CheckpointPruned | CheckpointFailed
+    | AttemptHealth | MetricsLogged | ParamsResolved | CheckpointSaved | CheckpointRejected | CheckpointPruned | CheckpointFailed
     | ChangeAnnounced | DirectiveApplied | PointsDropped | RunImported | IncidentOpened | SymptomSeen
     | IncidentAmended | TrialHelped | TrialReopened | IncidentClosed | DutyCovered | PageWeighed | PageSent
     | MemoRemembered | BriefWritten | BriefSent

@@ -36,6 +36,7 @@ class Order:
     keep_older: int = 0  # older ones kept beside them; both come from the study's Launch
     directives: Directives = field(default_factory=Directives)
     threads: int = 1
+    sample_every_s: float = 5.0  # between two looks of the supervisor at memory, CPU, disk and devices; 0: none
     env: Mapping[str, str] = field(default_factory=dict)
     metrics: MetricsFrom = field(default_factory=MetricsFrom)  # where its numbers are read
     files: Mapping[str, str] = field(default_factory=dict)  # path in `folder` -> text, written before anything starts
@@ -70,7 +71,7 @@ class Note:
 
     kind: Literal[
         "hello", "params", "announced", "applied", "saved", "unsaved", "restored", "rejected", "pruned", "dropped",
-        "closed", "damaged",
+        "closed", "damaged", "health", "look",
     ]  # fmt: skip
     values: Mapping[str, Value] = field(default_factory=dict)
 

@@ -108,6 +108,7 @@ class Launch:
     disk_cap_mb: float = 10_000.0  # checkpoints of the whole study
     quiet_s: float = 3600.0  # a trial that logs nothing for so long is stopped
     output_cap_mb: float = 1024.0  # a trial whose output grows past this is stopped
+    sample_every_s: float = 5.0  # between two looks at a trial's processes and devices; 0: none
     env: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -98,6 +98,10 @@ class Exit:
     message: str = ""  # last lines of the output, or what could not be done
 
 
+# running: it uses a CPU or GPU, sensibly or in circles; blocked: it waits; disk: for the disk; stopped: by a signal.
+Health = Literal["", "running", "blocked", "disk", "stopped"]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
     """One process execution of a trial."""
@@ -124,8 +128,11 @@ class Attempt:
     closed: bool = False  # the script closed its run cleanly
     stopping: bool = False  # it closed because it was asked to, or had reached `until_step`
     offsets: Mapping[str, int] = field(default_factory=dict)  # fragment name -> bytes ingested
-    last_log_at: float = 0.0
-    longest_gap_s: float = 0.0  # between two arrivals of points so far
+    last_log_at: float = 0.0  # of the script's own points
+    longest_gap_s: float = 0.0  # between two arrivals of such points so far
+    health: Health = ""  # as its supervisor last saw it; empty: not looked at
+    waits_on: str = ""  # of a blocked one, when it was first seen so: lock, sleep, child, events, input, ...
+    health_since: float = 0.0  # UTC seconds
     exit: Exit | None = None
 
 

@@ -86,6 +86,7 @@ def order_for(state: State, attempt: Attempt, hands: Hands) -> Order:
         grant_s=attempt.grant_s,
         grace_s=study.launch.grace_s,
         output_cap_mb=study.launch.output_cap_mb,
+        sample_every_s=study.launch.sample_every_s,
         eval_every_steps=study.launch.eval_every_steps,
         checkpoint_every_s=study.launch.checkpoint_every_s,
         keep_checkpoints=study.launch.keep_checkpoints,

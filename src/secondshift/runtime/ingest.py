@@ -1,20 +1,25 @@
 """What came in since the last tick: requests, points, starts and ends, turned into facts."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import get_args
 
 from secondshift.ledger.batches import crc
-from secondshift.ledger.fold import summarise
+from secondshift.ledger.fold import counts_steps, summarise
 from secondshift.records import events as facts
+from secondshift.records.metricnames import of_machine, of_script
 from secondshift.records.orders import Batch, Chunk, Note, Sign
 from secondshift.records.states import State
 from secondshift.records.studies import Value
-from secondshift.records.trials import Attempt, Checkpoint
+from secondshift.records.trials import Attempt, Checkpoint, Health
 from secondshift.runtime import ownsaves, pruning, spool
 from secondshift.runtime.executors.protocol import Executor
+from secondshift.runtime.executors.sampling import SAMPLES
+from secondshift.runtime.readers.samples import at_step
 from secondshift.runtime.snapshots import mask
+from secondshift.tracking.wire import WALL
 
 
 @dataclass(kw_only=True, slots=True)
@@ -106,6 +111,8 @@ def _take_points(
     incidents = sum(isinstance(fact, facts.IncidentOpened) for fact in intake.out)
     intake.out.extend(ownsaves.resumed(state, attempt, chunks, incidents))
     for chunk in chunks:
+        if chunk.fragment == SAMPLES:
+            chunk = at_step(chunk, _newest_step(state, attempt, chunks))
         intake.out.extend(_chunk_facts(attempt, chunk))
         intake.batches.extend(chunk.batches)
     saved = saves.look(state, attempt, chunks, ended=end is not None)
@@ -113,6 +120,12 @@ def _take_points(
     if end is not None and end.exit is not None:
         incidents = sum(isinstance(fact, facts.IncidentOpened) for fact in intake.out)
         intake.out.extend(ownsaves.left_nothing(state, attempt, end.exit.cause, saved, incidents))
+
+
+def _newest_step(state: State, attempt: Attempt, chunks: Iterable[Chunk]) -> int:
+    """The trial's newest step, with what has just been read: the one that measurements of the machine get."""
+    own = (b for chunk in chunks for b in chunk.batches if of_script(b.metric) and counts_steps(state.study, b.metric))
+    return max(0, state.trials[attempt.trial].logged_step, *(max(b.steps, default=-1) for b in own))
 
 
 def _without_keys(text: str) -> str:
@@ -149,11 +162,13 @@ def _chunk_facts(attempt: Attempt, chunk: Chunk) -> list[facts.Payload]:
         end=chunk.end,
         points=sum(len(batch.steps) for batch in chunk.batches),
         crc=crc(chunk.batches),
-        metrics={b.metric: summarise(b.steps, b.values) for b in chunk.batches if not b.metric.startswith("_")},
+        metrics={b.metric: summarise(b.steps, b.values) for b in chunk.batches if of_script(b.metric)},
+        machine=bool(chunk.batches) and all(b.metric == WALL or of_machine(b.metric) for b in chunk.batches),
     )
     return [*before, logged, *after]
 
 
+_HEALTHS: Mapping[str, Health] = {health: health for health in get_args(Health) if health}
 _EARLY = ("hello", "params", "rejected", "restored", "announced", "applied")  # announced: what may follow in the points
 _OF_CHECKPOINTS = ("saved", "restored", "rejected", "pruned")  # of no use to an attempt that is on its own
 
@@ -197,11 +212,22 @@ def _note_facts(attempt: Attempt, note: Note) -> Iterable[facts.Payload]:
         case "damaged":
             reason = str(values.get("reason", "")) or f"{values.get('bytes', 0)} damaged bytes in the stream"
             yield facts.PointsDropped(attempt=attempt.id, trial=attempt.trial, points=0, reason=reason)
+        case "health" if (health := _HEALTHS.get(str(values.get("health")))):
+            yield facts.AttemptHealth(
+                attempt=attempt.id, health=health, waits_on=_without_keys(str(values.get("waits_on", "")))[:40],
+                after_s=_seconds(values.get("after_s")),
+            )  # fmt: skip
         case "closed":
             yield facts.AttemptClosed(
                 attempt=attempt.id, clean=bool(values.get("clean")), stopping=bool(values.get("stopping")),
                 steps_done=_whole(values.get("steps_done")),
             )  # fmt: skip
+
+
+def _seconds(value: Value | None) -> float:
+    """Return a length of time of a note, 0 for what is none."""
+    number = value if isinstance(value, int | float) else 0.0
+    return float(number) if 0 <= number < 1e9 else 0.0
 
 
 def _whole(value: Value | None) -> int:

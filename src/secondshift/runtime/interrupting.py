@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from secondshift.records.metricnames import of_script
 from secondshift.records.proofs import Probe, Resumption
 from secondshift.records.studies import Value
 from secondshift.runtime.probejobs import Job, Leave, Tried, Trying, View
@@ -96,7 +97,7 @@ def _cut(bench: Trying, course: Course, plan: Plan, attempt: int) -> Job:
 
 def _missed(cut: Tried, course: Course) -> bool:
     """Say whether a run came to its end before it could be interrupted."""
-    steps = [step for name, curve in cut.probe.curves.items() if not name.startswith("_") for step in curve.steps]
+    steps = [step for name, curve in cut.probe.curves.items() if of_script(name) for step in curve.steps]
     return cut.probe.ended or max(steps, default=-1) >= course.last
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from secondshift.errors import SecondshiftError
 from secondshift.ledger.leases import Holder
 from secondshift.ledger.opening import open_ledger
+from secondshift.records.events import MetricsLogged
 
 WORK = frozenset({"candidate.proposed", "attempt.started", "attempt.ended", "metrics.logged", "checkpoint.saved"})
 
@@ -32,7 +33,9 @@ def progress(folder: str | os.PathLike[str], since: Progress | None) -> Progress
         try:
             last = ledger.last_seq()
             wanted = ("shift.started", *sorted(WORK))
-            kinds = {event.kind for event in ledger.read(since.seq, until=last, kinds=wanted)} if since else set()
+            events = ledger.read(since.seq, until=last, kinds=wanted) if since else ()
+            # That a machine was measured is no progress: a script that hangs is measured, too.
+            kinds = {e.kind for e in events if not (isinstance(e.payload, MetricsLogged) and e.payload.machine)}
         finally:
             ledger.close()
     except (SecondshiftError, OSError):

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from secondshift.records.metricnames import of_script
 from secondshift.runtime.executors.attempt_files import environment, tail, to_json
 from secondshift.runtime.executors.processes import carriers, signal_process
 from secondshift.runtime.guessing import telling
@@ -19,7 +20,6 @@ from secondshift.runtime.helptexts import merged, read_code, read_help, read_yam
 from secondshift.runtime.looks import Looked, Stream
 from secondshift.runtime.readers.collecting import collect_attempt, seen
 from secondshift.runtime.workfolders import changed, footprint
-from secondshift.tracking import wire
 
 HELP_S = 60.0  # importing a library of models takes its time, on a busy machine a minute
 PATIENCE = 4  # times as long, a script that has shown nothing yet is waited for
@@ -194,6 +194,6 @@ def _streams(folder: Path, written: Sequence[str]) -> tuple[Stream, ...]:
         )
         for source, names in counted.items()
         for name, points in names.items()
-        if not name.startswith(("_", wire.SYS))
+        if of_script(name)
         for first, last, value in [steps.get(name, (0, max(0, points - 1), 0.0))]
     )

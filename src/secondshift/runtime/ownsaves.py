@@ -14,6 +14,7 @@ from pathlib import Path
 
 from secondshift.records import events as facts
 from secondshift.records.incidents import Incident
+from secondshift.records.metricnames import of_script
 from secondshift.records.orders import Chunk
 from secondshift.records.states import State
 from secondshift.records.trials import OWN, Attempt, Checkpoint, Trial
@@ -63,7 +64,7 @@ class OwnSaves:
         first = _first_step(attempt, chunks)
         again = first is not None and first < attempt.from_step
         before = min(trial.logged_step + 1, first) if again and first is not None else trial.logged_step + 1
-        now = max([before, *(max(b.steps) + 1 for c in chunks for b in c.batches if len(b.steps) and _shown(b.metric))])
+        now = max([before, *(max(b.steps) + 1 for c in chunks for b in c.batches if len(b.steps) and of_script(b.metric))])
         known = newest_own(state, trial.id)
         place = f"trials/{trial.id}/checkpoints"
         seen = newest(self.folder / place)
@@ -214,7 +215,7 @@ def _first_step(attempt: Attempt, chunks: Sequence[Chunk]) -> int | None:
     if attempt.last_log_at or not attempt.from_step:
         return None
     for chunk in chunks:
-        if begun := [batch.steps[0] for batch in chunk.batches if len(batch.steps) and _shown(batch.metric)]:
+        if begun := [batch.steps[0] for batch in chunk.batches if len(batch.steps) and of_script(batch.metric)]:
             return max(begun)
     return None
 
@@ -222,7 +223,3 @@ def _first_step(attempt: Attempt, chunks: Sequence[Chunk]) -> int | None:
 def _origin(trial: Trial) -> int:
     """The first step that a trial ever logged: scripts count from 0 or from 1, or log each hundredth step."""
     return min((summary.first_step for summary in trial.metrics.values() if summary.points), default=0)
-
-
-def _shown(metric: str) -> bool:
-    return not metric.startswith("_")

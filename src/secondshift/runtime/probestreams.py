@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from secondshift.records.metricnames import of_machine
 from secondshift.records.orders import Chunk
 from secondshift.records.proofs import Curve
 from secondshift.records.studies import Value
@@ -37,6 +38,8 @@ class Said:
             for batch in chunk.batches:
                 if batch.metric == wire.WALL:
                     self.wall.update(zip(batch.steps, batch.values, strict=True))
+                    continue
+                if of_machine(batch.metric):
                     continue
                 self.values.setdefault(batch.metric, {}).update(zip(batch.steps, batch.values, strict=True))
                 self.came.update(dict.fromkeys(batch.steps, at_s))

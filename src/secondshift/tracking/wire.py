@@ -11,6 +11,8 @@ attempt's folder and is only ever appended to by the one process that made it. A
     type 2   points   step (i64), seconds since the attempt's process began (f64), n ids (u16 each), n values (f64 each)
     type 3   note     JSON: [kind, {name: value}]
 
+What a supervisor measures of its attempt from outside, `machine.samples`, has the same format; its points have no steps yet.
+
 Where a fragment cannot be written at all, its writer leaves an empty file `<pid>-<start>.<points>.dropped`: a name
 needs no disk block, so even a full disk can hold the count of what was lost.
 """
@@ -42,7 +44,7 @@ POINT_HEAD = struct.Struct("<Bqd")  # type, step, seconds
 
 NOTE_KINDS = frozenset(
     ("hello", "params", "announced", "applied", "saved", "unsaved", "restored", "rejected", "pruned", "dropped", "closed",
-     "damaged")
+     "damaged", "health", "look")
 )  # fmt: skip
 
 

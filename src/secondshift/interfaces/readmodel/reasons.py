@@ -11,6 +11,7 @@ from secondshift.records.events import Event
 from secondshift.records.nights import Statement
 from secondshift.records.trials import Exit
 
+FIRST_LOOK_S = 3.0  # that a script runs so soon after its start is no news
 NEARBY = 500  # facts before the queuing among which its proposal is looked for first
 
 
@@ -152,6 +153,14 @@ def _ending(exit: Exit) -> str:
     return "end_failed" if exit.message.strip() else "end_failed_mute"
 
 
+def _health(fact: facts.AttemptHealth, _: object) -> Told:
+    if fact.health == "running" and fact.after_s < FIRST_LOOK_S:
+        return  # as it should be
+    waits = fact.waits_on if fact.waits_on in ("lock", "sleep", "child", "events", "input") else ""
+    key = f"why.health_{fact.health}" + (f"_{waits}" if waits else "")
+    yield key, {"attempt": fact.attempt, "after_s": fact.after_s, "place": fact.waits_on or "—"}
+
+
 def _logged(fact: facts.MetricsLogged, _: object) -> Told:
     points = sum(s.points for s in fact.metrics.values())  # fact.points counts hidden ones of ours, too
     if points:
@@ -234,6 +243,7 @@ _TELLERS: dict[type, Callable[[Any, dict[str, float]], Told]] = {
     facts.AttemptAsked: _asked,
     facts.AttemptClosed: _closed,
     facts.AttemptEnded: _ended,
+    facts.AttemptHealth: _health,
     facts.MetricsLogged: _logged,
     facts.CheckpointSaved: _saved,
     facts.CheckpointRejected: _rejected,

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from secondshift.policies.proofs.lastwords import last_words
 from secondshift.policies.proofs.series import ROUNDING, deviation, distance, exact_metrics, points, same, shown, span
+from secondshift.records.metricnames import of_script
 from secondshift.records.proofs import Examination, Finding, Probe
 
 _TRAINING = re.compile(r"(?:^|[_/.\s-])(?:train|training|trn|tr)(?:$|[_/.\s-])|^train")
@@ -47,7 +48,7 @@ def _missing(exam: Examination, first: Probe, metric: str) -> Iterator[Finding]:
             values = {"metric": metric, "asked": asked, "found_in": source}
             yield Finding(code="metric_elsewhere", level="fault", breaks="all", values=values)
             return
-    names = {name: source for source, counts in first.seen.items() for name in counts if not name.startswith("_")}
+    names = {name: source for source, counts in first.seen.items() for name in counts if of_script(name)}
     near = get_close_matches(metric, names, n=3, cutoff=0.4) or sorted(names)[:6]
     listed = ", ".join(f"{name} ({names[name]})" for name in near)
     yield Finding(

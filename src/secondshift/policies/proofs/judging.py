@@ -10,6 +10,7 @@ from secondshift.policies.proofs.behaviour import (
 )
 from secondshift.policies.proofs.resuming import resume_findings
 from secondshift.policies.proofs.series import points
+from secondshift.records.metricnames import of_script
 from secondshift.records.proofs import Examination, Finding, Probe, Proof, Tier
 
 NIGHT_S = 8 * 3600.0
@@ -67,5 +68,5 @@ def _times(exam: Examination) -> tuple[float | None, float | None, int | None]:
 
 def _steps(probe: Probe) -> int:
     """How many steps a run went on after its first point."""
-    seen = [step for name in probe.curves if not name.startswith("_") for step in points(probe, name)]
+    seen = [step for name in probe.curves if of_script(name) for step in points(probe, name)]
     return max(seen) - min(seen) if seen else 0

@@ -27,6 +27,7 @@ from secondshift.policies.proofs.series import (
     span,
     stride,
 )
+from secondshift.records.metricnames import of_script
 from secondshift.records.proofs import Examination, Finding, Probe, Resumption
 
 EARLY = 0.34  # share of the steps after a resume in which an optimiser without its memory shows most
@@ -171,7 +172,7 @@ def _deviation(exam: Examination, resumption: Resumption) -> Deviation | None:
     shared = sorted(whole.keys() & after.keys())
     if not shared:
         return None
-    begun = min(min(c.steps) for name, c in resumption.later.curves.items() if c.steps and not name.startswith("_"))
+    begun = min(min(c.steps) for name, c in resumption.later.curves.items() if c.steps and of_script(name))
     anchor = max((step for step in whole if step < begun), default=min(whole))
     trusted = exact_metrics(exam.runs[0], exam.runs[1]) if len(exam.runs) > 1 else learned(reference)
     exact = all(_agree(reference, resumption.later, name) for name in {*trusted, metric})

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
+from secondshift.records.metricnames import of_script
 from secondshift.records.proofs import Curve, Probe
 
 ROUNDING = 1e-6  # of a curve's range: smaller differences are the arithmetic's own
@@ -23,7 +24,7 @@ def points(probe: Probe, metric: str) -> dict[int, float]:
 
 def learned(probe: Probe) -> list[str]:
     """The metrics that tell of the training: neither clocks nor what the SDK keeps for itself."""
-    return [name for name in probe.curves if not name.startswith("_") and not _CLOCK.search(name.lower())]
+    return [name for name in probe.curves if of_script(name) and not _CLOCK.search(name.lower())]
 
 
 def equal(one: float, other: float) -> bool:

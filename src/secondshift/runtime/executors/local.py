@@ -96,7 +96,7 @@ class LocalExecutor:
                 self._control(folder, order.token, grant_s=order.grant_s, until_step=order.until_step)
             marks = {**self._fingerprint(order), **self.lending.marks(order.devices)}
             write_atomic(str(folder / "fingerprint.json"), to_json(marks).encode())
-            self._launched[order.attempt] = _launch(folder, lease.fds)
+            self._launched[order.attempt] = _launch(folder, lease.fds, _driver())
             self._since[order.attempt] = self.clock.boot()
 
     def _acquire(self, order: Order) -> DeviceLease | None:
@@ -228,13 +228,19 @@ class LocalExecutor:
         return exit
 
 
-def _launch(folder: Path, fds: Sequence[int]) -> int:
+def _driver() -> str:
+    """The folder in which `pynvml` lies, if this process found GPUs by it; supervisors know no installed packages."""
+    module = sys.modules.get("pynvml")
+    return os.path.dirname(os.path.abspath(module.__file__)) if module and module.__file__ else ""
+
+
+def _launch(folder: Path, fds: Sequence[int], driver: str) -> int:
     """Start a supervisor in a session of its own, with copies of the device leases; return its pid."""
     first = max((DEVICE_FDS, *(fd + 1 for fd in fds)))  # above all sources, so that no copy overwrites one
     log = (os.POSIX_SPAWN_OPEN, 2, str(folder / "supervisor.log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     return os.posix_spawn(
         sys.executable,
-        [sys.executable, "-I", "-S", str(SUPERVISOR), str(folder)],
+        [sys.executable, "-I", "-S", str(SUPERVISOR), str(folder), *([driver] if driver else [])],
         os.environ,
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

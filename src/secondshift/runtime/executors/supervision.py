@@ -34,6 +34,8 @@ from secondshift.runtime.executors.processes import (
 )
 
 HEARTBEAT_S = 1.0  # between two beats
+SAMPLE_S = 5.0  # between two samples, where the order says nothing
+FIRST_SAMPLE_S = 1.0  # from the script's start; one that ends before costs no sampling at all
 CONTROL_S = 0.25  # longest time until a changed control.json is seen without a poke
 LINGER_S = 0.2  # for what leaves by itself after the main process
 GROUP_GRACE_S = 1.0  # for the rest of the group, after the main process had its grace
@@ -45,9 +47,12 @@ RANKS = {"self": 0, "grant": 1, "pause": 1, "stop": 2, "kill": 3}
 
 
 class Supervision:
-    """The life of one attempt, from its claim to its recorded exit."""
+    """The life of one attempt, from its claim to its recorded exit.
 
-    def __init__(self, folder: str, order: dict, env_token: str) -> None:
+    driver: the folder in which `pynvml` lies, where the attempt has GPUs.
+    """
+
+    def __init__(self, folder: str, order: dict, env_token: str, driver: str = "") -> None:
         self.folder, self.order, self.env_token = folder, order, env_token
         self.token = int(order["token"])  # highest fencing token seen
         self.grant_s = float(order.get("grant_s", 600.0))
@@ -58,8 +63,11 @@ class Supervision:
         self.deadline = 0.0  # of the phase, by boot_s
         self.control_seen: tuple[int, int] = (0, 0)
         self.ask_seen = ""
-        self.family_seen: dict[int, int] = {}
+        self.family: dict[int, int] = {}  # pid -> start time in ticks, as of the last beat
+        self.family_seen: dict[int, int] = {}  # as it was last written down
         self.beats, self.beat_at = 0, 0.0
+        self.sample_s = float(order.get("sample_every_s", SAMPLE_S))  # 0: never
+        self.sampler, self.sample_at, self.driver = None, boot_s(), driver
         self.terminated = False
         self.pid, self.started, self.output, self.heart, self.wake = 0, boot_s(), -1, -1, -1
 
@@ -107,6 +115,7 @@ class Supervision:
         self.output = os.open(self.path("output.log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self.heart = os.open(self.path("heartbeat"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self.started = boot_s()
+        self.sample_at = self.started + min(FIRST_SAMPLE_S, self.sample_s) if self.sample_s > 0 else float("inf")
         self.pid, problem = spawn(
             list(self.order["command"]),
             cwd=self.order["cwd"],
@@ -131,6 +140,8 @@ class Supervision:
         now = boot_s()
         if now >= self.beat_at:
             self.beat(now)
+        if now >= self.sample_at:
+            self.sample(now)
         self.obey()
         if self.terminated:
             self.terminated = False
@@ -157,7 +168,9 @@ class Supervision:
     def rest(self) -> None:
         """Sleep until something is due or a signal comes."""
         now, size = boot_s(), os.fstat(self.output).st_size
-        due = [CONTROL_S, self.beat_at - now, self.started + self.grant_s - now if self.phase == 0 else CONTROL_S]
+        due = [CONTROL_S, self.beat_at - now, self.sample_at - now]
+        if self.phase == 0:
+            due.append(self.started + self.grant_s - now)
         if self.phase in (1, 2):
             due.append(self.deadline - now)
         if size > self.cap_bytes / 2:
@@ -173,12 +186,29 @@ class Supervision:
         self.beats, self.beat_at = self.beats + 1, now + HEARTBEAT_S
         try:
             os.pwrite(self.heart, f"{self.beats:>12} {now - self.started:>14.3f} {self.beats:>12}\n".encode(), 0)
-            family = descendants(os.getpid())
+            family = self.family = descendants(os.getpid())
             if family != self.family_seen:
                 write_atomic(self.path("family.json"), to_json(list(family.items())).encode())
                 self.family_seen = family
         except OSError:
             pass  # a full disk; the next beat tries again
+
+    def sample(self, now: float) -> None:
+        """Take down how the family is doing. Whatever goes wrong there must not harm the script: then there are no more."""
+        self.sample_at = now + self.sample_s
+        try:
+            if self.sampler is None:
+                from secondshift.runtime.executors import gpu_vitals, sampling  # optional: only who lives for a second
+
+                devices = [str(name) for name in self.order.get("devices") or () if str(name).startswith("GPU-")]
+                gpus = gpu_vitals.GpuWatch(self.driver, devices) if self.driver and devices else None
+                self.sampler = sampling.Sampler(self.folder, self.pid, self.started, gpus=gpus)
+            self.sampler.take(now, {self.pid: 0, **self.family})
+        except OSError:
+            pass  # a full disk, or one that does not answer; the next sample tries again
+        except Exception as error:
+            self.sample_at = float("inf")
+            sys.excepthook(type(error), error, error.__traceback__)
 
     def obey(self) -> None:
         """Read control.json if it changed; whoever holds a lower fencing token than the highest seen is ignored."""
@@ -300,8 +330,11 @@ class Supervision:
                 time.sleep(0.5)
 
 
-def main(folder: str) -> int:
-    """Supervise the attempt in this folder; 0: done or somebody else does it, 2: no order, 3: stale token."""
+def main(folder: str, driver: str = "") -> int:
+    """Supervise the attempt in this folder; 0: done or somebody else does it, 2: no order, 3: stale token.
+
+    driver: the folder in which `pynvml` lies; empty where it is not needed.
+    """
     folder = os.path.abspath(folder)
     order = read_object(os.path.join(folder, "order.json"))
     if not order.get("command") or "token" not in order:
@@ -312,7 +345,7 @@ def main(folder: str) -> int:
         print(f"Token {order['token']} is stale, the fence is at {fence}; nothing was started.", file=sys.stderr)
         return 3
     env_token = os.urandom(16).hex()
-    supervision = Supervision(folder, {**order, "folder": folder}, env_token)
+    supervision = Supervision(folder, {**order, "folder": folder}, env_token, driver)
     supervision.listen()  # before the claim: after it, others may signal this process
     claim = {"pid": os.getpid(), "start_ticks": start_ticks(os.getpid()), "boot_id": boot_id()}
     if not claim_once(folder, {**claim, "token": int(order["token"]), "env_token": env_token}):

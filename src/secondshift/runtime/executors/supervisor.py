@@ -1,7 +1,8 @@
 """Stands beside one attempt as a process of its own: claims it, starts the script, limits it, records its end.
 
-Run as `python -I -S supervisor.py <attempt folder>`. The public package is not executed, only three modules of this
-room, which need little of the standard library: their start is part of every trial's start.
+Run as `python -I -S supervisor.py <attempt folder> [<folder of pynvml>]`. The public package is not executed, only three
+modules of this room, which need little of the standard library: their start is part of every trial's start. Those that
+take samples follow a second later.
 """
 
 import os
@@ -15,6 +16,6 @@ if __name__ == "__main__":
 
     from secondshift.runtime.executors.supervision import main
 
-    code = main(sys.argv[1])
+    code = main(*sys.argv[1:3])
     sys.stderr.flush()
     os._exit(code)  # nothing is left to tidy up

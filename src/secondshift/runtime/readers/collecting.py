@@ -5,15 +5,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import get_args
 
+from secondshift.records.metricnames import of_machine
 from secondshift.records.orders import Chunk
 from secondshift.records.studies import MetricsFrom, Source
 from secondshift.runtime.executors.attempt_files import read_object
+from secondshift.runtime.executors.sampling import SAMPLES
 from secondshift.runtime.readers.columns import Columns
 from secondshift.runtime.readers.dialects import Dialect, dialect_of
 from secondshift.runtime.readers.eventfiles import read_events
 from secondshift.runtime.readers.file_stores import metric_name, read_database, read_metric
 from secondshift.runtime.readers.fragments import LIMIT, collect_folder
 from secondshift.runtime.readers.offline_runs import read_run
+from secondshift.runtime.readers.samples import read_samples
 from secondshift.runtime.readers.sources import OUTPUT, Followed, followed_files
 from secondshift.runtime.readers.texts import read_text
 from secondshift.tracking import wire
@@ -31,11 +34,13 @@ def collect_attempt(
     """
     chunks = collect_folder(folder, offsets, trial=trial, attempt=attempt, limit=limit)
     place = os.fspath(folder)
+    ended = os.path.exists(os.path.join(place, "exit.json"))
+    if sampled := read_samples(place, offsets.get(SAMPLES, 0), trial=trial, attempt=attempt, ended=ended):
+        chunks.append(sampled)
     order = read_object(os.path.join(place, "order.json"))
     metrics = _metrics(order.get("metrics"))
     if metrics.source == "sdk" or (metrics.source == "auto" and not metrics.pattern and _uses_sdk(place)):
         return chunks
-    ended = os.path.exists(os.path.join(place, "exit.json"))
     for file in _files(place, str(order.get("cwd", "")), metrics, offsets, ended):
         if limit <= 0:
             break
@@ -152,7 +157,7 @@ def _sdk_names(folder: str) -> dict[str, int]:
     offsets: dict[str, int] = {}
     while chunks := collect_folder(folder, offsets, trial="", attempt="", ended=True):
         offsets |= {chunk.fragment: chunk.end for chunk in chunks}
-        for batch in (batch for chunk in chunks for batch in chunk.batches if batch.metric != wire.WALL):
+        for batch in (b for c in chunks for b in c.batches if b.metric != wire.WALL and not of_machine(b.metric)):
             counts[batch.metric] = counts.get(batch.metric, 0) + len(batch.steps)
     return counts
 
