@@ -15,7 +15,7 @@ from secondshift.interfaces.brief.noise import spread
 from secondshift.interfaces.brief.parameter_figures import fences, panels
 from secondshift.interfaces.brief.write import page
 from secondshift.interfaces.messages.catalogue import tell
-from secondshift.interfaces.readmodel.objectives import current, ranked
+from secondshift.interfaces.readmodel.objectives import current, ranked, steps_to
 from secondshift.records.studies import Parameter, SeedNoise, Space
 
 WIDE = Space(
@@ -118,6 +118,13 @@ def test_one_seed_says_that_the_noise_is_not_known() -> None:
     lines = found(varied(4))
     assert any(x.startswith("How much val_loss changes from seed to seed is not known") for x in lines)
     assert any("모릅니다" in x for x in found(varied(4), "ko"))
+
+
+def test_the_steps_of_a_script_that_counts_from_one_are_not_one_more_than_it_took() -> None:
+    assert [steps_to(last, 200) for last in (0, 198, 199, 200, 224)] == [1, 199, 200, 200, 224]
+    night = Night(study=replace(STUDY, horizon_steps=8)).open()
+    complete(night, {}, [1.0] * 8 + [0.35])
+    assert any("val_loss 0.35 after 8 steps" in x for x in found(night.close()))
 
 
 def measured(step: int) -> list[str]:

@@ -8,7 +8,7 @@ from secondshift.interfaces.brief.imported import before, imported
 from secondshift.interfaces.brief.noise import noise
 from secondshift.interfaces.brief.trace import Trace
 from secondshift.interfaces.readmodel.environments import elsewhere
-from secondshift.interfaces.readmodel.objectives import current, names, ranked, written
+from secondshift.interfaces.readmodel.objectives import current, names, ranked, steps_to, written
 from secondshift.records.fingerprints import comparable
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
@@ -67,13 +67,14 @@ def _counts(night: Trace, seen: list[Trial]) -> Statement:
 
 
 def _best(night: Trace, state: State, trial: Trial, objective: Objective) -> Statement:
+    last = trial.metrics[objective.metric].last_step
     values = {
         "trial": trial.id,
         "metric": objective.metric,
         "value": _value(trial, objective),
         "seed": str(trial.seed),
         "params": params_of(state, trial) or "—",
-        "steps": trial.metrics[objective.metric].last_step + 1,
+        "steps": steps_to(last, state.study.horizon_steps if state.study else last + 1),
     }
     key = "found.best" if objective.at == "final" else "found.best_any_step"
     return Statement(key=key, values=values, facts=night.trials[trial.id].result(objective.at))

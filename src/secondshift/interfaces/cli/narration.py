@@ -5,7 +5,7 @@ from datetime import datetime
 
 from secondshift.interfaces.cli.printing import cited
 from secondshift.interfaces.messages.catalogue import tell
-from secondshift.interfaces.readmodel.objectives import written
+from secondshift.interfaces.readmodel.objectives import steps_to, written
 from secondshift.interfaces.readmodel.overview import tier_line
 from secondshift.interfaces.readmodel.reasons import story
 from secondshift.records import events as facts
@@ -84,8 +84,9 @@ def _ended(state: State, trial: Trial) -> Iterator[Statement]:
     values: dict[str, Value] = {"trial": trial.id, "status_word": trial.status, "reason": trial.reason}
     yield Statement(key="told.left", values=values)
     if value is not None and state.study is not None:
-        values = {"metric": state.study.objective.metric, "value": value, "steps": trial.logged_step + 1}
-        yield Statement(key="told.value", values={**values, "horizon": state.study.horizon_steps})
+        horizon = state.study.horizon_steps
+        values = {"metric": state.study.objective.metric, "value": value, "horizon": horizon}
+        yield Statement(key="told.value", values={**values, "steps": steps_to(trial.logged_step, horizon)})
 
 
 def _params(state: State, trial: Trial) -> str:

@@ -24,6 +24,11 @@ def ranked(objective: Objective, trials: list[Trial]) -> list[Trial]:
     return [t for _, t in sorted(finite, key=lambda pair: objective.loss(pair[0]))]
 
 
+def steps_to(last_step: int, horizon: int) -> int:
+    """Count the steps up to the last one. Steps count from 0; a script that goes beyond its horizon counts from 1."""
+    return last_step if last_step >= horizon else last_step + 1
+
+
 def written(params: Mapping[str, Value]) -> str:
     """Parameters as people write them: lr=0.003, width=64."""
     parts = (f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in sorted(params.items()))
