@@ -11,6 +11,7 @@ from secondshift.records.trials import Attempt, Candidate, Directives, Trial
 
 WRITTEN = ("see", "open", "amend", "close")  # what was seen and believed: recorded as it is, it clashes with nothing
 RANKS = ("person", "captain", "evidence", "scheduler", "searcher")  # the first wins
+OF_THE_CAPTAIN = ("answer",)  # requests
 OF_THE_ROTA = ("hand-over", "swap")  # requests
 
 
@@ -61,6 +62,8 @@ def _numbered(desk: _Desk, decision: Decision) -> Decision:
 
 def _refusal(desk: _Desk, decision: Decision) -> str | None:
     """None: take it. Empty: it is already so. A sentence: why not."""
+    if decision.refused:
+        return decision.refused
     if decision.verb in WRITTEN:
         return None
     if decision.source != "person" and not desk.state.may(decision.needs):
@@ -389,8 +392,9 @@ def closing(state: State) -> Sequence[Decision]:
 
 
 def requested(state: State) -> Sequence[Decision]:
-    """Turn what people asked for through the spool into decisions of theirs; `policies/oncall` answers for the rota."""
-    return [_answer(state, request) for request in state.requests.values() if request.verb not in OF_THE_ROTA]
+    """Turn what people asked for through the spool into decisions of theirs; other rooms answer for incidents and the rota."""
+    elsewhere = (*OF_THE_CAPTAIN, *OF_THE_ROTA)
+    return [_answer(state, request) for request in state.requests.values() if request.verb not in elsewhere]
 
 
 def _answer(state: State, request: facts.RequestReceived) -> Decision:

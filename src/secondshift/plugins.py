@@ -36,6 +36,7 @@ OBSERVERS: Mapping[str, str] = {
     "failures": "secondshift.policies.captain.failures:decide",
 }
 WATCH: Mapping[str, str] = {
+    "answers": "secondshift.policies.captain.answers:decide",
     "captain": "secondshift.policies.captain.incidents:decide",
     "interruptions": "secondshift.policies.captain.interruptions:decide",
     "failure_rate": "secondshift.policies.captain.failure_rate:decide",

@@ -16,6 +16,7 @@ import pytest
 
 from interfaces.nights import HOSTILE, Night, complete, eventful
 from secondshift.errors import ConfigInvalid, LeaseHeld, LedgerBusy, LedgerFull
+from secondshift.interfaces.cli import asking
 from secondshift.interfaces.cli import stop as stop_verb
 from secondshift.interfaces.cli.main import app, called
 from secondshift.interfaces.cli.queries import ask
@@ -28,7 +29,7 @@ from secondshift.runtime import hosts, spool
 from secondshift.runtime.keeper import FINAL
 
 VERBS = ("demo", "init", "doctor", "run", "status", "show", "why", "watch", "brief", "replay", "sql", "stop", "import", "yield",
-         "oncall", "service")  # fmt: skip
+         "oncall", "service", "incidents", "answer")  # fmt: skip
 Said = SimpleNamespace
 
 
@@ -332,7 +333,7 @@ def test_stop_says_when_a_living_engine_does_not_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, say: Callable[..., Said]
 ) -> None:
     live(tmp_path, monkeypatch)
-    monkeypatch.setattr(stop_verb, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(asking, "PATIENCE_S", 0.3)
     ledger = open_ledger(tmp_path / ".secondshift")
     me = Holder(
         host=hosts.hostname(), pid=os.getpid(), start_ticks=hosts.start_ticks(os.getpid()), boot_id=hosts.boot_id()
@@ -340,7 +341,7 @@ def test_stop_says_when_a_living_engine_does_not_answer(
     ledger.take_lease(me, how_dead=lambda lease: True)
     ledger.close()
     said = say("stop")
-    assert said.code == stop_verb.UNHEARD and "not lost" in said.out
+    assert said.code == asking.UNHEARD and "not lost" in said.out
     assert len(list((tmp_path / ".secondshift" / "spool").glob("*.json"))) == 1
 
 

@@ -76,6 +76,7 @@ def test_a_bad_shard_is_rolled_back_to_before_its_first_sign_and_skipped_and_tha
     state = played.run()
     (opened,) = played.payloads(facts.IncidentOpened)
     assert opened.incident.subject == "t1" and opened.incident.cause == "bad_data"
+    assert opened.incident.before.metric == "loss" and 0.5 < opened.incident.before.value < 1.0
     (helped,) = played.payloads(facts.TrialHelped)
     assert helped.act.remedy == "roll_back_skip" and near(helped.act.back_to) and helped.act.needs in ALL
     again = [fact for fact in played.payloads(facts.AttemptOrdered) if fact.trial == "t1"][1]

@@ -36,6 +36,7 @@ class Decision:
     based_on: tuple[str, ...] = ()  # ids of trials, candidates, requests
     needs: str = ""  # the authority of the captain that this takes; a person needs none
     findings: tuple[Finding, ...] = ()  # of see
+    refused: str = ""  # why the policy that made it will not have it done: it is recorded as dropped
     incidents: tuple[Incident, ...] = ()  # of open, amend, close and repair: the one it is about, as it shall stand
     covers: tuple[Cover, ...] = ()  # of cover: who takes over, and when
     pages: tuple[Page, ...] = ()  # of page and wait: what was weighed

@@ -7,6 +7,7 @@ from html import escape
 
 from secondshift.interfaces.brief.figures import Bar, Curve, Figures
 from secondshift.interfaces.brief.parameter_figures import fences
+from secondshift.interfaces.brief.streams import Part, Stream
 from secondshift.interfaces.brief.ticks import spans, ticks
 from secondshift.interfaces.messages.catalogue import say
 from secondshift.interfaces.messages.formats import duration, moment, number
@@ -16,6 +17,7 @@ LEFT, RIGHT, TOP, BOTTOM = 64, 14, 14, 42
 ROW, NIGHT_BOTTOM = 18, 26  # of the time line
 MOST_ROWS = 24  # trials; of more, a row is a device
 ROW_NAME = 8  # characters before a row
+SINCE = "▲"  # where something became suspicious
 
 
 class Frame:
@@ -117,17 +119,20 @@ def curves(data: Figures, lang: str) -> str:
 
 
 def _line(curve: Curve, frame: Frame) -> str:
+    return _path(curve.steps, curve.values, frame, "best" if curve.best else "other", curve.trial)
+
+
+def _path(steps: Sequence[int], values: Sequence[float], frame: Frame, style: str, name: str) -> str:
     path, pen = [], "M"
-    for step, value in zip(curve.steps, curve.values, strict=True):
+    for step, value in zip(steps, values, strict=True):
         if not math.isfinite(value):
             pen = "M"  # a gap where the curve has no finite value
             continue
         path.append(f"{pen}{frame.x(step):.1f},{frame.y(value):.1f}")
         pen = "L"
-    style = "best" if curve.best else "other"
     only = len(path) == 1
     shape = path[0] + "h0.1" if only else "".join(path)
-    return f'<path class="{style}{" point" if only else ""}" d="{shape}"><title>{escape(curve.trial)}</title></path>'
+    return f'<path class="{style}{" point" if only else ""}" d="{shape}"><title>{escape(name)}</title></path>'
 
 
 def night(data: Figures, lang: str, zone: tzinfo | None = None) -> str:
@@ -189,6 +194,36 @@ def _bar(bar: Bar, row: int, frame: Frame, lang: str) -> str:
     )
 
 
+def stream(data: Stream, lang: str) -> str:
+    """The stream around an incident, a line for each attempt; where it became suspicious and where something was done is marked."""
+    values = [v for part in data.parts for v in part.values if math.isfinite(v)] or [0.0]
+    low, high = fences(values)
+    frame = Frame((float(data.first), float(max(data.last, data.first + 1))), (low, high))
+    inside = f'<rect x="{LEFT}" y="2" width="{WIDTH - LEFT - RIGHT}" height="{HEIGHT - BOTTOM - 2}"/>'
+    lines = "".join(
+        _path(part.steps, part.values, frame, f"part part{place % 4}", part.attempt)
+        for place, part in enumerate(data.parts)
+    )
+    base = HEIGHT - BOTTOM
+    marks = _mark(frame.x(data.since), base, "since", SINCE)
+    marks += "".join(_mark(frame.x(step), base, "act", str(nth)) for nth, (step, _) in enumerate(data.acts, 1))
+    ticked = [(v, number(int(v))) for v in ticks(frame.x0, frame.x1, 4) if v == int(v)]
+    body = (
+        f'<clipPath id="stream-frame">{inside}</clipPath>{frame.axes(say("plot.curves_x", lang), data.metric, ticked)}'
+        f'<g clip-path="url(#stream-frame)">{lines}</g>{marks}'
+    )
+    title = say("incident.curve", lang, metric=data.metric, first=data.first, last=data.last)
+    desc = say("incident.curve_desc", lang, metric=data.metric, n=len(data.parts), since=data.since, acts=len(data.acts))
+    return _svg("plot-stream", title, desc, body)
+
+
+def _mark(x: float, base: float, kind: str, text: str) -> str:
+    return (
+        f'<line class="mark {kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{base}"/>'
+        f'<text class="tick {kind}" x="{x:.1f}" y="{TOP - 2}" text-anchor="middle">{text}</text>'
+    )
+
+
 def sparkline(values: Sequence[float], width: int = 60) -> str:
     """A curve in one line of block characters, for terminals; a gap where a value is not finite."""
     if not len(values):
@@ -197,7 +232,49 @@ def sparkline(values: Sequence[float], width: int = 60) -> str:
     finite = [v for v in picked if math.isfinite(v)]
     if not finite:
         return "·" * len(picked)
-    low, high = min(finite), max(finite)
-    blocks = "▁▂▃▄▅▆▇█"
-    scale = (len(blocks) - 1) / (high - low) if high > low else 0.0
-    return "".join(blocks[round((v - low) * scale)] if math.isfinite(v) else "·" for v in picked)
+    return blocks(picked, min(finite), max(finite))
+
+
+def blocks(values: Sequence[float | None], low: float, high: float) -> str:
+    """Values between two levels as block characters; a dot where one is not finite, a blank where there is none."""
+    heights = "▁▂▃▄▅▆▇█"
+    scale = (len(heights) - 1) / (high - low) if high > low else 0.0
+
+    def block(value: float | None) -> str:
+        if value is None:
+            return " "
+        return heights[round((value - low) * scale)] if math.isfinite(value) else "·"
+
+    return "".join(map(block, values))
+
+
+def strips(data: Stream, width: int) -> list[tuple[str, str]]:
+    """The stream in lines of block characters, one for each attempt, and a line of marks below (with no name)."""
+    width = max(8, min(width, data.last - data.first + 1))
+    finite = [v for part in data.parts for v in part.values if math.isfinite(v)]
+    low, high = (min(finite), max(finite)) if finite else (0.0, 0.0)
+    lines = [(part.attempt, blocks(_columns(part, data, width), low, high)) for part in data.parts]
+    marks = [" "] * width
+    for nth, (step, _) in enumerate(data.acts, 1):
+        if data.first <= step:
+            marks[_column(step, data, width)] = str(nth) if nth < 10 else "+"
+    marks[_column(data.since, data, width)] = SINCE
+    return [*lines, ("", "".join(marks).rstrip())]
+
+
+def _column(step: int, data: Stream, width: int) -> int:
+    return min(width - 1, (step - data.first) * width // (data.last - data.first + 1))
+
+
+def _columns(part: Part, data: Stream, width: int) -> list[float | None]:
+    """The mean of what lies in each column; NaN where something in it is not finite, None where nothing is."""
+    found: list[list[float]] = [[] for _ in range(width)]
+    for step, value in zip(part.steps, part.values, strict=True):
+        found[_column(step, data, width)].append(value)
+    return [_level(values) for values in found]
+
+
+def _level(values: list[float]) -> float | None:
+    if not values:
+        return None
+    return math.fsum(values) / len(values) if all(math.isfinite(v) for v in values) else math.nan

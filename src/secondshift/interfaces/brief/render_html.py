@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping
 from datetime import tzinfo
 from html import escape
-from pathlib import Path
 
 from secondshift.interfaces.brief import plots
 from secondshift.interfaces.brief.citations import cited, excerpt, ranges
+from secondshift.interfaces.brief.documents import document_html, legend
 from secondshift.interfaces.brief.figures import MOST_BARS, MOST_CURVES, Figures
 from secondshift.interfaces.brief.parameter_figures import MOST_PANELS
 from secondshift.interfaces.brief.parameter_plots import panel_svgs
@@ -30,21 +30,13 @@ def render_html(
     written = say(
         "page.written", lang, zone=zone, written_at=brief.written_at, zone_name=zone_name(brief.written_at, zone)
     )
-    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     sections = []
     for section in brief.sections:
         sections.append(_section(section, facts, lang, zone))
         if section.key == "section.found":
             sections.append(_plots(figures, lang, zone))
-    return (
-        f'<!doctype html>\n<html lang="{lang}">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        # Nothing in this file may load or run anything, whatever a training script printed into it.
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        f"<title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
-        f'<h1>{title}</h1>\n<p class="written">{escape(written)}</p>\n{"".join(sections)}'
-        f"{_facts(brief, facts, lang, zone)}</main>\n</body>\n</html>\n"
-    )
+    body = f'<p class="written">{escape(written)}</p>\n{"".join(sections)}{_facts(brief, facts, lang, zone)}'
+    return document_html(title, body, lang)
 
 
 def _section(section: Section, facts: Mapping[int, Event], lang: str, zone: tzinfo | None) -> str:
@@ -108,13 +100,8 @@ def _panels(figures: Figures, lang: str) -> str:
     entries = [("accent", say("plot.legend_best", lang)), ("soft", say("plot.legend_complete_others", lang))]
     return (
         f'<figure class="wide"><figcaption>{title}</figcaption><div class="panels">{boxes}</div>'
-        f"{_legend(entries, more)}</figure>\n"
+        f"{legend(entries, more)}</figure>\n"
     )
-
-
-def _legend(entries: list[tuple[str, str]], more: str = "") -> str:
-    items = "".join(f'<span><i class="{colour}"></i>{escape(text)}</span>' for colour, text in entries)
-    return f'<div class="legend">{items}{f"<span>{escape(more)}</span>" if more else ""}</div>'
 
 
 def _curves_note(figures: Figures, lang: str) -> str:
@@ -122,7 +109,7 @@ def _curves_note(figures: Figures, lang: str) -> str:
     if any(c.best for c in figures.curves):
         entries = [("accent", say("plot.legend_best", lang)), ("others", say("plot.legend_others", lang))]
     more = say("plot.too_many", lang, n=MOST_CURVES) if figures.curves_of > MOST_CURVES else ""
-    return _legend(entries, more)
+    return legend(entries, more)
 
 
 def _night_note(figures: Figures, lang: str) -> str:
@@ -132,7 +119,7 @@ def _night_note(figures: Figures, lang: str) -> str:
     entries = [(e, say(f"plot.legend_{e}", lang)) for e in order if e in seen]
     if figures.takeovers:
         entries.append(("takeover", say("plot.legend_takeover", lang)))
-    return _legend(entries, more)
+    return legend(entries, more)
 
 
 def _facts(brief: Brief, facts: Mapping[int, Event], lang: str, zone: tzinfo | None) -> str:

@@ -1,6 +1,5 @@
 """The verb `import`: past runs become finished trials of a study."""
 
-import getpass
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from rich.text import Text
 from secondshift import config, shifts
 from secondshift.config.fitting import Fitted, Names, fit
 from secondshift.errors import LeaseHeld, SecondshiftError
-from secondshift.interfaces.cli.desk import language, open_desk, study_file
+from secondshift.interfaces.cli.desk import asker, language, open_desk, study_file
 from secondshift.interfaces.cli.printing import console, document, indented
 from secondshift.interfaces.messages.catalogue import tell
 from secondshift.interfaces.plain import one_line
@@ -130,7 +129,7 @@ def _hand_over(file: Path, study: Study, lines: Sequence[Line]) -> None:
     folder = private_folder(file)
     for line in lines:
         if line.fate == "fits" and line.fitted.fact is not None:
-            fact = replace(line.fitted.fact, who=_who())
+            fact = replace(line.fitted.fact, who=asker())
             line.file, line.fate = imports.prepare(folder, study, fact, line.fitted.columns), "waiting"
     mine = {line.file for line in lines if line.file is not None}
     if mine:
@@ -170,13 +169,6 @@ def _alive(file: Path) -> bool:
         return False
     with open_desk(file) as desk:
         return desk.holder().life in ("alive", "remote")
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "someone at a terminal"  # a container's user need not have a name
 
 
 def _said(line: Line) -> Statement:

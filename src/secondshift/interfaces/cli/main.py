@@ -47,7 +47,11 @@ app.command(
 )  # fmt: skip
 app.command(
     f"{VERBS}.trials:show", name="show", sort_key=3, group=LOOK,
-    help="Show one trial: parameters, attempts, metrics, curve, output.",
+    help="Show one trial or incident in full.",
+)  # fmt: skip
+app.command(
+    f"{VERBS}.incidents:incidents", name="incidents", sort_key=4.2, group=LOOK,
+    help="Show what went wrong, what was done, and what waits for you.",
 )  # fmt: skip
 app.command(
     f"{VERBS}.trials:why", name="why", sort_key=4, group=LOOK,
@@ -72,6 +76,10 @@ app.command(
 app.command(
     f"{VERBS}.stop:stop", name="stop", sort_key=8, group=ACT,
     help="Stop a trial or the whole shift, and wait until it is so.",
+)  # fmt: skip
+app.command(
+    f"{VERBS}.answer:answer", name="answer", sort_key=7, group=ACT,
+    help="Answer what the captain asks about an incident.",
 )  # fmt: skip
 app.command(
     f"{VERBS}.importing:take_over", name="import", sort_key=7.5, group=ACT,

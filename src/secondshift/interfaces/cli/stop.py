@@ -1,7 +1,6 @@
 """The verb `stop`: ask for it, and wait until it is recorded what came of it."""
 
 import sys
-import time
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,14 +10,11 @@ from cyclopts import Parameter
 from secondshift import shifts
 from secondshift.errors import LeaseHeld, SecondshiftError
 from secondshift.interfaces.brief.write import write_brief
+from secondshift.interfaces.cli.asking import UNHEARD, ask
 from secondshift.interfaces.cli.desk import Desk, asker, open_desk, trial_named
 from secondshift.interfaces.cli.printing import document
-from secondshift.records.events import DecisionDropped, DecisionMade, RequestReceived
 from secondshift.records.states import State
 from secondshift.runtime.spool import put_request
-
-PATIENCE_S = 15.0
-UNHEARD = 1  # exit code: an engine lives, and has not taken the request up in time
 
 
 def stop(
@@ -43,7 +39,8 @@ def stop(
             status = state.trials[target]
             raise SecondshiftError(f"{target} is already {status.status} ({status.reason}). Nothing was asked for.")
         if desk.holder().life in ("alive", "remote"):
-            code, doc = _ask(desk, state, target, now)
+            what = target or "the shift"
+            code, doc = ask(desk, "stop", _args(target, now), done=lambda s: _done(s, target), ends=f"ending {what}")
         elif state.shift is None and not target:
             code, doc = 0, {"text": "Nothing is running: no shift is open and no engine works. Nothing was asked for."}
         elif state.shift is None:
@@ -63,55 +60,12 @@ def _args(target: str, now: bool) -> dict[str, Any]:
     return {**({"trial": target} if target else {}), **({"now": True} if now else {})}
 
 
-def _ask(desk: Desk, state: State, target: str, now: bool) -> tuple[int, dict[str, Any]]:
-    """Leave the request for the engine that lives, and wait for its answer and for what follows."""
-    request = put_request(desk.folder, "stop", _args(target, now), asker())
-    deadline, seen = time.monotonic() + PATIENCE_S, state.last_seq
-    doc: dict[str, Any] = {"request": request, "received": None, "decided": None}
-    while time.monotonic() < deadline:
-        for event in desk.ledger.read(seen):
-            seen = event.seq
-            match event.payload:
-                case RequestReceived(id=i) if i == request:
-                    doc["received"] = event.seq
-                case DecisionMade(decision=d) if request in d.based_on:
-                    doc["decided"] = event.seq
-                case DecisionDropped(decision=d, reason=reason) if request in d.based_on:
-                    text = f"The engine recorded the request (event {doc['received']}) and dropped it: {reason}."
-                    return 0, {**doc, "dropped": event.seq, "text": text}
-                case _:
-                    pass
-        done = doc["decided"] and _done(desk.state(), target)
-        if done:
-            return 0, {
-                **doc,
-                "text": f"{done} Requested in event {doc['received']}, decided in event {doc['decided']}.",
-            }
-        time.sleep(0.1)
-    return _late(doc, target)
-
-
 def _done(state: State, target: str) -> str:
     """A sentence if what was asked for has come about, else nothing."""
     if target:
         trial = state.trials[target]
         return "" if trial.open() else f"{target} is {trial.status}."
     return "The shift has ended; nothing runs." if state.shift is None else ""
-
-
-def _late(doc: dict[str, Any], target: str) -> tuple[int, dict[str, Any]]:
-    what = target or "the shift"
-    if doc["received"] is None:
-        text = (
-            f"The request is in the spool, but no engine has taken it up within {PATIENCE_S:.0f} s. It is not lost: the engine "
-            "takes it up when it can. See `secondshift status`; if the engine hangs, stop it and say `secondshift stop` again."
-        )
-        return UNHEARD, {**doc, "text": text}
-    text = (
-        f"The engine has recorded it (event {doc['received']}) and is ending {what}; that takes longer than "
-        f"{PATIENCE_S:.0f} s. See `secondshift status`."
-    )
-    return 0, {**doc, "text": text}
 
 
 def _by_ourselves(desk: Desk, target: str, now: bool) -> tuple[int, dict[str, Any]]:

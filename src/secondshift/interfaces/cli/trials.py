@@ -1,5 +1,6 @@
-"""The verbs about one trial: `show` and `why`."""
+"""The verbs about one trial: `show` (which shows an incident, too) and `why`."""
 
+import re
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,8 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from secondshift.errors import SecondshiftError
 from secondshift.interfaces.brief.plots import sparkline
 from secondshift.interfaces.cli.desk import language, open_desk, trial_named
+from secondshift.interfaces.cli.incidents import show_incident
 from secondshift.interfaces.cli.printing import console, document, indented, line, spoken
 from secondshift.interfaces.messages.formats import duration, number
 from secondshift.interfaces.plain import one_line
@@ -20,21 +23,28 @@ from secondshift.interfaces.readmodel.trials import document as trial_document
 from secondshift.interfaces.readmodel.waiting import outlook
 from secondshift.records.nights import Statement
 
+INCIDENT = re.compile(r"i\d+")
 Name = Annotated[str, Parameter(help="A trial, such as t7; an attempt t7.a2 means its trial.")]
 Study = Annotated[Path | None, Parameter(name="--study", help="The secondshift.toml, or its folder.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document instead.")]
 
 
 def show(
-    trial: Name,
+    trial: Annotated[str, Parameter(help="A trial, such as t7; an attempt t7.a2 means its trial; or an incident, such as i3.")],
     /,
     *,
     lines: Annotated[int, Parameter(help="Last lines of output to show.")] = 10,
+    html: Annotated[Path | None, Parameter(help="Write an incident, with its plot, into this file.")] = None,
+    lang: Annotated[str | None, Parameter(help="en or ko, for an incident.")] = None,
     study: Study = None,
     json: Json = False,
 ) -> int:
-    """Show one trial: parameters, attempts, metrics, curve, output."""
+    """Show one trial (parameters, attempts, metrics, curve, output), or one incident with the stream around it."""
     with open_desk(study) as desk:
+        if INCIDENT.fullmatch(trial):
+            return show_incident(desk, trial, language(lang), json=json, html=html)
+        if html is not None:
+            raise SecondshiftError(f"--html writes an incident, such as i3, and {trial!r} is none. Leave it out to show a trial.")
         state = desk.state()
         found = trial_named(state, trial)
         doc = trial_document(desk.ledger, state, desk.folder, found, now=time.time(), lines=max(0, lines))

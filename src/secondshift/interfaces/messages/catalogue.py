@@ -11,6 +11,7 @@ from secondshift.interfaces.messages.formats import LANGUAGES, value
 from secondshift.records.nights import Statement
 
 # {name} is a value; {name|trial|trials} is a word that follows the value's number.
+_NAME = re.compile(r"[a-z]+(?:_[a-z]+)+")
 PLACE = re.compile(r"\{(\w+)(?:\|([^|{}]*)\|([^|{}]*))?\}")
 
 
@@ -67,6 +68,8 @@ def filled(
         text = value(name, values[name], lang, zone)
         if name.endswith("_word"):
             text = sentences(lang).get(f"word.{text}", text)
+        elif name.endswith("_words"):
+            text = _NAME.sub(lambda found: sentences(lang).get(f"word.{found[0]}", found[0]), text)
         if place.string[place.end() : place.end() + 1] == ".":
             text = text.rstrip(".")  # a recorded reason may end its own sentence
         return quote(text) if quote else text

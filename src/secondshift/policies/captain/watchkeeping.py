@@ -66,9 +66,10 @@ class Watchkeeper:
                 self._watched.pop(fact.trial, None)
 
     def looks(self, state: State) -> Mapping[str, Look]:
-        """What the detectors say now of trials with something new, or with an open incident."""
+        """What the detectors say now of trials with something new, with an open incident, or about to have one."""
         self._forget(state)
         wanted = {incident.subject for incident in state.incidents.values() if incident.cause}
+        wanted |= {trial for trial, care in state.care.items() if care.count > care.claimed}
         return {
             trial: _look(watched)
             for trial, watched in self._watched.items()
