@@ -1,17 +1,22 @@
 """`secondshift watch`, as a person and as a program use it."""
 
+import io
 import json
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from rich.console import Console
 
 from secondshift.interfaces.cli.main import called
+from secondshift.interfaces.cli.watchview import view
 from secondshift.interfaces.messages.catalogue import sentences
 from secondshift.policies.captain.crashes import CrashClass
 from secondshift.policies.captain.diagnosis import Cause
 from secondshift.policies.captain.ladder import Rung
 from secondshift.policies.captain.symptoms.findings import SYMPTOMS
+from secondshift.watching.live import Live
+from secondshift.watching.sightings import Asked
 from watching.test_once import csv, curve
 
 
@@ -65,3 +70,36 @@ def test_every_symptom_cause_and_action_has_its_words_in_both_languages() -> Non
     wanted |= {f"action_{name}" for name in get_args(Rung)} | {"goal_min", "goal_max"}
     for lang in ("en", "ko"):
         assert not {f"word.{name}" for name in wanted} - set(sentences(lang))
+
+
+def drawn(runs: Path, height: int, lang: str = "en") -> str:
+    live = Live([runs], Asked())
+    found = live.tick(0.0)
+    screen = Console(width=160, height=height, file=io.StringIO(), markup=False, highlight=False)
+    screen.print(view(screen, live.seen(), found, lang))
+    return screen.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+
+
+def test_the_view_has_a_sparkline_for_each_stream_and_the_findings_below(runs: Path) -> None:
+    csv(runs / "two.csv", step=list(range(100)), loss=curve(100), lr=[0.1] * 100)
+    text = drawn(runs, 40)
+    lines = text.splitlines()
+    [bad] = [line for line in lines if line.startswith("bad.csv ")]
+    assert "growing" in bad and "299" in bad and "▁" in bad and "·" in bad  # NaN is a gap
+    [rate] = [line for line in lines if " lr " in line and "▁" in line]
+    assert rate.strip().endswith("0.1")
+    told = next(index for index, line in enumerate(lines) if "bad.csv:loss: not a finite number" in line)
+    assert told > lines.index(rate) and "stop the run" in lines[told]
+    assert "유한한 수가 아님" in drawn(runs, 40, "ko")
+
+
+def test_a_small_terminal_shows_the_runs_with_findings_first_and_says_how_many_are_hidden(tmp_path: Path) -> None:
+    for run in range(9):
+        csv(tmp_path / f"{run}.csv", step=list(range(100)), loss=curve(100, nan_from=90 if run == 8 else -1))
+    lines = drawn(tmp_path, 12).splitlines()
+    first = next(line for line in lines if ".csv " in line)
+    assert first.startswith("8.csv") and any("more runs do not fit" in line for line in lines)
+
+
+def test_nothing_to_read_yet_is_said(tmp_path: Path) -> None:
+    assert "Nothing to read yet" in drawn(tmp_path, 20)

@@ -9,8 +9,8 @@ import pytest
 
 from runtime.watched.test_reading import event
 from secondshift.errors import SecondshiftError
-from secondshift.watching.once import Report, look
-from secondshift.watching.streams import Asked, RunSeen
+from secondshift.watching.once import look
+from secondshift.watching.sightings import Asked, Report, RunSeen
 
 
 def curve(points: int, *, seed: int = 0, nan_from: int = -1, up_at: int = -1) -> list[float]:
@@ -56,6 +56,13 @@ def test_tensorboard_runs_are_judged_like_tables(tmp_path: Path) -> None:
     (folder / "events.out.tfevents.1.host").write_bytes(b"".join(event(s, "train/loss", v) for s, v in enumerate(values)))
     [one] = look([tmp_path], Asked()).runs
     assert (one.run, one.sightings[0].place, one.sightings[0].step) == ("run", "run:train/loss", 123)
+
+
+def test_a_step_at_which_a_tracker_logged_something_else_is_no_nan(tmp_path: Path) -> None:
+    scalars = [event(2 * s, "loss", v) for s, v in enumerate(curve(100))] + [event(s, "lr", 0.1) for s in range(100, 200)]
+    (tmp_path / "events.out.tfevents.1").write_bytes(b"".join(scalars))
+    [one] = look([tmp_path], Asked()).runs
+    assert symptoms(one) == set()
 
 
 def test_a_table_of_many_runs_is_many_streams(tmp_path: Path) -> None:
@@ -114,10 +121,16 @@ def test_an_empty_cell_is_nan_where_the_loss_always_stood_and_nothing_where_it_i
         val_loss=[values[s] + 0.1 if e else "" for s, e in zip(evaluations, is_evaluation, strict=True)],
         time=evaluations,
     )  # fmt: skip
+    rates_apart = [s for s in steps for _ in range(1 + (s >= 30 and s % 10 == 0))]
+    is_rate = [before == after for before, after in zip([-1, *rates_apart], rates_apart, strict=False)]
+    csv(
+        tmp_path / "rates.csv", step=rates_apart, lr=[0.1 if r else "" for r in is_rate],
+        loss=["" if r else values[s] for s, r in zip(rates_apart, is_rate, strict=True)],
+    )  # fmt: skip
     report = look([tmp_path], Asked())
     assert seen(report, "gone.csv").sightings[0].step == 200 and symptoms(seen(report, "gone.csv")) == {"non_finite"}
     assert seen(report, "alone.csv").sightings[0].step == 200
-    assert symptoms(seen(report, "lightning.csv")) == set()
+    assert symptoms(seen(report, "lightning.csv")) == symptoms(seen(report, "rates.csv")) == set()
 
 
 def test_nan_between_evaluations_is_no_evaluation(tmp_path: Path) -> None:

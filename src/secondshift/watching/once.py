@@ -4,28 +4,18 @@ import gc
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from secondshift.errors import SecondshiftError
-from secondshift.policies.captain.columns import guess
-from secondshift.runtime.watched.cells import Cells, Source, split
+from secondshift.runtime.watched.cells import Cells, Source
 from secondshift.runtime.watched.finding import find_sources
-from secondshift.watching.streams import Asked, RunSeen, RunWatch
+from secondshift.watching.sightings import Asked, Report, RunSeen
+from secondshift.watching.streams import RunWatch, parts
 
 CORES = 2  # a look must not take a training's own cores
 WORTH = 1 << 20  # bytes from which a second process pays
 Job = Callable[[], list[RunSeen]]
-
-
-@dataclass(kw_only=True, slots=True)
-class Report:
-    """What one look came to."""
-
-    runs: list[RunSeen] = field(default_factory=list)  # those with a column that is known
-    skipped: dict[str, str] = field(default_factory=dict)  # name -> why nothing is watched there
-    unreadable: list[str] = field(default_factory=list)
 
 
 def look(paths: Sequence[Path], asked: Asked, *, cores: int = CORES) -> Report:
@@ -57,12 +47,6 @@ def polled(source: Source, asked: Asked, *, ended: bool = True) -> dict[str, lis
         for part in parts(cells, asked):
             runs.setdefault(f"{source.name}#{part.run}" if part.run else source.name, []).append(part)
     return runs
-
-
-def parts(cells: Cells, asked: Asked) -> list[Cells]:
-    """The runs of one table apart, if a column names them."""
-    column = guess(list(cells.columns), told=asked.told).run
-    return split(cells, column) if column else [cells]
 
 
 def why_not(seen: RunSeen) -> str:

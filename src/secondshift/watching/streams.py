@@ -2,69 +2,19 @@
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from itertools import pairwise
 
-from secondshift.policies.captain.columns import NAMED, Goal, Guess, counts_epochs, guess
+from secondshift.policies.captain.columns import Guess, counts_epochs, guess
 from secondshift.policies.captain.foreign import Told, hush, see, watched
-from secondshift.runtime.watched.cells import Cells, numbers_of
+from secondshift.runtime.watched.cells import Cells, numbers_of, split
 from secondshift.watching.gaps import Gaps
+from secondshift.watching.sightings import Asked, RunSeen, Sighting
 
 Row = dict[str, float | None]
-__all__ = ["NAMED", "Asked", "RunSeen", "RunWatch", "Sighting"]
 TAIL = 160  # points that are kept to be drawn
 MOST_COLUMNS = 2000
 ANNOUNCE = "announce"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
-    """What a person said about the runs."""
-
-    told: Mapping[str, str] = field(default_factory=dict)  # stream, step, event or run -> column
-    goal: Goal | None = None
-    quiet_s: float = 0.0  # without growth, after which a run is silent; 0: by its own rhythm
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sighting:
-    """One finding in one run, for whoever shows it."""
-
-    run: str
-    column: str  # as the run's owner calls it
-    stream: str  # as the captain does
-    step: int
-    since: int
-    lasted: int
-    symptom: str
-    diagnosis: str
-    action: str
-    confidence: float
-    evidence: Mapping[str, float | str]
-
-    @property
-    def place(self) -> str:
-        """The run and the column in one name."""
-        return f"{self.run}:{self.column}"
-
-
-@dataclass(kw_only=True, slots=True)
-class RunSeen:
-    """What is known of one run, for whoever shows it."""
-
-    run: str
-    about: str  # csv, jsonl, tensorboard, ...
-    guessed: Guess = field(default_factory=Guess)
-    names: tuple[str, ...] = ()  # of all its columns
-    rows: int = 0
-    points: int = 0  # numbers in columns that are watched
-    lost: int = 0  # lines, rows or bytes that could not be used
-    step: int = -1
-    own_steps: bool = False  # the format itself says the steps
-    tails: dict[str, list[float]] = field(default_factory=dict)  # stream -> its last points
-    sightings: list[Sighting] = field(default_factory=list)
-    state: str = "read"  # read, growing, still, silent; a command also: ended
 
 
 class RunWatch:
@@ -102,6 +52,10 @@ class RunWatch:
             seen.points += len(values) - values.count(None)
         names = ("step", *columns)
         rows: list[Row] = [dict(zip(names, row, strict=True)) for row in zip(steps, *columns.values(), strict=True)]
+        if None in columns.get("loss", ()):
+            for row in rows:  # what is NaN among the empty ones was said; the others are rows of something else
+                if row["loss"] is None:
+                    del row["loss"]
         self._watched, told = see(self._watched, rows, self._announced(cells, guessed, steps))
         seen.step = steps[-1]
         return self._sighted(told)
@@ -184,6 +138,8 @@ class RunWatch:
             self._gaps.drop(values, losses)
 
     def _announced(self, cells: Cells, guessed: Guess, steps: list[int]) -> list[int]:
+        if cells.announced:
+            return cells.announced
         events = cells.columns.get(guessed.event, ()) if guessed.event else ()
         return [step for step, cell in zip(steps, events, strict=False)
                 if isinstance(cell, str) and cell.strip().lower().startswith(ANNOUNCE)]  # fmt: skip
@@ -200,3 +156,9 @@ class RunWatch:
         ]  # fmt: skip
         self.seen.sightings += found
         return found
+
+
+def parts(cells: Cells, asked: Asked) -> list[Cells]:
+    """The runs of one table apart, if a column names them."""
+    column = guess(list(cells.columns), told=asked.told).run
+    return split(cells, column) if column else [cells]

@@ -1,7 +1,6 @@
 """What every verb needs at hand: the study file, its private folder, its ledger for reading, the state so far."""
 
 import getpass
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from secondshift.config import find_study
 from secondshift.errors import SecondshiftError
-from secondshift.interfaces.messages.formats import LANGUAGES
+from secondshift.interfaces.cli.languages import language as language  # verbs at a desk have it from here
 from secondshift.interfaces.readmodel.overview import Holder
 from secondshift.ledger.fold import fold
 from secondshift.ledger.leases import Lease
@@ -101,16 +100,3 @@ def asker() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "someone at a terminal"  # a container's user need not have a name
-
-
-def language(lang: str | None) -> str:
-    """The language to speak: the one asked for, else SECONDSHIFT_LANG, else that of the terminal. Raises SecondshiftError."""
-    asked = lang or os.environ.get("SECONDSHIFT_LANG", "")
-    if asked:
-        if asked in LANGUAGES:
-            return asked
-        raise SecondshiftError(
-            f"No catalogue speaks {asked!r}. Expected one of {', '.join(LANGUAGES)}; say --lang {LANGUAGES[0]}."
-        )
-    spoken = next((os.environ[n] for n in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(n)), "")
-    return "ko" if spoken.startswith("ko") else "en"

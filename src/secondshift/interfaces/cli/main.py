@@ -1,5 +1,6 @@
 """The `secondshift` command. Verbs are registered by name and loaded when they are called, so that starting is cheap."""
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from secondshift.interfaces.plain import clean
 
 VERBS = "secondshift.interfaces.cli"
 MISTAKE = 2  # exit code: something about the call, the study or its ledger is not as it must be
+BEHIND = "--behind-dashes"  # hands the command of `watch -- CMD` on; not for people
 FAULT = 70  # exit code: a fault of ours
 
 NIGHT, LOOK, ACT = Group("Run a night", sort_key=1), Group("Look", sort_key=2), Group("Act", sort_key=3)
@@ -59,7 +61,7 @@ app.command(
 )  # fmt: skip
 app.command(
     f"{VERBS}.watch:watch", name="watch", sort_key=4.5, group=LOOK,
-    help="Watch any training beside secondshift, reading only.",
+    help="Watch any training, reading only: files, or -- CMD.",
 )  # fmt: skip
 app.command(
     f"{VERBS}.pages:brief", name="brief", sort_key=5, group=LOOK,
@@ -134,12 +136,20 @@ def called(arguments: Sequence[str]) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     try:
-        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        code = app(_packed(arguments), exit_on_error=False, print_error=False, result_action="return_value")
     except UnknownCommandError as mistake:
         return _told(_unknown(str((mistake.unused_tokens or [""])[0])))
     except CycloptsError as mistake:
         return _told(f"{_first(str(mistake))} See `secondshift --help`.")
     return code if isinstance(code, int) else 0
+
+
+def _packed(arguments: Sequence[str]) -> list[str]:
+    """Put what stands behind `--` of `watch` into one word: it is another command's, dashes and all."""
+    if arguments[:1] != ["watch"] or "--" not in arguments:
+        return list(arguments)
+    at = list(arguments).index("--")
+    return [*arguments[:at], f"{BEHIND}={json.dumps(arguments[at + 1 :])}"]
 
 
 def _unknown(verb: str) -> str:

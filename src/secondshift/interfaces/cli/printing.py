@@ -31,8 +31,13 @@ def indented(text: Text) -> Padding:
 
 def document(value: Any) -> None:
     """Print one JSON document; numbers that JSON cannot hold become "NaN", "Infinity", "-Infinity"."""
-    sys.stdout.write(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.write(lined(value) + "\n")
     sys.stdout.flush()
+
+
+def lined(value: Any) -> str:
+    """A JSON document as one line."""
+    return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:

@@ -1,30 +1,36 @@
 """The verb `watch`: the captain beside any training, reading only. What it finds is told, and nothing is done."""
 
-from collections import Counter
-from collections.abc import Sequence
+import json as jsonlib
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TextIO
 
 from cyclopts import Parameter
-from rich.console import Console
-from rich.text import Text
+from rich.live import Live as Screen
 
 from secondshift.errors import SecondshiftError
-from secondshift.interfaces.cli.desk import language
-from secondshift.interfaces.cli.printing import console, document, indented
-from secondshift.interfaces.messages.catalogue import say
-from secondshift.interfaces.plain import one_line
-from secondshift.watching.once import Report, look
-from secondshift.watching.streams import NAMED, Asked, RunSeen, Sighting
+from secondshift.interfaces.cli.languages import language
+from secondshift.interfaces.cli.printing import console, document, lined
+from secondshift.interfaces.cli.watchsay import as_json, guesses, sentence, show
+from secondshift.interfaces.cli.watchview import view
+from secondshift.watching.live import Beside, Live
+from secondshift.watching.once import look
+from secondshift.watching.sightings import NAMED, Asked, Sighting
 
-MOST_RUNS, MOST_OTHERS = 40, 5  # listed for people
-RANKS = ("page", "ask", "stop", "repair", "note")  # the most pressing first
-STYLES = {"page": "bold red", "ask": "red", "stop": "red", "repair": "yellow", "note": "dim"}
+EVERY_S = 1.0  # between two looks at files
+PUMP_S = 0.2  # a command's output is waited for so long at a time
+Tell = Callable[[Sequence[Sighting]], None]
 
 
 def watch(
-    *paths: Annotated[Path, Parameter(help="Folders or files.")],
-    once: Annotated[bool, Parameter(negative="", help="Read what is there, tell, and leave; needed so far.")] = False,
+    *paths: Annotated[Path, Parameter(help="Folders or files; a command goes behind --.")],
+    once: Annotated[bool, Parameter(negative="", help="Read what is there, tell, and leave.")] = False,
     columns: Annotated[
         tuple[str, ...],
         Parameter(
@@ -34,24 +40,31 @@ def watch(
     goal: Annotated[
         Literal["min", "max"] | None, Parameter(help="Whether the metric of training shall fall or rise.")
     ] = None,
+    quiet_seconds: Annotated[
+        float, Parameter(help="How long nothing may come before a run is silent. 0: by its own rhythm.")
+    ] = 0.0,
+    to: Annotated[Path | None, Parameter(help="Add what is told to this file, and print nothing of ours.")] = None,
     lang: Annotated[str | None, Parameter(help="en or ko.")] = None,
     json: Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON line for each finding.")] = False,
+    behind_dashes: Annotated[str, Parameter(show=False)] = "[]",
 ) -> int:
-    """Watch any training, reading only: folders and files of trackers."""
-    tongue = language(lang)
-    asked = Asked(told=told(columns), goal=goal)
-    if not paths:
-        raise SecondshiftError("Nothing to watch was named. Name a folder or file, such as runs/.")
-    if not once:
-        raise SecondshiftError("Following runs as they grow is not built yet. Look once: add --once.")
-    report = look(paths, asked)
-    if json:
-        for seen in report.runs:
-            for sighting in seen.sightings:
-                print_json(sighting)
-    else:
-        show(console(), report, tongue)
-    return 0
+    """Watch any training, reading only: folders and files of trackers, or a command behind --, passed through unchanged."""
+    tongue, command = language(lang), jsonlib.loads(behind_dashes)
+    asked = Asked(told=told(columns), goal=goal, quiet_s=quiet_seconds)
+    if not paths and not command:
+        raise SecondshiftError(
+            "Nothing to watch was named. Name a folder or file, such as runs/, or a command: secondshift watch -- CMD."
+        )
+    if once and command:
+        raise SecondshiftError(
+            "--once looks at files; a command is watched to its end. Leave out --once, or the command."
+        )
+    if once:
+        return _once(paths, asked, json, tongue)
+    with told_to(to, sys.stderr if command else sys.stdout, json, tongue) as tell:
+        if command:
+            return _command(command, paths, asked, tell, None if to or json else tongue)
+        return _files(paths, asked, tell, tongue if sys.stdout.isatty() and not json and to is None else None)
 
 
 def told(columns: Sequence[str]) -> dict[str, str]:
@@ -68,92 +81,100 @@ def told(columns: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def print_json(sighting: Sighting) -> None:
-    """Print one finding as one line."""
-    document(as_json(sighting))
+@contextmanager
+def told_to(file: Path | None, stream: TextIO, json: bool, lang: str) -> Iterator[Tell]:
+    """Give how findings are told: into a file, or a line each. Raises SecondshiftError if the file cannot be written."""
+    if file is None:
+        yield lambda found: _lines(stream, found, json, lang)
+        return
+    try:
+        opened = file.open("a", encoding="utf-8")
+    except OSError as problem:
+        raise SecondshiftError(f"--to {file} cannot be written: {problem.strerror}. Name a file that can.") from None
+    with opened:
+        yield lambda found: _lines(opened, found, json, lang)
 
 
-def as_json(sighting: Sighting) -> dict[str, object]:
-    """A finding for programs."""
-    return {
-        "stream": sighting.place, "step": sighting.step, "symptom": sighting.symptom, "diagnosis": sighting.diagnosis,
-        "action": sighting.action, "confidence": sighting.confidence,
-        "evidence": {**sighting.evidence, "since": sighting.since, "lasted": sighting.lasted},
-    }  # fmt: skip
+def _lines(stream: TextIO, found: Sequence[Sighting], json: bool, lang: str) -> None:
+    for sighting in found:
+        text = lined(as_json(sighting)) if json else f"secondshift: {sentence(sighting, lang, named=True).plain}"
+        stream.write(text + "\n")
+    if found:
+        stream.flush()
 
 
-def show(screen: Console, report: Report, lang: str) -> None:
-    """Print what one look came to: what was read and as what, then what was found, the most pressing first."""
-    screen.print(Text(say("watch.read", lang, runs=len(report.runs), points=sum(seen.points for seen in report.runs))))
-    for text in guesses(report.runs, lang):
-        screen.print(indented(Text(text, style="dim")))
-    if lost := sum(seen.lost for seen in report.runs):
-        screen.print(indented(Text(say("watch.lost", lang, n=lost, runs=sum(seen.lost > 0 for seen in report.runs)))))
-    with_findings = sorted((seen for seen in report.runs if seen.sightings), key=_pressing)
-    for seen in with_findings[:MOST_RUNS]:
-        screen.print(Text(f"\n{one_line(seen.run)}", style="bold"))
-        for text in told_once(seen.sightings, lang):
-            screen.print(indented(text))
-    if len(with_findings) > MOST_RUNS:
-        screen.print(Text(say("watch.more_runs", lang, n=len(with_findings) - MOST_RUNS)))
-    if not with_findings:
-        screen.print(Text(say("watch.nothing", lang), style="green"))
-    for name in report.unreadable[:MOST_OTHERS]:
-        screen.print(Text(say("watch.unreadable", lang, name=name), style="yellow"))
-    for name, why in list(report.skipped.items())[:MOST_OTHERS]:
-        screen.print(Text(say("watch.skipped", lang, name=name, why=why), style="dim"))
-    if len(report.skipped) > MOST_OTHERS:
-        screen.print(Text(say("watch.skipped_more", lang, n=len(report.skipped) - MOST_OTHERS), style="dim"))
+def _once(paths: Sequence[Path], asked: Asked, json: bool, lang: str) -> int:
+    report = look(paths, asked)
+    if not json:
+        show(console(), report, lang)
+        return 0
+    for seen in report.runs:
+        for sighting in seen.sightings:
+            document(as_json(sighting))
+    return 0
 
 
-def guesses(runs: Sequence[RunSeen], lang: str) -> list[str]:
-    """How the columns were understood, in one sentence for all runs that are alike."""
-    counts = Counter(mapping(seen, lang) for seen in runs)
-    return [
-        say("watch.columns", lang, runs=count, mapping=text, goal_word=f"goal_{goal}")
-        for (text, goal), count in counts.most_common(MOST_OTHERS)
-    ]
+def _files(paths: Sequence[Path], asked: Asked, tell: Tell, lang: str | None) -> int:
+    """Follow files until Ctrl-C: in a view of the whole terminal if `lang` is given, else line by line."""
+    live, found = Live(paths, asked), []
+    screen = console()
+    try:
+        if lang is None:
+            while True:
+                tell(live.tick(time.monotonic()))
+                time.sleep(EVERY_S)
+        with Screen(console=screen, auto_refresh=False, transient=False) as shown:
+            while True:
+                found += live.tick(time.monotonic())
+                shown.update(view(screen, live.seen(), found, lang), refresh=True)
+                time.sleep(EVERY_S)
+    except KeyboardInterrupt:
+        return 0
 
 
-def mapping(seen: RunSeen, lang: str) -> tuple[str, str]:
-    """The columns of a run by what they were taken for, and the goal."""
-    guessed = seen.guessed
-    pairs = {"step": guessed.step or say("watch.own" if seen.own_steps else "watch.counted", lang), **guessed.streams}
-    pairs |= {key: name for key, name in (("event", guessed.event), ("run", guessed.run)) if name}
-    return ", ".join(f"{key} = {name}" for key, name in pairs.items()), guessed.goal
+def _command(words: list[str], paths: Sequence[Path], asked: Asked, tell: Tell, lang: str | None) -> int:
+    """Start a command and watch it to its end, and the files under `paths` beside it; leave as it left.
+
+    lang: the language in which the columns that were guessed are said on standard error; None: they are not.
+    """
+    beside = Beside(words, asked)
+    live = Live(paths, asked, missing_ok=True) if paths else None
+    beside.command.start()
+    looked, said = time.monotonic(), lang is None
+    try:
+        while True:
+            tell(beside.tick(PUMP_S))
+            over = beside.command.over
+            now = time.monotonic()
+            if live is not None and (over or now - looked >= EVERY_S):
+                looked = now
+                tell(live.tick(now))
+            if lang and not said and (over or beside.run.seen.points > 0):
+                said = True
+                _say_columns(beside, lang)
+            if over:
+                return _leave(beside.command.code or 0)
+    finally:
+        beside.command.close()
 
 
-def told_once(sightings: Sequence[Sighting], lang: str) -> list[Text]:
-    """The findings in words: what is told again while it lasts is one sentence, with its newest state."""
-    episodes: dict[tuple[str, str, int], list[Sighting]] = {}
-    for sighting in sightings:
-        episodes.setdefault((sighting.stream, sighting.symptom, sighting.since), []).append(sighting)
-    return [sentence(group[-1], lang, times=len(group)) for group in episodes.values()]
+def _say_columns(beside: Beside, lang: str) -> None:
+    if beside.run.seen.guessed.streams:
+        [text] = guesses([beside.run.seen], lang)
+        sys.stderr.write(f"secondshift: {text}\n")
+        sys.stderr.flush()
 
 
-def sentence(sighting: Sighting, lang: str, times: int = 1) -> Text:
-    """A finding in words, with its evidence."""
-    said = say(
-        "watch.finding", lang, step=sighting.step, column=sighting.column, since=sighting.since,
-        symptom_word=f"symptom_{sighting.symptom}", diagnosis_word=f"cause_{sighting.diagnosis}",
-        action_word=f"action_{sighting.action}", sure_share=sighting.confidence,
-    )  # fmt: skip
-    if times > 1:
-        again = say("watch.again", lang, n=times)
-        said = f"{said} {again}"
-    text = Text(said, style=STYLES.get(sighting.action, ""))
-    text.append(f" [{evidence(sighting)}]", style="dim")
-    return text
-
-
-def evidence(sighting: Sighting) -> str:
-    """The numbers that were compared."""
-    return ", ".join(
-        f"{name} {one_line(value)}" if isinstance(value, str) else f"{name} {value:.4g}"
-        for name, value in sighting.evidence.items()
-    )
-
-
-def _pressing(seen: RunSeen) -> tuple[int, str]:
-    ranks = [RANKS.index(sighting.action) for sighting in seen.sightings]
-    return min(ranks), seen.run
+def _leave(code: int) -> int:
+    """End as the command did: with its exit code, or by the signal that ended it."""
+    if code >= 0:
+        return code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    number = -code
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))  # the core is not ours
+    if number not in (signal.SIGKILL, signal.SIGSTOP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+    os.kill(os.getpid(), number)
+    return 128 + number

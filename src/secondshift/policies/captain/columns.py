@@ -29,7 +29,7 @@ _TRAINED: tuple[str, ...] = (  # the metric that training improves, most telling
 )  # fmt: skip
 _REWARDED: tuple[str, ...] = (
     r"(?:\w+_)?(?:ep|episode|episodic)_?(?:rew|reward|return|ret)(?:_mean)?", r"(?:\w+_)?(?:mean|avg)_(?:reward|return)",
-    r"(?:train_)?(?:reward|return|returns|rewards)(?:_mean)?", r"r",
+    r"(?:train_)?(?:reward|return|returns|rewards)(?:_mean)?",
 )  # fmt: skip
 _RISING: tuple[str, ...] = (
     r"(?:train(?:ing)?_)?(?:acc|accuracy)(?:_\w+)?", r"(?:\w+_)?(?:acc|accuracy|top1|f1|auc|score|success_rate|win_rate)",
@@ -123,6 +123,10 @@ def counts_epochs(guessed: Guess) -> bool:
 def _trained(free: Mapping[str, str], goal: Goal | None) -> tuple[str, Goal]:
     """The metric of training: an episode's return before a loss, which says little there; a loss before an accuracy."""
     own = {name: text for name, text in free.items() if not _SETS & set(text.split("_"))}
+    if goal != "min" and {"r", "l", "t"} <= set(
+        own.values()
+    ):  # reward, length, time of an episode, as Gym's monitor writes
+        return next(name for name, text in own.items() if text == "r"), "max"
     rising, falling = (_REWARDED, _RISING), (_TRAINED,)
     groups = {"max": (*rising, *falling), "min": (*falling, *rising)}.get(goal or "", (_REWARDED, _TRAINED, _RISING))
     for patterns in groups:

@@ -1,6 +1,6 @@
 """What the captain says of a run that is not his: each finding with its diagnosis and what he would do. Nothing is done."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from secondshift.policies.captain.crashes import classify
@@ -12,7 +12,7 @@ from secondshift.policies.captain.symptoms.following import Following, Row, foll
 
 TOGETHER = 200  # steps after the last finding within which another belongs to the same incident
 SURE_ROOT, SURE_REST = 0.9, 0.6  # confidence in the class of a crash: its root was seen, or only what followed it
-ENDED_BY_PERSON = frozenset({2, 15, 1})  # SIGINT, SIGTERM, SIGHUP
+FROM_OUTSIDE = frozenset({-1, -2, -13, -15, 130, 143})  # SIGHUP, SIGINT, SIGPIPE, SIGTERM; as a shell says them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,17 +61,19 @@ def hush(
     return state, [_told(finding, [finding]) for finding in found]
 
 
-def ended(head: list[str], tail: list[str], *, code: int, step: int) -> list[Told]:
+def ended(head: list[str], tail: list[str], *, code: int, step: int, signs: Collection[str] = ()) -> list[Told]:
     """Class how a command ended that did not end well, from its first error lines and its last lines.
 
-    code: its exit code, minus the signal that ended it. A person's signal is no crash.
+    code: its exit code, minus the signal that ended it. A signal from outside is no crash. signs: see `crashes.classify`.
     """
     if code == 0:
         return []
-    if -code in ENDED_BY_PERSON:
+    trained, step = step >= 0, max(step, 0)
+    if code in FROM_OUTSIDE:
         evidence = {"exit_code": float(code), "last_words": _last(tail)}
         return [_crash("ended_by_signal", "note", step, 0.95, evidence)]
-    crash = classify(head, [*tail, f"exitcode: {code}"])
+    known = [f"step: {step}"] if trained else []  # a run that has trained was launched well
+    crash = classify(head, [*tail, *known, f"exitcode: {code}"], signs=signs)
     line = crash.line if crash.line in {text.strip() for text in [*head, *tail]} else f"exit code {code}"
     name = "unknown" if crash.name == "benign_only" else crash.name
     evidence = {"exit_code": float(code), "line": line, "role": crash.role, "last_words": _last(tail)}

@@ -138,7 +138,7 @@ def _advance(
             return bool(data)
         place.overlong, begin = False, found.start()
     last = max(data.rfind(end) for end in (b"\n", b"\r", b"\x08")) + 1
-    terminal = _Terminal(place.dialect, into)
+    terminal = Terminal(place.dialect, into)
     returns = whole or _TURNS.search(data) or (stop is not None and stop < base + len(data))
     if returns or not _at_once(data[begin:last], place.dialect, into):
         halted = terminal.read(data, begin, last, -1 if stop is None else stop - base)
@@ -177,7 +177,7 @@ def _text(line: bytes, into: Columns) -> str:
     return head[: max(head.rfind(b" "), head.rfind(b","), 0)].decode("utf-8", "replace")
 
 
-class _Terminal:
+class Terminal:
     """A line as a terminal would show it: its last state before the line feed, or before another thing is said there."""
 
     def __init__(self, dialect: Dialect, into: Columns) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from secondshift.runtime.readers.numbers import number
@@ -18,6 +19,7 @@ class Cells:
     steps: list[int] | None = None  # where the format itself says them
     run: str = ""  # within the source, where that holds several
     lost: int = 0  # lines or bytes that could not be used
+    announced: list[int] = field(default_factory=list)  # steps of planned changes that stand in no column
 
 
 class Source(Protocol):
@@ -29,6 +31,18 @@ class Source(Protocol):
     def poll(self, *, ended: bool) -> list[Cells]:
         """Give what is new; with `ended` also what would be waited for else. Never raises on what files hold."""
         ...
+
+    def newest(self) -> float:
+        """When its files changed last (UTC seconds); 0 if that is not known."""
+        ...
+
+
+def changed_at(path: Path) -> float:
+    """When a file changed last (UTC seconds); 0 if it is not there."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def numbers_of(cells: Sequence[Cell]) -> list[float | None]:

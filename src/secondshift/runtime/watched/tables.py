@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from secondshift.runtime.readers.columns import MAX_NAMES
-from secondshift.runtime.watched.cells import Cell, Cells, number_of, stacked
+from secondshift.runtime.watched.cells import Cell, Cells, changed_at, number_of, stacked
 
 LIMIT = 16 << 20  # bytes taken in at one look
 MARKS = (",", ";", "\t", "|")
@@ -56,6 +56,10 @@ class Table:
             self._offset = 0
         self._inode = status.st_ino
         return found + self._rest(self.path, ended=ended)
+
+    def newest(self) -> float:
+        """When the file changed last (UTC seconds)."""
+        return changed_at(self.path)
 
     def _rest(self, path: Path, *, ended: bool) -> list[Cells]:
         found = []

@@ -13,7 +13,7 @@ from secondshift.runtime.readers.columns import Columns
 from secondshift.runtime.readers.eventfiles import read_events
 from secondshift.runtime.readers.file_stores import read_metric
 from secondshift.runtime.readers.offline_runs import read_run
-from secondshift.runtime.watched.cells import Cell, Cells
+from secondshift.runtime.watched.cells import Cell, Cells, changed_at
 from secondshift.runtime.watched.joining import Joiner
 
 LIMIT = 16 << 20
@@ -64,6 +64,10 @@ class Tracked:
         cells.lost = lost
         return [cells]
 
+    def newest(self) -> float:
+        """When one of its files changed last (UTC seconds)."""
+        return max(map(changed_at, self._files()), default=0.0)
+
 
 class Database:
     """An MLflow database: read again when it changed, and only what came since is given."""
@@ -88,6 +92,10 @@ class Database:
                 joiner.add({name: self._new(run.run, name, points) for name, points in run.columns.items()})
         taken = [joiner.take(ended=ended) for joiner in self._joiners.values()]
         return [cells for cells in taken if cells is not None]
+
+    def newest(self) -> float:
+        """When it changed last (UTC seconds)."""
+        return _stamp(self.path)[0] / 1e9
 
     def _runs(self) -> Iterator[PastRun]:
         try:
@@ -132,6 +140,10 @@ class Parquet:
         new = table.slice(self._given)
         self._given = table.num_rows
         return [Cells(count=new.num_rows, columns={name: _listed(new.column(name)) for name in new.column_names})]
+
+    def newest(self) -> float:
+        """When it changed last (UTC seconds)."""
+        return changed_at(self.path)
 
 
 def _listed(column: Any) -> list[Cell]:

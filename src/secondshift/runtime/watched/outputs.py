@@ -1,0 +1,110 @@
+"""What a command prints, read as it passes: its numbers, announced changes, and the lines that tell how it ended."""
+
+import json
+import re
+from collections import deque
+
+from secondshift.runtime.readers.columns import Columns
+from secondshift.runtime.readers.dialects import Printed
+from secondshift.runtime.readers.texts import LINE_CAP, Terminal
+from secondshift.runtime.watched.cells import Cells
+from secondshift.runtime.watched.joining import Joiner
+
+HEAD, TAIL = 64, 60  # lines
+LONGEST = 2000  # characters of a line that are kept
+_ERROR = re.compile(r"(?i)\b(?:error|exception|traceback|fatal|killed|abort(?:ed)?|out of memory|fault)\b|Error\b")
+_END = (b"\n", b"\r", b"\x08")
+
+
+class _Heard(Printed):
+    """Printed lines, with an ear for what is no number."""
+
+    def __init__(self, output: "Output") -> None:
+        super().__init__()
+        self._output = output
+
+    def line(self, text: str, into: Columns) -> None:
+        """Take in one finished line."""
+        self._output.hear(text)
+        super().line(text, into)
+
+
+class Output:
+    """All that one command prints, standard error included."""
+
+    about = "output"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.head: list[str] = []  # from the first line on that speaks of an error
+        self.tail: deque[str] = deque(maxlen=TAIL)
+        self._lines: list[str] = []  # since they were last taken
+        self._announced: list[int] = []
+        self._joiner = Joiner()
+        self._rest: dict[int, bytes] = {}
+        self._terminals: dict[int, Terminal] = {}
+
+    def feed(self, stream: int, data: bytes) -> None:
+        """Take in bytes of standard output (1) or error (2)."""
+        data = self._rest.get(stream, b"") + data
+        last = max(data.rfind(end) for end in _END) + 1
+        if not last and len(data) > LINE_CAP:
+            last = len(data)
+            data += b"\n"
+        self._rest[stream] = data[last:] if last < len(data) else b""
+        self._read(stream, data[:last] if data[:last].endswith(_END) else data)
+
+    def poll(self, *, ended: bool) -> list[Cells]:
+        """Give the rows since the last look."""
+        if ended:
+            for stream, rest in list(self._rest.items()):
+                self._rest[stream] = b""
+                self._read(stream, rest + b"\n" if rest else b"")
+                terminal = self._terminal(stream)
+                terminal.into = Columns()
+                terminal.settle()
+                self._joiner.add(terminal.into.columns)
+        cells = self._joiner.take(ended=ended)
+        if cells is None:
+            return []
+        cells.announced, self._announced = self._announced, []
+        return [cells]
+
+    def take_lines(self) -> list[str]:
+        """The lines since this was last asked."""
+        lines, self._lines = self._lines, []
+        return lines
+
+    def hear(self, text: str) -> None:
+        """Keep what tells how the command ended, and what it announced."""
+        text = text[:LONGEST]
+        if '"event"' in text:
+            self._event(text)
+        if text.strip():
+            self.tail.append(text)
+            self._lines.append(text)
+            if len(self.head) < HEAD and (self.head or _ERROR.search(text)):
+                self.head.append(text)
+
+    def _event(self, text: str) -> None:
+        try:
+            found = json.loads(text)
+            if isinstance(found, dict) and str(found.get("event", "")).strip().lower().startswith("announce"):
+                self._announced.append(int(found.get("step", 0)))
+        except (ValueError, TypeError, RecursionError, OverflowError):
+            pass
+
+    def _terminal(self, stream: int) -> Terminal:
+        if stream not in self._terminals:
+            self._terminals[stream] = Terminal(_Heard(self), Columns())
+        return self._terminals[stream]
+
+    def _read(self, stream: int, data: bytes) -> None:
+        if not data:
+            return
+        terminal = self._terminal(stream)
+        terminal.into = Columns()
+        terminal.read(data, 0, len(data), -1)
+        if terminal.open:
+            terminal.open = (terminal.open[0] - len(data), *terminal.open[1:])
+        self._joiner.add(terminal.into.columns)
