@@ -55,7 +55,8 @@ def _numbered(desk: _Desk, decision: Decision) -> Decision:
     numbered = replace(decision, id=f"d{desk.state.decisions + desk.made}")
     if decision.verb not in ("propose", "remember"):
         desk.settled[decision.subject] = numbered
-    recorded = replace(numbered, incidents=()) if numbered.incidents else numbered  # what follows holds them in full
+    full = numbered.incidents or numbered.pages or numbered.covers
+    recorded = replace(numbered, incidents=(), pages=(), covers=()) if full else numbered  # what follows holds them in full
     desk.out.append(facts.DecisionMade(decision=recorded))
     return numbered
 

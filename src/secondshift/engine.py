@@ -27,6 +27,7 @@ from secondshift.records.studies import Study
 from secondshift.runtime import acting, imports, ingest, ownsaves, pruning, spool
 from secondshift.runtime.devicewatch import DeviceWatch
 from secondshift.runtime.executors.protocol import Executor
+from secondshift.runtime.notify.bells import Bells
 from secondshift.runtime.shiftclock import ShiftClock
 
 POLICY = f"1 numpy-{np.__version__}"  # raise the number when a decider's answer to the same state changes
@@ -74,6 +75,7 @@ class Engine:
         self.beaten_at = -1e9
         self.reload: Callable[[State], Sequence[facts.Payload]] = lambda state: ()
         self.watch = DeviceWatch()
+        self.bells = Bells()
         self.keeper = Watchkeeper()
         self.collected: dict[str, float] = {}  # attempt -> when its points were last read
         self.saves = ownsaves.OwnSaves(folder=hands.folder)
@@ -108,9 +110,8 @@ class Engine:
         self.take_signals()
         self.take_requests()
         imports.take_in(self.state, self.hands.folder, self.record)
-        seen = ingest.observations(
-            self.state, self.executor, self.clock.now(self.state), self.collected, self.saves
-        )
+        self.record(self.bells.check(self.state, boot_s=self.clock.boot(), now_s=self.clock.now(self.state)))
+        seen = ingest.observations(self.state, self.executor, self.clock.now(self.state), self.collected, self.saves)
         self.record(seen.out, seen.batches)
 
     def take_signals(self) -> None:
@@ -159,7 +160,7 @@ class Engine:
 
     def end_if_over(self) -> None:
         """Close the shift once it was decided to end and nothing runs any more."""
-        if self.state.shift is not None and self.state.ending and not self.state.attempts:
+        if self.state.shift is not None and self.state.ending and not self.state.attempts and not self.bells.ringing():
             digest = self.ledger.digest()
             self.record([facts.ShiftEnded(shift=self.state.shift.id, reason=self.state.ending, digest=digest)])
 

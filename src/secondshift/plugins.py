@@ -44,6 +44,7 @@ WATCH: Mapping[str, str] = {
     "non_finite": "secondshift.policies.captain.non_finite:decide",
     "yielding": "secondshift.policies.captain.yielding:decide",
     "relieving": "secondshift.policies.oncall.relieving:decide",
+    "paging": "secondshift.policies.oncall.paging:decide",
     "budgets": "secondshift.policies.schedulers.budgets:decide",
 }
 # How a rota is read: windows show it, and know no policy.

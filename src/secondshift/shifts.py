@@ -16,6 +16,7 @@ from secondshift.records import events as facts
 from secondshift.records.states import State
 from secondshift.runtime import awake, imports, opening
 from secondshift.runtime.notify import delivering
+from secondshift.runtime.notify.paging import Compose
 
 FINISHED, MISTAKE, HELD = 0, 2, 3  # exit codes; the keeper restarts an engine that ends in any other way
 PASSING_S = 2.0  # between two tries to open a ledger on a full disk, or one that is locked
@@ -46,6 +47,7 @@ def work(
     resume: bool = False,
     slots: int | None = None,
     write_brief: WriteBrief | None = None,
+    write_page: Compose | None = None,
     tell: Tell | None = None,
     only_stop: Literal["", "stop", "now"] = "",
 ) -> int:
@@ -58,7 +60,7 @@ def work(
         engine = Engine(
             ledger=night.ledger, state=night.state, executor=night.executor, clock=night.clock, hands=night.hands
         )
-        engine.tell = tell or engine.tell
+        engine.tell, engine.bells.pager.compose = tell or engine.tell, write_page
         engine.reload, engine.keep = night.reload, night.keep
         gc.freeze()  # ten thousand past trials are not garbage: the collector need not walk over them again and again
         with politely(engine), awake.kept_awake("secondshift is on shift"):

@@ -15,7 +15,8 @@ from secondshift.records.events import KIND_OF
 
 INTERFACES = Path(__file__).resolve().parents[2] / "src" / "secondshift" / "interfaces"
 TABLES = (
-    "section|night|needs|found|failed|spent|incidents|unproven|page|plot|status|why|incident|told|init|doctor|import|watch|oncall"
+    "section|night|needs|found|failed|spent|incidents|unproven|page|plot|status|why|incident|"
+    "told|init|doctor|import|watch|oncall|sleep|wake"
 )
 FILLED = re.compile(r'"((?:' + TABLES + r')\.[a-z_]*(?:\{[^}]*\}[a-z_]*)*)"')
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from secondshift.interfaces.brief.found import found, unproven
+from secondshift.interfaces.brief.sleep import sleep
 from secondshift.interfaces.brief.spent import spent
 from secondshift.interfaces.brief.standing import not_proved
 from secondshift.interfaces.brief.trace import Trace, trace
@@ -31,6 +32,7 @@ def compose_traced(state: State, night: Trace, objective: Objective, shift: str,
         Section(key="section.failed", statements=tuple(failed(night, state))),
         Section(key="section.spent", statements=tuple(spent(night, state))),
         Section(key="section.incidents", statements=tuple(incidents(night))),
+        Section(key="section.sleep", statements=tuple(sleep(night))),
         Section(key="section.unproven", statements=(*unproven(night, state, objective), *not_proved(night, state))),
     )
     name = state.study.name if state.study else ""

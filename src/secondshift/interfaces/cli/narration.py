@@ -5,6 +5,7 @@ from datetime import datetime
 
 from secondshift.interfaces.cli.printing import cited
 from secondshift.interfaces.messages.catalogue import tell
+from secondshift.interfaces.readmodel.duties import named
 from secondshift.interfaces.readmodel.objectives import steps_to, written
 from secondshift.interfaces.readmodel.overview import tier_line
 from secondshift.interfaces.readmodel.reasons import story
@@ -64,6 +65,9 @@ def _statements(state: State, event: facts.Event) -> Iterator[Statement]:
     elif isinstance(payload, facts.BriefSent):
         values = {"channel": payload.channel, "detail": payload.detail}
         yield Statement(key=f"told.brief_{payload.outcome}", values=values)
+    elif isinstance(payload, facts.PageSent):
+        values = {"person_word": named(payload.person), "incident": payload.incident, "channel": payload.channel}
+        yield Statement(key=f"told.page_{payload.outcome}", values={**values, "detail": payload.detail})
     elif isinstance(payload, facts.AttemptStarted):
         trial = state.trials[payload.attempt.partition(".")[0]]
         values = {

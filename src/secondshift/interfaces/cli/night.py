@@ -15,6 +15,7 @@ from secondshift.interfaces.cli.desk import language, open_desk, study_file
 from secondshift.interfaces.cli.narration import Narrator
 from secondshift.interfaces.cli.printing import document
 from secondshift.interfaces.cli.spans import seconds
+from secondshift.interfaces.wake import write_page
 from secondshift.records.events import BriefWritten
 from secondshift.runtime.keeper import keep
 
@@ -92,6 +93,7 @@ def engine(
             resume=resume,
             slots=slots,
             write_brief=write_brief,
+            write_page=write_page,
             tell=Narrator(language(None)),
         )
     except LeaseHeld as held:

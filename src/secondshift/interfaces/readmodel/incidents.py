@@ -165,7 +165,7 @@ def told(known: Known, state: State, since_at: float = 0.0) -> list[Statement]:
         Statement(key="incident.since_clock" if since_at else "incident.since", values=values),
         Statement(key="incident.diagnosis", values=values),
     ]
-    lines += [_evidence(found) for found in _few(incident.findings)]
+    lines += [evidence(found) for found in _few(incident.findings)]
     if incident.before.metric:
         before = incident.before
         values = {"metric": before.metric, "value": before.value, "noise": before.noise, "step": before.step}
@@ -192,7 +192,8 @@ def _few(findings: tuple[Finding, ...]) -> list[Finding]:
     return sorted(few, key=lambda found: found.step)
 
 
-def _evidence(found: Finding) -> Statement:
+def evidence(found: Finding) -> Statement:
+    """What was seen, with its numbers."""
     values = {
         "step": found.step, "stream": found.stream, "symptom_word": f"symptom_{found.symptom}", "since": found.since,
         "lasted": found.lasted, "sure_share": found.confidence, "numbers_words": numbers(found) or "—",

@@ -18,6 +18,7 @@ def send(address: str, letter: Letter, pauses_s: tuple[float, ...]) -> str:
     service = apprise.Apprise()
     if not service.add(address):
         raise SecondshiftError("apprise does not know this kind of address. See its list of services.")
-    if not service.notify(title=letter.subject, body=letter.text, body_format=apprise.NotifyFormat.MARKDOWN):
+    form = apprise.NotifyFormat.MARKDOWN if letter.html else apprise.NotifyFormat.TEXT
+    if not service.notify(title=letter.subject, body=letter.text, body_format=form):
         raise SecondshiftError("apprise could not reach the service, or the service refused.")
     return "taken by apprise"

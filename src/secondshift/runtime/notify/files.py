@@ -1,4 +1,4 @@
-"""The file channel: the brief's page in a folder of the reader's, whole or not at all."""
+"""The file channel: a brief or a page in a folder of the reader's, whole or not at all."""
 
 from pathlib import Path
 
@@ -13,15 +13,15 @@ def target(address: str) -> Path:
 
 
 def send(address: str, letter: Letter, pauses_s: tuple[float, ...]) -> str:
-    """Write the brief: by the path's ending .md, .json or .html; into a folder, the HTML page under the brief's own name.
+    """Write it: by the path's ending .md, .json or .html; into a folder under its own name, as HTML or else as text.
 
-    A file is replaced, a folder keeps each brief. Raises OSError.
+    A file is replaced, a folder keeps each letter. Raises OSError.
     """
     path = target(address)
     if not path.suffix or path.is_dir():
         path.mkdir(parents=True, exist_ok=True)
-        path = path / f"{letter.name}.html"
+        path = path / f"{letter.name}.{'html' if letter.html else 'txt'}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = {".md": letter.text, ".json": letter.document}.get(path.suffix, letter.html)
+    text = {".md": letter.text, ".json": letter.document}.get(path.suffix, letter.html or letter.text)
     replace_text(path, text)
     return f"written to {path.name}"

@@ -1,4 +1,4 @@
-"""What is sent: one brief in the three forms that channels take."""
+"""What is sent: a brief or a page, in the forms that channels take."""
 
 import re
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Letter:
-    """A brief on its way to people."""
+    """A brief or a page on its way to people."""
 
-    id: str  # the same for every try of one brief, so that a receiver can drop a second copy
+    id: str  # the same for every try of one letter, so that a receiver can drop a second copy
     name: str  # for a file
     subject: str
-    text: str  # Markdown
-    html: str
+    text: str  # Markdown; plain where there is no page
+    html: str  # empty: it is text alone, as a page to a phone is
     document: str  # JSON
 
 

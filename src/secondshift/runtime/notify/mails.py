@@ -43,7 +43,7 @@ def send(read: ReadMail, address: str, letter: Letter, pauses_s: tuple[float, ..
                 break
         except (OSError, smtplib.SMTPException) as error:
             why = f"{type(error).__name__}: {error}"
-    raise SecondshiftError(f"The mail server did not take the brief: {why}.")
+    raise SecondshiftError(f"The mail server did not take it: {why}.")
 
 
 def _mail(to: list[str], options: dict[str, str], letter: Letter) -> EmailMessage:
@@ -53,8 +53,9 @@ def _mail(to: list[str], options: dict[str, str], letter: Letter) -> EmailMessag
     mail["Message-ID"] = f"<{letter.id}@secondshift.invalid>"  # the same for each try: mail programs drop a second copy
     mail["Auto-Submitted"] = "auto-generated"  # so that no holiday responder answers
     mail.set_content(letter.text)
-    mail.add_alternative(letter.html, subtype="html")
-    mail.add_attachment(letter.html.encode(), maintype="text", subtype="html", filename="brief.html")
+    if letter.html:
+        mail.add_alternative(letter.html, subtype="html")
+        mail.add_attachment(letter.html.encode(), maintype="text", subtype="html", filename="brief.html")
     return mail
 
 

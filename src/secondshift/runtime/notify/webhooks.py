@@ -1,4 +1,4 @@
-"""The webhook channel: the brief's JSON, posted to an address."""
+"""The webhook channel: the JSON of a brief or a page, posted to an address."""
 
 import base64
 import time
@@ -26,7 +26,7 @@ def send(address: str, letter: Letter, pauses_s: tuple[float, ...]) -> str:
     Every try carries the same `Idempotency-Key`. Raises SecondshiftError when the last try failed too.
     """
     opener = urllib.request.build_opener(_NoRedirect)
-    address, proof = _without_user(address)
+    address, proof = without_user(address)
     headers = {
         "Content-Type": "application/json; charset=utf-8",
         "Idempotency-Key": letter.id,
@@ -47,10 +47,10 @@ def send(address: str, letter: Letter, pauses_s: tuple[float, ...]) -> str:
                 break
         except OSError as error:
             why = f"it cannot be reached ({type(error).__name__}: {getattr(error, 'reason', error)})"
-    raise SecondshiftError(f"The webhook did not take the brief: {why}.")
+    raise SecondshiftError(f"The webhook did not take it: {why}.")
 
 
-def _without_user(address: str) -> tuple[str, dict[str, str]]:
+def without_user(address: str) -> tuple[str, dict[str, str]]:
     """The address without its user and password, and the header that shows them instead."""
     parts = urlsplit(address)
     if parts.username is None:
