@@ -18,6 +18,7 @@ from secondshift.records.metricnames import of_script
 from secondshift.records.orders import Chunk
 from secondshift.records.states import State
 from secondshift.records.trials import OWN, Attempt, Checkpoint, Trial
+from secondshift.runtime.executors.sampling import SAMPLES
 
 RESTARTED = "the script started again from its first step although checkpoints existed"
 NOTHING_SAVED = "the script was paused and left no checkpoint in its folder"
@@ -202,9 +203,9 @@ def _later(attempt: Attempt, seen: Seen) -> bool:
 
 
 def _quiet(folder: Path, attempt: Attempt, chunks: Sequence[Chunk], changed: int) -> bool:
-    """Say whether nothing was printed or logged since the folder changed."""
+    """Say whether the script printed or logged nothing since the folder changed."""
     try:
-        names = {"output.log", *attempt.offsets, *(chunk.fragment for chunk in chunks)}
+        names = {"output.log", *attempt.offsets, *(chunk.fragment for chunk in chunks)} - {SAMPLES}
         return all((folder / name).stat().st_mtime_ns < changed for name in names)
     except OSError:
         return False  # points come from somewhere else

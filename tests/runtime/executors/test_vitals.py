@@ -1,10 +1,13 @@
-"""The limit of memory that applies, read from folders that look like /proc and the control groups'."""
+"""Memory that is shared, and the limit of memory that applies, read from folders that look like /proc and the control groups'."""
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from secondshift.runtime.executors.vitals import MB, Process, memory_limit_mb
+from secondshift.runtime.executors import vitals
+from secondshift.runtime.executors.vitals import MB, Family, Process, memory_limit_mb
 
 GIB = 1 << 30
 
@@ -31,6 +34,33 @@ def group(host: Path, path: str, text: str) -> None:
     place = host / "groups" / path
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(text)
+
+
+def test_a_measurement_of_shared_memory_that_takes_long_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = threading.Event()
+
+    def slow(pid: int) -> int:
+        free.wait(20.0)
+        return 3 * GIB
+
+    def everybody(pid: int) -> Process:
+        found = main_process(rss=4 * GIB)
+        found.pid = pid
+        return found
+
+    monkeypatch.setattr(vitals, "proportional_bytes", slow)
+    monkeypatch.setattr(vitals, "process", everybody)
+    family, began = Family(7), time.monotonic()
+    for at in (5.0, 10.0):
+        family.look({7: 0, 8: 0}, at, 0.0)
+        assert family.rss_mb == pytest.approx(8 * GIB / MB)  # the sum, as long as nothing else is known
+    assert time.monotonic() - began < 10.0
+    free.set()
+    deadline = time.monotonic() + 20.0
+    while family.rss_mb > 7 * GIB / MB:
+        assert time.monotonic() < deadline, "the measurement did not come"
+        family.look({7: 0, 8: 0}, 15.0, 0.0)
+    assert family.rss_mb == pytest.approx(6 * GIB / MB)
 
 
 def test_without_limits_it_is_the_memory_of_the_machine(host: Path) -> None:

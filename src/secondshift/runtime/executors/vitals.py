@@ -5,12 +5,14 @@ Standard library only and few imports: the supervisor reads this of its script e
 
 import os
 import time
+from _thread import LockType, allocate_lock, start_new_thread  # threading's own, without importing threading
 
 from secondshift.runtime.executors.attempt_files import read_bytes
 
 MB = 1_000_000
 PAGE, TICKS = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
 SHARING_SHARE = 0.0001  # most of the time that may go into measuring shared memory, which costs milliseconds a GB
+WAIT_S = 0.1  # for a measurement of shared memory; if it takes longer, it is used at the next look
 DEEPEST = 16  # processes that wait for a child, one below the other
 UNLIMITED = 1 << 60  # bytes; control groups of version 1 say "no limit" by a number like this
 
@@ -77,7 +79,7 @@ class Family:
         self.rss_mb = 0.0  # resident memory of all, what they share counted once where that could be measured
         self._ticks: dict[tuple[int, int], int] = {}
         self._looked_at = -1.0
-        self._sharing, self._sharing_at, self._shared_by = 1.0, 0.0, 0
+        self._sharing, self._sharing_at, self._shared_by, self._measuring = 1.0, 0.0, 0, False
 
     def look(self, known: dict[int, int], at: float, began: float) -> None:
         """Look at everybody. known: pid -> start time in ticks, 0: not known; at, began: seconds of a steady clock."""
@@ -95,14 +97,25 @@ class Family:
         """Which share of the summed memory is there: workers made by fork share pages, and the sum counts them again."""
         if len(self.living) < 2:
             return 1.0
-        if at >= self._sharing_at or len(self.living) > 2 * self._shared_by:
-            began = time.process_time()
-            used = sum(map(proportional_bytes, self.living))
-            rss = sum(found.rss_bytes for found in self.living.values())
-            self._sharing = min(1.0, used / rss) if used and rss else 1.0
-            self._sharing_at = at + (time.process_time() - began) / SHARING_SHARE
-            self._shared_by = len(self.living)
+        if not self._measuring and (at >= self._sharing_at or len(self.living) > 2 * self._shared_by):
+            self._measuring = True
+            done = allocate_lock()
+            done.acquire()
+            # Of hundreds of GB it takes seconds, in which a supervisor has other duties.
+            start_new_thread(self._measure, (list(self.living.values()), at, done))
+            done.acquire(timeout=WAIT_S)
         return self._sharing
+
+    def _measure(self, living: list[Process], at: float, done: LockType) -> None:
+        try:
+            began = time.thread_time()
+            used, rss = sum(proportional_bytes(one.pid) for one in living), sum(one.rss_bytes for one in living)
+            self._sharing = min(1.0, used / rss) if used and rss else 1.0
+            self._sharing_at = at + (time.thread_time() - began) / SHARING_SHARE
+            self._shared_by = len(living)
+        finally:
+            self._measuring = False
+            done.release()
 
     def worker(self) -> Process | None:
         """The process that does the work: the main one, or, while that waits for a child, the child with most memory."""
