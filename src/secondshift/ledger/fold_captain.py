@@ -121,8 +121,9 @@ def trial_reopened(draft: Draft, fact: facts.TrialReopened, event: facts.Event) 
 def attempt_ordered(draft: Draft, fact: facts.AttemptOrdered) -> None:
     """A new attempt carries out what was asked for; what an earlier one said of it does not count."""
     care = draft.care.get(fact.trial)
-    if care is not None and (care.back_to >= 0 or care.applied):
-        draft.write("care")[fact.trial] = replace(care, back_to=-1, applied=())
+    if care is not None:
+        # What was found in an attempt that has ended says nothing of the next one.
+        draft.write("care")[fact.trial] = replace(care, back_to=-1, applied=(), claimed=care.count)
 
 
 def attempt_ended(draft: Draft, attempt: Attempt, trial: Trial, exit: Exit) -> None:

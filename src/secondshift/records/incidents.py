@@ -62,6 +62,7 @@ class Act:
     at: float = 0.0  # UTC seconds
     needs: str = ""  # the authority it was done under
     attempt: str = ""  # that it ended
+    step: int = -1  # newest step of the run when it was decided
     back_to: int = -1  # steps done of the checkpoint that is gone back to, at most; -1: it does not go back
     skip: tuple[tuple[int, int], ...] = ()  # ranges of steps, end excluded
     lr_scale: float = 1.0  # of the learning rate as it was before this act
@@ -119,7 +120,6 @@ class Incident:
     before: Level = Level()  # from before the first suspicious step: what success is judged against
     acts: tuple[Act, ...] = ()
     questions: tuple[Question, ...] = ()
-    drill: bool = False  # made on purpose, by `secondshift drill`
 
     def question(self) -> Question | None:
         """The question that waits for an answer, if any."""

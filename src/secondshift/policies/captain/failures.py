@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from secondshift.policies.captain import crashes
 from secondshift.policies.captain.remedies import TRIES, act_of
-from secondshift.records.decisions import Decision, about, reopen
+from secondshift.records.decisions import Decision, about, fail, reopen
 from secondshift.records.incidents import Crash, Finding, Incident
 from secondshift.records.states import State
 from secondshift.records.trials import Trial
@@ -28,8 +28,9 @@ def decide(state: State) -> list[Decision]:
 
 def _judge(state: State, trial: Trial, crash: Crash) -> list[Decision]:
     name, deterministic, line = _class(crash)
-    again = [act for act in state.care[trial.id].acts if act.cause == name and act.back_to == -1]
-    same_step = [act for act in again if act.seen == _place(crash)]
+    # Tries count only while the run comes no further: a night with many kills is no crash loop as long as it trains.
+    again = [act for act in state.care[trial.id].acts if act.remedy == "retry" and act.step >= crash.step]
+    same_step = [act for act in again if act.cause == name and act.step == crash.step]
     finding = Finding(
         symptom="crash", stream="output", step=max(0, crash.step), since=max(0, crash.step), lasted=len(again) + 1,
         confidence=0.9 if line else 0.6, evidence={"exit_code": float(crash.code or 0), "signal": float(crash.signal or 0)},
@@ -39,11 +40,18 @@ def _judge(state: State, trial: Trial, crash: Crash) -> list[Decision]:
         evidence=(line,) if line else (), cause=name, confidence=finding.confidence, since=finding.since,
         step=finding.step, attempt=crash.attempt, findings=(finding,), opened_at=state.now_s,
     )  # fmt: skip
-    if deterministic or (name in OWN and same_step) or len(again) >= TRIES:
-        why = "it would fail in the same way again" if deterministic or same_step else f"it was tried {len(again)} times"
-        closed = replace(incident, closed=f"not tried again: {why}", action="not tried again")
-        return [about("open", closed, reason=closed.closed, by=NAME)]
+    own = deterministic or (name in OWN and bool(same_step))
+    if own or (trial.status == "failed" and len(again) >= TRIES):
+        return _give_up(trial, incident, "it would fail in the same way again" if own else f"it was tried {len(again)} times")
     return _again(state, trial, crash, incident)
+
+
+def _give_up(trial: Trial, incident: Incident, why: str) -> list[Decision]:
+    closed = replace(incident, closed=f"not tried again: {why}", action="not tried again")
+    told = about("open", closed, reason=closed.closed, by=NAME)
+    if trial.status != "paused":
+        return [told]
+    return [told, fail(trial.id, reason=f"{incident.finding} It is not tried again: {why}.", by=NAME)]
 
 
 def _again(state: State, trial: Trial, crash: Crash, incident: Incident) -> list[Decision]:
@@ -52,17 +60,13 @@ def _again(state: State, trial: Trial, crash: Crash, incident: Incident) -> list
         closed = replace(incident, closed="not tried again: [captain] may does not grant it", action="not tried again")
         return [about("open", closed, reason=closed.closed, by=NAME)]
     act = act_of(state, incident, "retry", by="captain")
-    act = replace(act, attempt=crash.attempt, outcome="worked", seen=_place(crash))
+    act = replace(act, attempt=crash.attempt, step=crash.step, outcome="worked", seen=f"at step {crash.step}")
     closed = replace(incident, acts=(act,), action=act.reason, closed="started again from its newest checkpoint")
     reason = f"{incident.finding} It is no fault of the script: {act.reason}."
     if trial.status == "failed":
         forgiven = reopen(trial.id, reason=reason, by=NAME, needs=RETRY)
         return [about("open", closed, reason=reason, by=NAME), forgiven]
     return [about("open", closed, reason=reason, by=NAME)]
-
-
-def _place(crash: Crash) -> str:
-    return f"at step {crash.step}"
 
 
 def _class(crash: Crash) -> tuple[str, bool, str]:

@@ -14,6 +14,7 @@ from secondshift.records.states import State
 NAME = "captain"
 RUNGS: tuple[Rung, ...] = ("note", "repair", "stop", "ask", "page")
 SHOWN = 12  # findings that an incident keeps: the first one, and the newest
+RESERVE = 0.6  # share of the steps until memory runs out after which a run is restarted
 NOBODY, NOTHING = Care(), Look()
 
 
@@ -35,6 +36,7 @@ def decide(state: State) -> list[Decision]:
 
 def _open(state: State, trial: str, findings: Sequence[Finding]) -> list[Decision]:
     """Begin an incident where something is worth more than a note, and act on it or ask at once."""
+    findings = [one for one in findings if not _can_wait(state, trial, one)]
     worst = max((RUNGS.index(rung(one)) for one in findings), default=0)
     attempt = state.attempt_of(trial)
     if worst == 0 or attempt is None or attempt.asked:
@@ -50,6 +52,18 @@ def _open(state: State, trial: str, findings: Sequence[Finding]) -> list[Decisio
         before=look.before, rate=look.level.rate, opened_at=state.now_s,
     )  # fmt: skip
     return [_act_or_ask(state, incident, f"first seen at step {incident.step}", verb="open")]
+
+
+def _can_wait(state: State, trial: str, finding: Finding) -> bool:
+    """Say whether a leak is far from its limit yet: the longer one process trains, the less a restart costs."""
+    if finding.symptom != "memory_leak" or state.study is None:
+        return False
+    left = finding.evidence.get("steps_to_limit")
+    if left is None:
+        return True  # nobody knows the limit; it stays a note
+    runs_out = finding.step + left
+    near = state.trials[trial].logged_step >= finding.step + RESERVE * left
+    return runs_out > state.study.horizon_steps or not near
 
 
 def _go_on(state: State, incident: Incident) -> list[Decision]:

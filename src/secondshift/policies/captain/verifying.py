@@ -29,6 +29,8 @@ def outcome_of(state: State, incident: Incident, act: Act, new: Sequence[Finding
         return None  # it has not begun anew yet
     care, look = state.care.get(trial.id, NOBODY), state.looks.get(trial.id, NOTHING)
     if new:
+        if refused := _refused(act, care, incident, look):
+            return "not applied", refused
         worst = new[-1]
         return "failed", f"{worst.symptom.replace('_', ' ')} again at step {worst.step}"
     if trial.logged_step < _believed_from(state, incident, act):

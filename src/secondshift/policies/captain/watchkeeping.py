@@ -17,6 +17,7 @@ from secondshift.records.states import State
 from secondshift.records.studies import Study
 
 SAMPLED = {"step_time": ("sys/step_s",), "data_time": ("sys/data_s",), "rss_mb": ("sys/rss_mb", "sys/tree_rss_mb")}
+LIMIT = "sys/memory_limit_mb"
 OFFERED = 32  # newest findings of a trial that are offered again after its points were taken anew
 FOLLOWED = ("metrics.logged", "change.announced")  # kinds of facts that detectors follow
 
@@ -100,6 +101,9 @@ class Watchkeeper:
             watched.attempt = fact.attempt
         if any(batch.metric not in watched.names for batch in batches):
             _learn(study, watched, {batch.metric for batch in batches})
+        for batch in batches:
+            if batch.metric == LIMIT and len(batch.values):
+                watched.following.memory.limit_mb = batch.values[-1]
         for row in _rows(batches, watched.fields, watched.following.step):
             watched.fresh += watched.following.push(row)
 
@@ -107,10 +111,12 @@ class Watchkeeper:
 def _learn(study: Study | None, watched: _Watched, metrics: set[str]) -> None:
     """See which metric is which stream, now that there is a new one; a stream keeps the metric it has."""
     watched.names |= metrics
-    told = {
-        stream: name for stream, names in SAMPLED.items() for name in reversed(names) if name in watched.names
-    }
     names = sorted(name for name in watched.names if not name.startswith(("sys/", "layer/", "_")))
+    own = guess(names, kept=watched.guessed).streams
+    told = {
+        stream: sample for stream, samples in SAMPLED.items() if own.get(stream, samples[0]) in samples
+        for sample in reversed(samples) if sample in watched.names
+    }  # fmt: skip
     objective = study.objective if study is not None else None
     goal = objective.goal if objective is not None and objective.metric in names else None
     guessed = guess([*names, *told.values()], told=told, kept=watched.guessed)
