@@ -16,7 +16,7 @@ from secondshift.records.events import KIND_OF
 INTERFACES = Path(__file__).resolve().parents[2] / "src" / "secondshift" / "interfaces"
 TABLES = (
     "section|night|needs|found|failed|spent|incidents|unproven|page|plot|status|why|incident|"
-    "told|init|doctor|import|watch|oncall|sleep|wake"
+    "told|init|doctor|import|watch|oncall|sleep|wake|drill|drill_kind"
 )
 FILLED = re.compile(r'"((?:' + TABLES + r')\.[a-z_]*(?:\{[^}]*\}[a-z_]*)*)"')
 

@@ -120,6 +120,7 @@ class Incident:
     before: Level = Level()  # from before the first suspicious step: what success is judged against
     acts: tuple[Act, ...] = ()
     questions: tuple[Question, ...] = ()
+    drill: bool = False  # made on purpose, by `secondshift drill`
 
     def question(self) -> Question | None:
         """The question that waits for an answer, if any."""

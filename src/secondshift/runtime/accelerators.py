@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ class Accelerators:
 def accelerators() -> Accelerators | None:
     """Find the GPUs of this host; None without the optional library, a driver or a GPU."""
     try:
-        import pynvml  # type: ignore[import-not-found]  # optional: the extra `gpu`; a host without GPUs needs none
+        pynvml = import_module("pynvml")  # optional: the extra `gpu`; a host without GPUs needs none
     except ImportError:
         return None
     try:

@@ -96,6 +96,10 @@ app.command(
     help="Show who is on call, why and until when; hand over, swap.",
 )  # fmt: skip
 app.command(
+    f"{VERBS}.drill:drill", name="drill", sort_key=8.7, group=ACT,
+    help="Break a real training on purpose and watch the captain.",
+)  # fmt: skip
+app.command(
     f"{VERBS}.services:app", name="service", sort_key=9, group=ACT,
     help="Let a reboot resume the night: install, show, remove.",
 )  # fmt: skip

@@ -7,6 +7,7 @@ parameter that no policy reads.
 import ctypes
 import os
 import resource
+import runpy
 import signal
 import sys
 import threading
@@ -34,7 +35,7 @@ def onset_of(case: int) -> int:
 class Job:
     """The network, its data and its optimiser (momentum)."""
 
-    def __init__(self, *, case: int, seed: int, width: int, lr: float) -> None:
+    def __init__(self, *, case: int, seed: int, width: int = 32, lr: float = 0.02) -> None:
         made = np.random.default_rng(case)
         self.truth = made.normal(size=(INPUTS, 4)), made.normal(size=4)
         self.lr, self.seed = lr, seed
@@ -195,17 +196,18 @@ def resident_mb() -> float:
 def main() -> None:
     """Train, and go wrong."""
     run = secondshift.init(horizon=HORIZON)
-    p = run.params(fault="none", case=0, lr=0.02, width=32)
-    if p.fault == "import_error":
-        import a_library_that_is_not_installed  # type: ignore[import-not-found]  # noqa: F401  # that is the drill
-    job, fault, start = Job(case=p.case, seed=run.seed, width=p.width, lr=p.lr), Fault(p.fault, p.case), 0
+    p = run.params(fault="none", case=0)
+    kind, case = str(p["fault"]), int(str(p["case"]))
+    if kind == "import_error":
+        runpy.run_module("a_library_that_is_not_installed")
+    job, fault, start = Job(case=case, seed=run.seed), Fault(kind, case), 0
     if checkpoint := run.restore():
         job.load(Path(checkpoint.path))
         start = checkpoint.step
-    print(f"DRILL {p.fault}: training from step {start}", file=sys.stderr, flush=True)
+    print(f"DRILL {kind}: training from step {start}", file=sys.stderr, flush=True)
     for step in range(start, run.horizon):
         began = time.perf_counter()
-        obeys = p.fault != "remedy_not_applied"
+        obeys = kind != "remedy_not_applied"
         if not (obeys and run.skips(step)):
             x, y, distinct = fault.data(step, *job.batch(step, run.fresh_loader))
             rate = fault.rate(step, job.rate(step)) * run.lr_scale
@@ -219,7 +221,7 @@ def main() -> None:
         if run.checkpoint_due(step):
             with run.checkpoint(step + 1) as folder:
                 job.save(Path(folder))
-                if p.fault == "checkpoint_write_failure":
+                if kind == "checkpoint_write_failure":
                     (Path(folder) / "padding").write_bytes(bytes(FILE_LIMIT))
             if run.stopping:
                 break

@@ -41,7 +41,9 @@ def _judge(state: State, trial: Trial, crash: Crash) -> list[Decision]:
         step=finding.step, attempt=crash.attempt, findings=(finding,), opened_at=state.now_s,
     )  # fmt: skip
     own = deterministic or (name in OWN and bool(same_step))
-    if own or (trial.status == "failed" and len(again) >= TRIES):
+    limit = state.study.policy.max_interruptions if state.study is not None else TRIES
+    worn_out = len(again) >= TRIES if trial.status == "failed" else trial.interruptions > limit
+    if own or worn_out:
         return _give_up(trial, incident, "it would fail in the same way again" if own else f"it was tried {len(again)} times")
     return _again(state, trial, crash, incident)
 

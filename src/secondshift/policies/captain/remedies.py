@@ -132,7 +132,8 @@ def act_of(state: State, incident: Incident, name: str, *, by: str) -> Act:
     return Act(
         remedy=name, reason=f"{remedy.sentence}, because of {incident.cause.replace('_', ' ')}", by=by,
         cause=incident.cause, at=state.now_s, needs=remedy.authority if by == "captain" else "",
-        attempt=attempt.id if attempt is not None else "", step=state.trials[incident.subject].logged_step, back_to=max(0, back) if back >= 0 else -1,
+        attempt=attempt.id if attempt is not None else "", step=state.trials[incident.subject].logged_step,
+        back_to=max(0, back) if back >= 0 else -1,
         skip=((max(0, incident.since), incident.step + 1),) if name == "roll_back_skip" else (),
         lr_scale=_scale(incident) if name == "roll_back_lower_rate" else 1.0,
         avoid=attempt.devices if name == "requeue" and attempt is not None else (),
