@@ -25,7 +25,7 @@ def trained(kind: str, case: int = 1, skip: range = range(0)) -> float:
         return job.evaluate()
 
 
-@pytest.mark.parametrize("kind", ["nan_batch", "bad_shard", "wrong_labels", "lr_x100", "lr_schedule_bug", "dead_loader"])
+@pytest.mark.parametrize("kind", ["nan_batch", "bad_shard", "wrong_labels", "lr_hundredfold", "lr_schedule_bug", "dead_loader"])
 def test_a_fault_of_data_or_rate_harms_the_run(kind):
     assert not trained(kind) <= 1.1 * trained("none")
 

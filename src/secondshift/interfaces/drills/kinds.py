@@ -26,7 +26,7 @@ KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
         _kind("nan_batch", "mended", "bad_numbers"),
-        _kind("lr_x100", "mended", "learning_rate_too_high bad_numbers"),
+        _kind("lr_hundredfold", "mended", "learning_rate_too_high bad_numbers"),
         _kind("lr_schedule_bug", "mended", "learning_rate_too_high bad_numbers"),
         _kind("weights_damaged", "mended", "damaged_weights bad_data"),
         _kind("wrong_labels", "asked", "bad_data damaged_weights", lasting=True),

@@ -120,7 +120,7 @@ class Fault:
         """The learning rate as the fault leaves it."""
         if step < self.onset:
             return rate
-        once = self.kind == "lr_x100" and self.first
+        once = self.kind == "lr_hundredfold" and self.first
         return rate * 100.0 if once or self.kind == "lr_schedule_bug" else rate
 
     def strike(self, step: int, job: Job, run: "secondshift.Run") -> None:
