@@ -275,6 +275,10 @@ class Study:
         """Give the tier that the study file names: how the script speaks, whether or not its checkpoints are used."""
         return self.offered or self.tier
 
+    def drill(self) -> bool:
+        """Say whether what goes wrong in it is made on purpose: `secondshift drill` names its studies so."""
+        return self.name.startswith("DRILL ")
+
     def older_kept(self) -> int:
         """How many older checkpoints are kept beside the newest: a captain who may go back needs some to go back to."""
         goes_back = any(name.startswith("roll_back") or name == "restart_loader" for name in self.may)

@@ -39,6 +39,7 @@ def _judge(state: State, trial: Trial, crash: Crash) -> list[Decision]:
         id="", subject=trial.id, finding=f"{trial.id}: {name.replace('_', ' ')} at step {max(0, crash.step)}.",
         evidence=(line,) if line else (), cause=name, confidence=finding.confidence, since=finding.since,
         step=finding.step, attempt=crash.attempt, findings=(finding,), opened_at=state.now_s,
+        drill=state.study is not None and state.study.drill(),
     )  # fmt: skip
     own = deterministic or (name in OWN and bool(same_step))
     limit = state.study.policy.max_interruptions if state.study is not None else TRIES

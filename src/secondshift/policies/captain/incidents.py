@@ -50,6 +50,7 @@ def _open(state: State, trial: str, findings: Sequence[Finding]) -> list[Decisio
         confidence=diagnosis.confidence, rung=RUNGS[worst], since=diagnosis.since,
         step=max(one.step for one in diagnosis.findings), attempt=attempt.id, findings=_few(diagnosis.findings),
         before=look.before, rate=look.level.rate, opened_at=state.now_s,
+        drill=state.study is not None and state.study.drill(),
     )  # fmt: skip
     return [_act_or_ask(state, incident, f"first seen at step {incident.step}", verb="open")]
 

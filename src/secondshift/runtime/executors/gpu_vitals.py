@@ -2,6 +2,7 @@
 
 import sys
 from _thread import start_new_thread  # threading's own, without importing threading
+from importlib import import_module
 
 TYPE_CHECKING = False  # the real one lives in `typing`, which costs more to import than all of this
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class GpuWatch:
 def driver(place: str) -> "Any":
     """Load `pynvml` from the folder in which it lies, and initialise it. Raises ImportError, or what it raises."""
     sys.path.append(place)
-    import pynvml  # type: ignore[import-not-found]  # optional: the extra `gpu`; only attempts with GPUs come here
+    pynvml = import_module("pynvml")  # optional: the extra `gpu`; only attempts with GPUs come here
 
     pynvml.nvmlInit()
     return pynvml
