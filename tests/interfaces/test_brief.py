@@ -284,8 +284,9 @@ def test_an_empty_night_still_makes_a_page() -> None:
 def test_files_are_written_whole_in_both_languages(tmp_path: Path) -> None:
     night = eventful()
     files = write_brief(tmp_path, night.record(), night.state, "s1")
-    assert files == tuple(f"briefs/s1{m}.{k}" for m in ("", ".ko") for k in ("md", "html", "json"))
-    assert sorted(p.name for p in (tmp_path / "briefs").iterdir()) == sorted(Path(f).name for f in files)
+    pages = tuple(f"briefs/s1{m}.{k}" for m in ("", ".ko") for k in ("md", "html", "json"))
+    assert files == (*pages, "handover.md", "handover.ko.md")
+    assert sorted(p.name for p in (tmp_path / "briefs").iterdir()) == sorted(Path(f).name for f in pages)
     for lang, name in (("en", "s1.json"), ("ko", "s1.ko.json")):
         doc = json.loads((tmp_path / "briefs" / name).read_text("utf-8"))
         assert doc["lang"] == lang and doc["shift"] == "s1"

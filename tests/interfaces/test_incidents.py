@@ -105,6 +105,21 @@ def test_in_korean_no_sentence_of_a_policy_is_quoted(asking, mended, monkeypatch
             assert not re.search(r"[A-Za-z]{3,}", rest), re.findall(r".*[A-Za-z]{3,}.*", rest)
 
 
+def test_the_story_of_a_trial_tells_what_was_seen_done_and_how_it_turned_out(asking, mended, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(asking)
+    story = said(capsys, "why", "t1", "--lang", "en")
+    order = ["a lasting step up", "told ", "i1: bad data since step 49", "i1, the captain: go back to before the first sign",
+             "i1: go back to before the first sign and skip the suspicious steps: did not help",
+             "lower learning rate; from at most", "lower learning rate: did not help",
+             "i1 asks a person. Suggested: pause until a person decides"]  # fmt: skip
+    places = [story.index(part) for part in order]
+    assert places == sorted(places)
+    korean = said(capsys, "why", "t1", "--lang", "ko")
+    assert "올라간 채 내려오지 않음" in korean and "i1 조치(캡틴)" in korean and "효과 없음" in korean
+    monkeypatch.chdir(mended)
+    assert "i1 ended: the remedy worked." in said(capsys, "why", "t1", "--lang", "en")
+
+
 def test_an_answer_without_an_engine_is_kept_and_the_next_shift_takes_it_up(tmp_path, monkeypatch, capsys) -> None:
     night = bad_night(tmp_path, for_good, may=("retry_infrastructure",))
     left(until(night, lambda: asks(night)))

@@ -14,10 +14,7 @@ from secondshift.interfaces.plain import clean, last_line, one_line
 from secondshift.records.events import KIND_OF
 
 INTERFACES = Path(__file__).resolve().parents[2] / "src" / "secondshift" / "interfaces"
-TABLES = (
-    "section|night|needs|found|failed|spent|incidents|unproven|page|plot|status|why|incident|"
-    "told|init|doctor|import|watch|oncall|sleep|wake|drill|drill_kind"
-)
+TABLES = "|".join(sorted({key.partition(".")[0] for key in sentences("en")} - {"word"}))
 FILLED = re.compile(r'"((?:' + TABLES + r')\.[a-z_]*(?:\{[^}]*\}[a-z_]*)*)"')
 
 
@@ -27,7 +24,7 @@ def used_keys() -> set[str]:
     for file in INTERFACES.rglob("*.py"):
         found.update(FILLED.findall(file.read_text("utf-8")))
     found -= set(KIND_OF.values())  # `incident.opened` is a kind of fact, too
-    found.discard("page.css")  # a file's name
+    found -= {"page.css", "handover.md"}  # names of files
     return found
 
 

@@ -1,9 +1,14 @@
 """What an answer to an incident's question has to be: the window that takes it and the captain who acts on it ask here."""
 
+from __future__ import annotations
+
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from secondshift.records.incidents import Incident, Question
-from secondshift.records.states import State
+
+if TYPE_CHECKING:  # windows nest deep; only names of types are needed
+    from secondshift.records.states import State
 
 
 def refusal(state: State, incident: str, answer: str) -> str:

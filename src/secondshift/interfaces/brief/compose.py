@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from secondshift.interfaces.brief.captains_log import handover
 from secondshift.interfaces.brief.found import found, unproven
 from secondshift.interfaces.brief.sleep import sleep
 from secondshift.interfaces.brief.spent import spent
@@ -31,7 +32,8 @@ def compose_traced(state: State, night: Trace, objective: Objective, shift: str,
         Section(key="section.found", statements=tuple(found(night, state, objective))),
         Section(key="section.failed", statements=tuple(failed(night, state))),
         Section(key="section.spent", statements=tuple(spent(night, state))),
-        Section(key="section.incidents", statements=tuple(incidents(night))),
+        Section(key="section.incidents", statements=tuple(incidents(night, state))),
+        Section(key="section.handover", statements=tuple(handover(night, state))),
         Section(key="section.sleep", statements=tuple(sleep(night))),
         Section(key="section.unproven", statements=(*unproven(night, state, objective), *not_proved(night, state))),
     )

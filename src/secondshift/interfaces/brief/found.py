@@ -8,7 +8,7 @@ from secondshift.interfaces.brief.imported import before, imported
 from secondshift.interfaces.brief.noise import noise
 from secondshift.interfaces.brief.trace import Trace
 from secondshift.interfaces.readmodel.environments import elsewhere
-from secondshift.interfaces.readmodel.objectives import current, names, ranked, steps_to, written
+from secondshift.interfaces.readmodel.objectives import current, names, ranked, results, steps_to, written
 from secondshift.records.fingerprints import comparable
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
@@ -20,7 +20,8 @@ def found(night: Trace, state: State, objective: Objective) -> Iterable[Statemen
     """The counts, the best complete trial, and how it stands against the defaults."""
     trials = current(state)
     seen = [t for t in trials if t.id in night.trials]
-    done = [t for t in seen if t.status == "complete"]
+    done = [t for t in seen if t.status == "complete" and not t.assisted]
+    helped = [t for t in seen if t.status == "complete" and t.assisted]
     if seen:
         yield _counts(night, seen)
     best = ranked(objective, done)
@@ -28,19 +29,29 @@ def found(night: Trace, state: State, objective: Objective) -> Iterable[Statemen
     if not best:
         if not done:
             none = {"metric": objective.metric}
-            yield Statement(key="found.none_complete", values=none, facts=_all_outcomes(night, done))
+            key = "found.none_unaided" if helped else "found.none_complete"
+            yield Statement(key=key, values=none, facts=_all_outcomes(night, done or helped))
+        yield from _assisted(night, helped, objective)
         yield from _without_value(night, rest, objective)
         yield from _ahead(night, seen, objective)
         yield from imported(state)
         yield from noise(night, state, [], before(state), None)
         return
     yield _best(night, state, best[0], objective)
+    yield from _assisted(night, helped, objective)
     yield from _seeds(night, state, best, objective)
     yield from other_environments(night, state, best)
     yield from _against_defaults(night, state, best, objective)
     yield from imported(state)
     yield from noise(night, state, best, before(state), _gain(state, best, objective))
     yield from _without_value(night, rest, objective)
+
+
+def _assisted(night: Trace, helped: list[Trial], objective: Objective) -> Iterable[Statement]:
+    """What assisted trials came to, marked, and set beside no other."""
+    if helped:
+        values = {"n": len(helped), "metric": objective.metric, "results": results(objective, helped)}
+        yield Statement(key="found.assisted", values=values, facts=_all_outcomes(night, helped))
 
 
 def _without_value(night: Trace, rest: list[Trial], objective: Objective) -> Iterable[Statement]:
@@ -188,8 +199,9 @@ def unproven(night: Trace, state: State, objective: Objective) -> Iterable[State
         if objective.at == "best":
             yield Statement(key="unproven.best_step", facts=leader)
     else:
-        ended = any(t.status == "complete" for t in trials)
-        key = "unproven.no_value" if ended else "unproven.nothing"
+        ended = [t for t in trials if t.status == "complete"]
+        unaided = any(not t.assisted for t in ended)
+        key = "unproven.no_value" if unaided else "unproven.only_assisted" if ended else "unproven.nothing"
         yield Statement(key=key, facts=tuple(s for s in (night.started, night.ended) if s))
     early = [t for t in trials if t.status in ("paused", "stopped") and 0 <= t.logged_step]
     if early:

@@ -1,16 +1,21 @@
 """Small plots as SVG text, drawn by hand: no library, no script, readable offline, in the dark and by a screen reader."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from datetime import tzinfo
 from html import escape
+from typing import TYPE_CHECKING
 
-from secondshift.interfaces.brief.figures import Bar, Curve, Figures
 from secondshift.interfaces.brief.parameter_figures import fences
 from secondshift.interfaces.brief.streams import Part, Stream
 from secondshift.interfaces.brief.ticks import spans, ticks
 from secondshift.interfaces.messages.catalogue import say
 from secondshift.interfaces.messages.formats import duration, moment, number
+
+if TYPE_CHECKING:  # windows nest deep; only names of types are needed
+    from secondshift.interfaces.brief.figures import Bar, Curve, Figures
 
 WIDTH, HEIGHT = 520, 280
 LEFT, RIGHT, TOP, BOTTOM = 64, 14, 14, 42

@@ -25,9 +25,9 @@ def citation(facts: tuple[int, ...], most: int = 6) -> str:
     return f" [{', '.join(names)}]" if names else ""
 
 
-def render_markdown(brief: Brief, lang: str = "en", zone: tzinfo | None = None) -> str:
-    """Write a brief as Markdown in a language, with times in the reader's zone (None: this machine's)."""
-    title = say("page.title", lang, quote=quote, study=brief.study, shift=brief.shift)
+def render_markdown(brief: Brief, lang: str = "en", zone: tzinfo | None = None, *, title: str = "page.title") -> str:
+    """Write a brief as Markdown in a language, with times in the reader's zone (None: this machine's). `title`: its key."""
+    title = say(title, lang, quote=quote, study=brief.study, shift=brief.shift)
     written = say(
         "page.written", lang, zone=zone, written_at=brief.written_at, zone_name=zone_name(brief.written_at, zone)
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
+from secondshift.interfaces.readmodel.incidents import Known, gather
 from secondshift.ledger.attempts import trial_of
 from secondshift.records.events import (
     KIND_OF,
@@ -115,6 +116,11 @@ class Trace:
     trials: dict[str, TrialTrace] = field(default_factory=dict)
     reserved: dict[str, float] = field(default_factory=dict)  # device-seconds set aside, by charge
     settled: list[tuple[int, ChargeSettled]] = field(default_factory=list)  # of the whole study
+    incidents: dict[str, Known] = field(default_factory=dict)  # of the whole study, as they stood at the end
+
+    def met(self) -> list[Known]:
+        """The incidents that this shift had to do with: something was recorded of them in it, or they are open still."""
+        return [known for known in self.incidents.values() if not known.outcome or known.facts[-1] > self.started]
 
     def of(self, kind: type[P]) -> list[Told[P]]:
         """The shift's facts of one kind, in order."""
@@ -137,6 +143,7 @@ def trace(events: Iterable[Event], shift: str, objective: Objective) -> Trace:
     for event in events:
         _shift(found, event, shift)
         _trial(found, event, objective, proposals)
+        gather(found.incidents, event)
         if found.started and event.kind in _TOLD:
             found.told.setdefault(event.kind, []).append(event)
         found.last, found.last_at = event.seq, event.at

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
+from secondshift.interfaces.brief.captains_log import logged, questions
 from secondshift.interfaces.brief.trace import Told, Trace, by_others
 from secondshift.interfaces.plain import last_line, one_line
+from secondshift.interfaces.readmodel.incidents import ordered
 from secondshift.interfaces.readmodel.objectives import current, names
 from secondshift.ledger.attempts import trial_of
 from secondshift.records.events import (
@@ -11,8 +13,6 @@ from secondshift.records.events import (
     AttemptOrdered,
     CheckpointFailed,
     CheckpointRejected,
-    IncidentClosed,
-    IncidentOpened,
     LeaseTaken,
     PointsDropped,
     ShiftAnchored,
@@ -40,12 +40,13 @@ def needs_you(night: Trace, state: State) -> Iterable[Statement]:
 
 
 def _open_incidents(night: Trace, state: State) -> Iterable[Statement]:
-    opened = {e.fact.incident.id: e.seq for e in night.of(IncidentOpened)}
+    yield from questions(night, state)
     suffix = "over" if night.ended else "running"
-    for incident in state.incidents.values():
-        if incident.id in opened:
+    for known in night.met():
+        incident = known.incident
+        if not incident.cause and not known.outcome:  # what the captain does something about itself needs nobody yet
             values = {"incident": incident.id, "subject": incident.subject, "finding": incident.finding}
-            yield Statement(key=f"needs.incident_{suffix}", values=values, facts=(opened[incident.id],))
+            yield Statement(key=f"needs.incident_{suffix}", values=values, facts=(known.opened,))
 
 
 def _budget_gone(night: Trace, state: State) -> Iterable[Statement]:
@@ -112,29 +113,30 @@ def _why(night: Trace, trial: Trial) -> tuple[str, str]:
     return reason, "" if said and said in reason else said
 
 
-def incidents(night: Trace) -> Iterable[Statement]:
+def incidents(night: Trace, state: State) -> Iterable[Statement]:
     """Kills and resumes, engines that died, lost points, bad checkpoints, clock jumps, and the captain's log."""
-    told = [*_log(night), *_kills(night), *_engines(night), *_losses(night), *_clock(night)]
+    told = [*_log(night, state), *_kills(night), *_engines(night), *_losses(night), *_clock(night)]
     yield from told
     if not told:
         yield Statement(key="incidents.none", facts=tuple(s for s in (night.started, night.ended) if s))
 
 
-def _log(night: Trace) -> Iterable[Statement]:
-    closed = {e.fact.incident: (e.seq, e.fact.outcome) for e in night.of(IncidentClosed)}
-    for seq, at, opened in night.of(IncidentOpened):
-        incident = opened.incident
-        end, outcome = closed.get(incident.id, (seq, incident.closed))  # some are closed as they are noted
+def _log(night: Trace, state: State) -> Iterable[Statement]:
+    for known in ordered(night.met(), state):
+        incident = known.incident
+        if incident.cause:
+            yield logged(known, state)
+            continue
         values = {
-            "when_at": at,
+            "when_at": incident.opened_at,
             "incident": incident.id,
             "subject": incident.subject,
             "finding": incident.finding,
             "action": incident.action or "—",
-            "outcome": outcome,
+            "outcome": known.outcome,
         }
-        key = "incidents.closed" if outcome else "incidents.open"
-        yield Statement(key=key, values=values, facts=tuple(dict.fromkeys((seq, end))))
+        key = "incidents.closed" if known.outcome else "incidents.open"
+        yield Statement(key=key, values=values, facts=tuple(known.facts))
 
 
 def _kills(night: Trace) -> Iterable[Statement]:

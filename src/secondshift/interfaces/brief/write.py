@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from secondshift.interfaces.messages.formats import LANGUAGES
 from secondshift.ledger.fold import fold
 from secondshift.ledger.stores import Ledger
 from secondshift.records.events import Event, ShiftStarted
-from secondshift.records.nights import Brief
+from secondshift.records.nights import Brief, Section, Statement
 from secondshift.records.states import State
 from secondshift.records.studies import Objective
 from secondshift.runtime.wholefiles import replace_text
@@ -103,6 +103,8 @@ def _figures(ledger: Ledger, night: Trace, state: State) -> Figures:
 def write_brief(folder: Path, ledger: Ledger, state: State, shift_id: str) -> tuple[str, ...]:
     """Write `<folder>/briefs/<shift>.{md,html,json}` and `.ko.` beside them; return the names relative to `folder`.
 
+    Of the newest shift, `<folder>/handover.md` and `handover.ko.md` are written, too.
+
     `folder` is the study's private folder. What goes wrong (a full disk) is raised as OSError; old files stay whole.
     """
     made = page(ledger, state, shift_id)
@@ -115,4 +117,20 @@ def write_brief(folder: Path, ledger: Ledger, state: State, shift_id: str) -> tu
             target = briefs / f"{shift_id}{middle}.{kind}"
             replace_text(target, text)
             files.append(f"briefs/{target.name}")
+    if shift_id == newest_shift(ledger):
+        files += _hand_over(Path(folder), made.brief)
     return tuple(files)
+
+
+def _hand_over(folder: Path, brief: Brief) -> list[str]:
+    """Leave the note for whoever comes next: what waits for a person, what is open, what was tried, what to look at first."""
+    kept = tuple(section for section in brief.sections if section.key in ("section.needs_you", "section.handover"))
+    if not any(section.statements for section in kept if section.key == "section.handover"):
+        facts = tuple(sorted({seq for section in kept for s in section.statements for seq in s.facts}))
+        kept = (*kept[:-1], Section(key="section.handover", statements=(Statement(key="handover.nothing", facts=facts),)))
+    note, files = replace(brief, sections=kept), []
+    for lang in LANGUAGES:
+        name = "handover.md" if lang == "en" else f"handover.{lang}.md"
+        replace_text(folder / name, render_markdown(note, lang, title="page.handover_title"))
+        files.append(name)
+    return files

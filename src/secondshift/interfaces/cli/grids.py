@@ -12,6 +12,7 @@ from secondshift.interfaces.messages.catalogue import say, sentences
 from secondshift.interfaces.messages.formats import duration, number
 from secondshift.interfaces.readmodel.objectives import written
 
+ASSISTED = "*"  # behind the name of a trial that was helped on the way
 WIDE, WIDER = 92, 112  # columns from which on the best value and the spend, and the parameters, are shown too
 
 
@@ -35,6 +36,9 @@ def trials_grid(doc: Mapping[str, Any], sparks: Mapping[str, str], shown: int | 
         style = {"running": "bold", "queued": "dim"}.get(row["status"], "")
         last: list[RenderableType] = [Text(written(row["params"]))] if width >= WIDER else []
         grid.add_row(*(cells[head] for head, _ in heads), *last, style=style)
+    if any(row["assisted"] for row in doc["trials"][:shown]):
+        grid.caption = Text(say("status.assisted", lang, mark=ASSISTED))
+        grid.caption_justify = "left"
     rest = len(doc["trials"]) - len(doc["trials"][:shown])
     if rest:
         grid.add_row(f"+{rest}", say("status.more", lang), style="dim")
@@ -43,7 +47,7 @@ def trials_grid(doc: Mapping[str, Any], sparks: Mapping[str, str], shown: int | 
 
 def _cells(row: Mapping[str, Any], spark: str, lang: str) -> dict[str, RenderableType]:
     return {
-        "trial": row["trial"],
+        "trial": row["trial"] + (ASSISTED if row["assisted"] else ""),
         "status": say_status(row["status"], lang),
         "progress": ProgressBar(
             total=1.0, completed=row["progress"], width=10, complete_style="cyan", finished_style="green"

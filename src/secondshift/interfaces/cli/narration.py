@@ -23,6 +23,9 @@ AS_IN_WHY = (
     facts.DirectiveApplied,
     facts.PointsDropped,
     facts.IncidentOpened,
+    facts.IncidentAmended,
+    facts.TrialHelped,
+    facts.TrialReopened,
     facts.IncidentClosed,
 )
 
@@ -90,7 +93,8 @@ def _ended(state: State, trial: Trial) -> Iterator[Statement]:
     if value is not None and state.study is not None:
         horizon = state.study.horizon_steps
         values = {"metric": state.study.objective.metric, "value": value, "horizon": horizon}
-        yield Statement(key="told.value", values={**values, "steps": steps_to(trial.logged_step, horizon)})
+        key = "told.value_assisted" if trial.assisted else "told.value"
+        yield Statement(key=key, values={**values, "steps": steps_to(trial.logged_step, horizon)})
 
 
 def _params(state: State, trial: Trial) -> str:

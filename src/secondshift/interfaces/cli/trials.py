@@ -72,6 +72,10 @@ def _print(screen: Console, doc: dict[str, Any]) -> None:
         facts.append(("ran on", "not known: compare it with the trials of this study only with that in mind"))
         if past["others"]:
             facts.append(("set besides", one_line(written(past["others"]))))
+    if doc["assisted"]:
+        facts.append(("assisted", "it was helped on its way, so its result is compared with no other"))
+    if doc["held"]:
+        facts.append(("held", f"until somebody answers {doc['held']}: `secondshift answer {doc['held']}`"))
     if doc["dropped_points"]:
         facts.append(("points lost", number(doc["dropped_points"])))
     grid = Table.grid(padding=(0, 2))

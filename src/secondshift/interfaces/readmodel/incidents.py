@@ -1,17 +1,22 @@
 """Incidents as people meet them: each as it stands, with the facts behind it, told from its fields and never from policy text."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from secondshift.interfaces.messages.formats import number
 from secondshift.ledger.attempts import trial_of
-from secondshift.ledger.stores import Ledger
 from secondshift.records import events as facts
 from secondshift.records.answers import waiting
 from secondshift.records.events import Event
 from secondshift.records.incidents import Act, Finding, Incident, Question
 from secondshift.records.nights import Statement
-from secondshift.records.states import State
+
+if TYPE_CHECKING:  # windows nest deep; only names of types are needed
+    from secondshift.ledger.stores import Ledger
+    from secondshift.records.states import State
 
 KINDS = ("incident.opened", "incident.amended", "incident.closed", "trial.helped")
 ORDER = ("asks", "held", "acting", "open", "closed")  # what a person should see first

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 
+from secondshift.interfaces.messages.formats import number
 from secondshift.records.states import State
 from secondshift.records.studies import Objective, Value
 from secondshift.records.trials import Summary, Trial
@@ -18,8 +19,11 @@ def best_yet(objective: Objective, metrics: Mapping[str, Summary]) -> float | No
 
 
 def ranked(objective: Objective, trials: list[Trial]) -> list[Trial]:
-    """Trials with a finite objective, the best first; equal ones in the order in which they were queued."""
-    known = [(t.objective(objective), t) for t in trials]
+    """Trials with a finite objective, the best first; equal ones in the order in which they were queued.
+
+    An assisted trial is never among them: it was trained on other terms than the others, and takes no part in comparisons.
+    """
+    known = [(t.objective(objective), t) for t in trials if not t.assisted]
     finite = [(v, t) for v, t in known if v is not None and math.isfinite(v)]
     return [t for _, t in sorted(finite, key=lambda pair: objective.loss(pair[0]))]
 
@@ -39,6 +43,15 @@ def current(state: State) -> list[Trial]:
     """The trials of the study's present revision, oldest first."""
     revision = state.study.revision if state.study else 1
     return [t for t in state.trials.values() if t.revision == revision]
+
+
+def results(objective: Objective, trials: list[Trial], most: int = 8) -> str:
+    """The ids of some trials with what each came to: t1 (0.5123), t4 (0.61)."""
+    told = []
+    for trial in trials[:most]:
+        value = trial.objective(objective)
+        told.append(f"{trial.id} ({number(value)})" if value is not None else trial.id)
+    return ", ".join(told) + (f" +{len(trials) - most}" if len(trials) > most else "")
 
 
 def names(trials: list[Trial], most: int = 8) -> str:

@@ -57,6 +57,8 @@ def trial_row(state: State, trial: Trial, now: float) -> dict[str, Any]:
     return {
         "trial": trial.id,
         "status": trial.status,
+        "assisted": trial.assisted,
+        "held": trial.held or None,
         "reason": one_line(trial.reason),
         "candidate": trial.candidate,
         "seed": trial.seed,

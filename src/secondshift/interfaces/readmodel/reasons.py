@@ -1,13 +1,16 @@
 """The story of a trial: what was decided about it, why, and what came of it, each sentence with its facts."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from secondshift.interfaces.plain import last_line
+from secondshift.interfaces.readmodel.incidents import Known, ended, gather, outcome, shape
 from secondshift.interfaces.readmodel.objectives import written
 from secondshift.ledger.stores import Ledger
 from secondshift.records import events as facts
 from secondshift.records.events import Event
+from secondshift.records.incidents import Finding
 from secondshift.records.nights import Statement
 from secondshift.records.trials import Exit
 
@@ -41,17 +44,26 @@ def _origin(ledger: Ledger, queued: int, fact: facts.TrialQueued) -> list[Event]
     return []
 
 
+@dataclass(kw_only=True, slots=True)
+class Before:
+    """What a story has told so far, as far as later sentences need it."""
+
+    reserved: dict[str, float] = field(default_factory=dict)  # device-seconds, by charge
+    incidents: dict[str, Known] = field(default_factory=dict)
+
+
 def story(events: Iterable[Event]) -> list[Statement]:
     """Tell a trial's facts in order; runs of like ones (points, checkpoints, refusals) become one sentence."""
-    reserved: dict[str, float] = {}
+    before = Before()
     told: list[Statement] = []
     for event in events:
+        gather(before.incidents, event)
         if isinstance(event.payload, facts.ChargeReserved):
-            reserved[event.payload.charge] = reserved.get(event.payload.charge, 0.0) + event.payload.device_s
+            before.reserved[event.payload.charge] = before.reserved.get(event.payload.charge, 0.0) + event.payload.device_s
         teller = _TELLERS.get(type(event.payload))
         if teller is None:
             continue
-        for key, values in teller(event.payload, reserved):
+        for key, values in teller(event.payload, before):
             told.append(Statement(key=key, values=values, facts=(event.seq,)))
     return list(_condensed(told))
 
@@ -61,6 +73,8 @@ Told = Iterator[tuple[str, dict[str, Any]]]
 
 def _decision(fact: facts.DecisionMade, _: object) -> Told:
     d = fact.decision
+    if d.verb in ("repair", "reopen"):
+        return  # trial.helped and trial.reopened tell it
     key = {"propose": "proposed"}.get(
         d.verb, d.verb if d.verb in ("start", "advance", "pause", "stop", "fail") else "other"
     )
@@ -94,10 +108,10 @@ def _reserved(fact: facts.ChargeReserved, _: object) -> Told:
     yield "why.reserved", {"attempt": fact.charge, "device_s": fact.device_s}
 
 
-def _settled(fact: facts.ChargeSettled, reserved: dict[str, float]) -> Told:
+def _settled(fact: facts.ChargeSettled, before: Before) -> Told:
     yield (
         "why.settled",
-        {"attempt": fact.charge, "device_s": fact.device_s, "reserved_s": reserved.get(fact.charge, 0.0)},
+        {"attempt": fact.charge, "device_s": fact.device_s, "reserved_s": before.reserved.get(fact.charge, 0.0)},
     )
 
 
@@ -203,10 +217,58 @@ def _lost(fact: facts.PointsDropped, _: object) -> Told:
 
 def _incident(fact: facts.IncidentOpened, _: object) -> Told:
     incident = fact.incident
+    if incident.cause:
+        yield "why.incident_captain", {**shape(incident), "rung_word": f"rung_{incident.rung}"}
+        return
     yield "why.incident", {"incident": incident.id, "finding": incident.finding, "action": incident.action or "—"}
 
 
-def _incident_closed(fact: facts.IncidentClosed, _: object) -> Told:
+def _seen(fact: facts.SymptomSeen, _: object) -> Told:
+    newest: dict[tuple[str, str, int], Finding] = {}  # the same episode is seen again while it lasts
+    for found in fact.findings:
+        newest[found.symptom, found.stream, found.since] = found
+    for found in newest.values():
+        yield (
+            "why.seen",
+            {
+                "step": found.step,
+                "stream": found.stream,
+                "symptom_word": f"symptom_{found.symptom}",
+                "since": found.since,
+                "sure_share": found.confidence,
+            },
+        )
+
+
+def _amended(fact: facts.IncidentAmended, before: Before) -> Told:
+    """How an act turned out, or that a person is asked; an act that was just begun is told by itself."""
+    incident = fact.incident
+    asked, act = incident.question(), incident.acts[-1] if incident.acts else None
+    if asked is not None:
+        words = {"suggested_word": f"remedy_{asked.suggested}", "default_word": f"remedy_{asked.default}"}
+        yield "why.incident_asks", {**shape(incident), **words, "deadline_at": asked.deadline_at}
+    elif act is not None and act.outcome:
+        yield "why.judged", {**shape(incident), "remedy_word": f"remedy_{act.remedy}", "outcome_word": outcome(act)}
+    elif act is None:
+        yield "why.incident_more", {**shape(incident), "step": incident.step}
+
+
+def _helped(fact: facts.TrialHelped, _: object) -> Told:
+    act = fact.act
+    who = "by_captain" if act.by == "captain" else act.by
+    values = {"incident": fact.incident, "remedy_word": f"remedy_{act.remedy}", "who_word": who, "step": act.back_to}
+    yield ("why.helped_back" if act.back_to >= 0 else "why.helped"), values
+
+
+def _reopened(fact: facts.TrialReopened, _: object) -> Told:
+    yield "why.reopened", {}
+
+
+def _incident_closed(fact: facts.IncidentClosed, before: Before) -> Told:
+    known = before.incidents.get(fact.incident)
+    if known is not None and known.incident.cause:
+        yield "why.incident_over", {"incident": fact.incident, "ended_word": ended(known)}
+        return
     yield "why.incident_closed", {"incident": fact.incident, "outcome": fact.outcome}
 
 
@@ -231,7 +293,7 @@ def _imported(fact: facts.RunImported, _: object) -> Told:
     yield "why.imported_where", {}
 
 
-_TELLERS: dict[type, Callable[[Any, dict[str, float]], Told]] = {
+_TELLERS: dict[type, Callable[[Any, Before], Told]] = {
     facts.DecisionMade: _decision,
     facts.DecisionDropped: _dropped,
     facts.CandidateProposed: _candidate,
@@ -255,6 +317,10 @@ _TELLERS: dict[type, Callable[[Any, dict[str, float]], Told]] = {
     facts.PointsDropped: _lost,
     facts.RunImported: _imported,
     facts.IncidentOpened: _incident,
+    facts.SymptomSeen: _seen,
+    facts.IncidentAmended: _amended,
+    facts.TrialHelped: _helped,
+    facts.TrialReopened: _reopened,
     facts.IncidentClosed: _incident_closed,
     facts.RequestReceived: _request,
 }
@@ -275,7 +341,7 @@ def _condensed(told: list[Statement]) -> Iterator[Statement]:
 
 def _twin(out: list[Statement], new: Statement) -> int | None:
     routine = ("why.logged", "why.saved", "why.saved_more", "why.saved_own", "why.unsaved", "why.unsaved_more",
-               "why.pruned", "why.reserved")  # fmt: skip
+               "why.pruned", "why.reserved", "why.seen", "why.seen_more")  # fmt: skip
     for place in range(len(out) - 1, -1, -1):
         if _alike(out[place], new):
             return place
@@ -293,6 +359,10 @@ def _alike(old: Statement, new: Statement) -> bool:
         return old.key in ("why.unsaved", "why.unsaved_more")
     if new.key == "why.saved_own":
         return old.key == new.key
+    if new.key == "why.seen":
+        return old.key in ("why.seen", "why.seen_more") and all(old.values[k] == new.values[k] for k in ("symptom_word", "stream"))
+    if new.key == "why.judged":
+        return old.key == new.key and old.values == new.values
     if new.key == "why.pruned":
         return old.key == new.key and old.values["reason"] == new.values["reason"]
     if new.key == "why.reserved":
@@ -314,6 +384,11 @@ def _join(old: Statement, new: Statement) -> Statement:
             values={**b, "points": a["points"] + b["points"], "step": max(a["step"], b["step"])},
             facts=both,
         )
+    if new.key == "why.seen":
+        since, many = min(a["since"], b["since"]), a.get("n", 1) + 1
+        return Statement(key="why.seen_more", values={**b, "since": since, "n": many}, facts=both)
+    if new.key == "why.judged":
+        return Statement(key=new.key, values=b, facts=both)
     if new.key in ("why.saved", "why.unsaved"):
         return Statement(key=f"{new.key}_more", values={**b, "n": len(both)}, facts=both)
     if new.key == "why.reserved":

@@ -5,6 +5,7 @@ Parallel Hyperparameter Tuning" (MLSys 2020), with pause and resume where the sc
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from secondshift.policies.models.proposals import exhausted, trials_left
@@ -108,7 +109,7 @@ def _judgements(board: Board, table: tuple[Rung, ...], late: list[Trial]) -> lis
 def _judge(board: Board, rung: Rung, number: int, trial: Trial, value: float | None, rank: int) -> Decision:
     study, count = board.study, len(rung.trials)
     shown = "nothing logged yet" if value is None else f"{study.objective.metric} {value:.6g}"
-    place = f"at step {rung.step} it ({shown}) is number {rank + 1} of {count}"
+    place = f"at step {rung.step} it ({shown}{', assisted' if trial.assisted else ''}) is number {rank + 1} of {count}"
     if value is not None and _baseline(board, trial) and math.isfinite(value):
         until, reason = study.horizon_steps, f"{trial.id} goes on to the end: {BASELINE}."
         return advance(trial.id, step=rung.step, value=value, until_step=until, reason=reason, by=NAME)
@@ -139,7 +140,7 @@ def _promotions(board: Board, table: tuple[Rung, ...], slots: int) -> list[Decis
                 continue
             until = _next(board, number)
             reason = (
-                f"{name} is promoted to step {until}: number {place} of {len(rung.trials)} trials that reached step "
+                f"{_named(trial)} is promoted to step {until}: number {place} of {len(rung.trials)} trials that reached step "
                 f"{rung.step}, of which the best {keep} go on."
             )
             decisions.append(start(name, until_step=until, reason=reason, by=NAME))
@@ -171,18 +172,33 @@ def _next(board: Board, number: int) -> int:
     return board.ladder[number + 1] if number + 1 < len(board.ladder) else board.study.horizon_steps
 
 
+def _named(trial: Trial) -> str:
+    """The name of a trial, with the mark of one that was helped on its way: it is never called good without it."""
+    return f"{trial.id} (assisted)" if trial.assisted else trial.id
+
+
+def _full_results(board: Board) -> bool:
+    """Say whether a trial came to its end that others can be compared with: an assisted one cannot."""
+    trials = board.state.trials.values() if board.state.statuses.get("complete", 0) else ()
+    return any(t.status == "complete" and not t.assisted and t.revision == board.study.revision for t in trials)
+
+
+def _unaided_first(state: State, ranked: Iterable[str]) -> list[str]:
+    return sorted(ranked, key=lambda name: state.trials[name].assisted)
+
+
 def _finish(board: Board, table: tuple[Rung, ...]) -> list[Decision]:
     """When nothing is left to do: run the best paused trial to the end if there is no full result, else end it all."""
     state = board.state
     why = exhausted(state) or ("all trials of the budget were used" if trials_left(state) == 0 else "")
     if not why or state.attempts or board.queued or board.cut:
         return []
-    if not state.statuses.get("complete", 0) and board.slots:
+    if board.slots and not _full_results(board):
         for number in reversed(range(len(table))):
-            for name in table[number].best(len(table[number].trials)):
+            for name in _unaided_first(state, table[number].best(len(table[number].trials))):
                 if name in board.at_rung and rung_of(board.ladder, reached(board.at_rung[name])) == number:
                     reason = (
-                        f"{name} is run to the end: {why}, and it is the best of those that came to step "
+                        f"{_named(state.trials[name])} is run to the end: {why}, and it is the best of those that came to step "
                         f"{table[number].step}; without it there would be no full result."
                     )
                     return [start(name, until_step=board.study.horizon_steps, reason=reason, by=NAME)]
