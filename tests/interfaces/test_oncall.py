@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from interfaces.test_cli import engine_that, live
 from secondshift.interfaces.cli.main import called
+from secondshift.records.decisions import Decision
+from secondshift.records.events import DecisionDropped, DutyCovered, RequestReceived
+from secondshift.records.studies import Cover
 from secondshift.runtime.spool import pending
 
 STUDY = """command = "python train.py"
@@ -106,3 +110,35 @@ def test_a_broken_study_file_that_nobody_recorded_names_its_mistakes(study: Path
     (study / "secondshift.toml").write_text(STUDY.replace('"UTC"', '"Mars"'))
     assert called(["oncall"]) == 2
     assert "oncall.zone" in capsys.readouterr().err
+
+
+def test_a_living_engine_is_waited_for_and_its_answer_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    live(tmp_path, monkeypatch)
+    (tmp_path / "secondshift.toml").write_text(STUDY)
+
+    def taken(request: RequestReceived) -> list[object]:
+        cover = Cover(begins=TUESDAY, ends=TUESDAY + 3600, who=str(request.args["to"]), id=request.id, asked_by=request.who)
+        return [DutyCovered(cover=cover, decision="d1")]
+
+    engine = engine_that(tmp_path, taken)
+    assert called(["oncall", "--hand-over", "jonas", "--lang", "en"]) == 0
+    engine.join()
+    assert capsys.readouterr().out.startswith("Recorded: jonas, from ")
+
+
+def test_what_a_living_engine_refuses_is_told_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    live(tmp_path, monkeypatch)
+    (tmp_path / "secondshift.toml").write_text(STUDY)
+
+    def refused(request: RequestReceived) -> list[object]:
+        decision = Decision(verb="cover", reason="r", by="mina", source="person", based_on=(request.id,))
+        return [DecisionDropped(decision=decision, reason="the time that was to be covered is over")]
+
+    engine = engine_that(tmp_path, refused)
+    assert called(["oncall", "--hand-over", "jonas", "--lang", "en"]) == 1
+    engine.join()
+    assert "dropped it: the time that was to be covered is over." in capsys.readouterr().out

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secondshift.policies.oncall.calendars import calendar
-from secondshift.policies.oncall.rota import awake_at, duties, on_call, rota_day
+from secondshift.policies.oncall.rota import awake_at, duties, on_call, rota_day, zone
 from secondshift.policies.oncall.waking import Trouble, weigh
 from secondshift.records.studies import Cover, Days, Person, Quiet, Rota, Swap
 
@@ -157,6 +157,15 @@ def test_the_latest_cover_wins_and_one_by_somebody_unknown_counts_for_nothing() 
     rota = replace(TWO, covers=(first, later, replace(later, who="gone")))
     found = [(duty.person, duty.begins - NOON) for duty in duties(rota, NOON, NOON + 9 * HOUR)]
     assert found == [("jonas", 0.0), ("mina", HOUR), ("jonas", 2 * HOUR), ("mina", 8 * HOUR)]
+
+
+def test_a_rota_in_utc_needs_no_tz_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(name: str) -> ZoneInfo:
+        raise KeyError(name)
+
+    monkeypatch.setattr("secondshift.policies.oncall.rota.ZoneInfo", none)
+    zone.cache_clear()
+    assert on_call(Rota(people={"you": Person(name="you")}, order=("you",)), NOON)[0] == "you"
 
 
 def test_an_empty_rota_is_refused_with_a_sentence() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from secondshift.arbitrate import arbitrate
 from secondshift.ledger.fold import fold
-from secondshift.policies.oncall.paging import decide, judge
+from secondshift.policies.oncall.paging import behind, decide, judge
 from secondshift.policies.oncall.stakes import stakes
 from secondshift.policies.oncall.waking import Trouble
 from secondshift.records import events as facts
@@ -126,8 +126,8 @@ def test_one_incident_is_one_page_until_three_times_as_much_is_at_stake() -> Non
     assert ticked(one)[1] == []  # while it is on its way
     one = sent(one, page)
     assert ticked(one)[1] == [] and ticked(replace(one, now_s=one.now_s + 2 * HOUR))[1] == []
-    assert judge(one, "i1", Trouble(idle_devices=2.9)) is None
-    again = judge(one, "i1", Trouble(idle_devices=3.1))
+    assert judge(one, "i1", Trouble(idle_devices=2.9), behind(one)) is None
+    again = judge(one, "i1", Trouble(idle_devices=3.1), behind(one))
     assert again is not None and again.verb == "page" and again.pages[0].paged == pytest.approx(24.8)
 
 
@@ -172,7 +172,7 @@ def test_pages_of_one_incident_to_one_person_always_mean_three_times_as_much(
     one, pages = state(worth=worth), []
     for hours, devices, works in sorted(ticks):
         one = replace(one, now_s=NIGHT + hours * HOUR)
-        decision = judge(one, "i1", Trouble(idle_devices=devices))
+        decision = judge(one, "i1", Trouble(idle_devices=devices), behind(one))
         if decision is None:
             continue
         made = arbitrate(one, [decision])
@@ -191,7 +191,7 @@ def test_pages_of_one_incident_to_one_person_always_mean_three_times_as_much(
 @given(st.floats(0.0, 48.0), st.floats(0.0, 64.0))
 def test_in_quiet_hours_nobody_is_paged_for_less_than_a_broken_night(hours: float, devices: float) -> None:
     one = replace(state(worth=20.0), now_s=NOON + hours * HOUR)
-    decision = judge(one, "i1", Trouble(idle_devices=devices))
+    decision = judge(one, "i1", Trouble(idle_devices=devices), behind(one))
     assert decision is not None
     page, quiet = decision.pages[0], not 8 <= (12 + hours) % 24 < 22
     assert (page.awake_at > one.now_s) == quiet

@@ -10,7 +10,7 @@ from secondshift.policies.oncall.relieving import decide
 from secondshift.policies.oncall.rota import duties, on_call
 from secondshift.records import events as facts
 from secondshift.records.states import State
-from secondshift.records.studies import Oncall, Person, Rota
+from secondshift.records.studies import Cover, Oncall, Person, Rota
 from secondshift.runtime.spool import put_request
 from simulated_nights import EVENING, Night, study
 
@@ -54,6 +54,13 @@ def test_the_same_request_counts_once_although_the_engine_dies_and_sees_it_again
     night.take_over(night.engine.state)
     night.engine.tick()
     assert len(night.payloads(facts.DutyCovered)) == 1 and len(night.engine.state.covers) == 1
+
+
+def test_the_same_cover_recorded_twice_counts_once(night: Night) -> None:
+    cover = Cover(begins=EVENING, ends=EVENING + HOUR, who="jonas", id="r1")
+    night.engine.record([facts.DutyCovered(cover=cover, decision="d1")])
+    night.engine.record([facts.DutyCovered(cover=cover, decision="d1")])
+    assert night.engine.state.covers == (cover,)
 
 
 def test_a_swap_lasts_from_handover_to_handover(night: Night) -> None:

@@ -68,6 +68,8 @@ def _check_place(table: OncallTable | PersonTable, key: tuple[str, ...], notes: 
 
 
 def _is_zone(name: str) -> bool:
+    if name == "UTC":
+        return True  # also in an image without a tz database
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # not found, a path that leaves the folder, a folder

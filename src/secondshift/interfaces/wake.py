@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterable
+from datetime import UTC
 from zoneinfo import ZoneInfo
 
 from secondshift.interfaces.messages.catalogue import tell
 from secondshift.interfaces.plain import one_line
-from secondshift.interfaces.readmodel.duties import named
+from secondshift.interfaces.readmodel.duties import named, rough
 from secondshift.interfaces.readmodel.incidents import evidence, outcome, what
 from secondshift.records.answers import waiting
 from secondshift.records.incidents import Incident
@@ -17,13 +18,13 @@ from secondshift.records.studies import Person
 from secondshift.runtime.notify.letters import Letter
 
 SHORT = 160  # letters of the form for a phone's locked screen
-MOST = 4  # numbers and acts that are named
+MOST, NUMBERS = 4, 2  # acts and findings that are named, the newest
 
 
 def write_page(state: State, page: Page) -> Letter:
     """Write a page about an open incident as plain text. Raises KeyError for an incident or a person that is not there."""
     incident, person = state.incidents[page.incident], state.rota().people[page.person]
-    zone = ZoneInfo(person.zone)
+    zone = UTC if person.zone == "UTC" else ZoneInfo(person.zone)
     finding = tell(what(incident), person.lang)
     short = one_line(tell(_short(state, incident, finding), person.lang, zone=zone), limit=SHORT)
     said = [tell(statement, person.lang, zone=zone) for statement in statements(state, page, incident, person, finding)]
@@ -44,7 +45,7 @@ def statements(state: State, page: Page, incident: Incident, person: Person, fin
     yield Statement(key="wake.what", values={"subject": incident.subject, "finding": finding})
     since = {"opened_at": incident.opened_at, "step": incident.since}
     yield Statement(key="wake.since_step" if incident.since >= 0 else "wake.since", values=since)
-    yield from map(evidence, incident.findings[-MOST:])
+    yield from map(evidence, incident.findings[-NUMBERS:])
     for line in incident.evidence[:MOST] if not incident.findings else ():
         yield Statement(key="wake.evidence", values={"evidence": line})
     yield from _tried(incident)
@@ -87,7 +88,8 @@ def _what_next(state: State, incident: Incident) -> Iterable[Statement]:
 
 def _why_now(page: Page) -> Statement:
     values = {
-        "waiting": page.waiting, "waking": page.waking, "awake_at": page.awake_at, "biggest_word": f"biggest_{page.biggest}"
+        "waiting": rough(page.waiting), "waking": rough(page.waking), "awake_at": page.awake_at,
+        "biggest_word": f"biggest_{page.biggest}",
     }  # fmt: skip
     return Statement(key="wake.why_dear" if page.because == "dear" else "wake.why_awake", values=values)
 

@@ -75,6 +75,8 @@ def test_a_page_is_sent_once_and_its_outcome_recorded(tmp_path: Path) -> None:
     night.take_over(night.engine.state).bells.pager = pager()
     for _ in range(20):
         night.engine.record(night.engine.bells.check(night.engine.state, boot_s=0.0, now_s=EVENING))
+        time.sleep(0.01)
+    assert not night.engine.bells.ringing() and len(night.payloads(facts.PageSent)) == 1
     assert not (tmp_path / "a.txt").exists(), "it was sent again"
 
 

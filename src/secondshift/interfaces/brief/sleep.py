@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from secondshift.interfaces.brief.trace import Told, Trace
-from secondshift.interfaces.readmodel.duties import named
+from secondshift.interfaces.readmodel.duties import named, rough
 from secondshift.records.events import DutyCovered, PageSent, PageWeighed
 from secondshift.records.nights import Statement
 from secondshift.records.pages import Page
@@ -59,8 +59,8 @@ def _kept(told: Told[PageWeighed]) -> Statement:
 
 def _values(page: Page) -> dict[str, str | int | float]:
     return {
-        "incident": page.incident, "person_word": named(page.person), "when_at": page.at, "waiting": page.waiting,
-        "waking": page.waking, "awake_at": page.awake_at, "biggest_word": f"biggest_{page.biggest}",
+        "incident": page.incident, "person_word": named(page.person), "when_at": page.at, "waiting": rough(page.waiting),
+        "waking": rough(page.waking), "awake_at": page.awake_at, "biggest_word": f"biggest_{page.biggest}",
     }  # fmt: skip
 
 

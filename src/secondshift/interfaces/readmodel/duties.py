@@ -70,6 +70,11 @@ def named(person: str) -> str:
     return "person_you" if person == "you" else person
 
 
+def rough(hours: float) -> float:
+    """Device-hours that are an estimate, without digits that mean nothing."""
+    return round(hours, 1 if hours >= 1 else 2)
+
+
 def as_document(duty: Duty) -> dict[str, Any]:
     """A duty for a JSON document."""
     return {

@@ -22,20 +22,24 @@ def decide(state: State) -> list[Decision]:
     """Weigh every incident that waits for a person against that person's sleep."""
     if state.study is None or state.ending or not state.study.oncall.rota.order:
         return []
-    found = []
-    for incident in state.incidents.values():
-        if asks(state, incident):
-            decision = judge(state, incident.id, stakes(state, incident))
-            found += [decision] if decision is not None else []
-    return found
+    waiting = [incident for incident in state.incidents.values() if asks(state, incident)]
+    if not waiting:
+        return []
+    person = behind(state)
+    found = (judge(state, incident.id, stakes(state, incident), person) for incident in waiting)
+    return [decision for decision in found if decision is not None]
 
 
-def judge(state: State, incident: str, trouble: Trouble) -> Decision | None:
+def behind(state: State) -> Person:
+    """The person on call now. Raises ValueError for a rota without people."""
+    rota = state.rota()
+    return rota.people[on_call(rota, state.now_s)[0]]
+
+
+def judge(state: State, incident: str, trouble: Trouble, person: Person) -> Decision | None:
     """Weigh one incident; None where nothing is new since it was weighed last."""
     if state.study is None:
         return None
-    rota = state.rota()
-    person = rota.people[on_call(rota, state.now_s)[0]]
     weighing = weigh(trouble, person, now=state.now_s, sleep_worth=state.study.oncall.sleep_worth)
     verdict, because = _verdict(weighing, person)
     last = state.pages.get(incident)

@@ -5,7 +5,7 @@ such days. Who is away, or has a public holiday, in the middle of a turn is stoo
 took over by a swap or a hand-over said so, and keeps it on a public holiday; only time off is stronger.
 """
 
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -18,9 +18,9 @@ MOST_RESTS = 1000  # quiet hours and days off in a row that are followed to thei
 
 
 @lru_cache(maxsize=256)
-def zone(name: str) -> ZoneInfo:
-    """The time zone of an IANA name. Raises ZoneInfoNotFoundError for what is none."""
-    return ZoneInfo(name)
+def zone(name: str) -> tzinfo:
+    """The time zone of an IANA name; UTC also where no tz database is. Raises ZoneInfoNotFoundError for what is none."""
+    return UTC if name == "UTC" else ZoneInfo(name)
 
 
 def instant(day: date, hour: time, place: str) -> float:
