@@ -1,5 +1,6 @@
 """What a script's notes become in the ledger, read from fragments as the SDK writes them."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from secondshift.ledger.codec import decode, encode
 from secondshift.records import events as facts
 from secondshift.records.states import State
-from secondshift.records.trials import Attempt, Trial
+from secondshift.records.trials import Attempt, Layer, Trial
 from secondshift.runtime.ingest import observations
 from secondshift.runtime.ownsaves import OwnSaves
 from secondshift.runtime.readers.fragments import collect_folder
@@ -62,6 +63,29 @@ def test_a_checkpoint_that_could_not_be_saved_becomes_a_fact_without_keys(tmp_pa
     assert told(tmp_path, "unsaved", step=7, reason=reason) == [
         facts.CheckpointFailed(trial="t1", attempt="t1.a1", step=7, reason="OSError: no room beside ***masked***")
     ]
+
+
+def test_what_a_model_is_made_of_becomes_a_fact_of_what_could_be_read(tmp_path):
+    layers = [{"name": "0", "kind": "Linear", "parameters": 9, "shapes": {"weight": [1, 8]}}, {"kind": "?"}, 5]
+    assert told(tmp_path, "described", layers=json.dumps(layers)) == [
+        facts.ModelDescribed(
+            trial="t1", attempt="t1.a1",
+            layers=(Layer(name="0", kind="Linear", parameters=9, shapes={"weight": (1, 8)}),),
+        )
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["", "{", "5", "[5]", '[{"name": 3}]', "[" * 100_000])
+def test_a_description_that_is_none_becomes_nothing(tmp_path, text):
+    assert told(tmp_path, "described", layers=text) == []
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"parameters": 10**30}, {"parameters": True}, {"shapes": {"w": ["a", -1, 10**30]}}, {"shapes": 5}]
+)
+def test_numbers_of_a_description_are_such_as_the_ledger_holds(tmp_path, wrong):
+    (fact,) = told(tmp_path, "described", layers=json.dumps([{"name": "x", **wrong}]))
+    assert decode(*_versioned(fact)) == fact
 
 
 def test_what_is_announced_is_recorded_before_the_points_it_is_about(tmp_path):

@@ -177,3 +177,24 @@ def test_announcing_never_raises_and_is_bounded(attempt):
     run.close()
     run.announce("late", 5)
     assert "after close" in attempt.notes("dropped")[-1]["reason"]
+
+
+def test_metrics_for_the_next_step_wait_for_it_and_the_last_of_each_counts(attempt):
+    run = secondshift.init()
+    run.log(0, loss=1.0)
+    run.log_next({"layer/a/grad_norm": 1.0, "layer/b/grad_norm": 2.0})
+    run.log_next({"layer/a/grad_norm": 3.0})
+    run.log(0, loss=2.0)
+    assert attempt.points("layer/a/grad_norm") == []
+    run.log(5, loss=1.0)
+    run.log(6, loss=1.0)
+    assert attempt.points("layer/a/grad_norm") == [(5, 3.0)] and attempt.points("layer/b/grad_norm") == [(5, 2.0)]
+
+
+def test_a_description_that_cannot_be_told_never_raises(attempt, capsys):
+    run = secondshift.init()
+    run.describe([{"name": "x" * 200_000}])
+    run.describe([{"name": object()}])
+    run.describe([{"name": "x"}])
+    assert [note["layers"] for note in attempt.notes("described")] == ['[{"name": "x"}]']
+    assert "100000 fit" in capsys.readouterr().err and "describe failed" in attempt.notes("dropped")[0]["reason"]

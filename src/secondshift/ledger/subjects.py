@@ -65,6 +65,7 @@ _SUBJECTS: dict[type, Callable[[Any], str]] = {
     facts.CheckpointFailed: _by_trial,
     facts.ChangeAnnounced: _by_trial,
     facts.DirectiveApplied: _by_trial,
+    facts.ModelDescribed: _by_trial,
     facts.PointsDropped: _by_trial,
     facts.RunImported: _by_trial,
     facts.IncidentOpened: lambda p: trial_of(p.incident.subject),

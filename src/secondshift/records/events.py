@@ -8,7 +8,7 @@ from secondshift.records.decisions import Decision
 from secondshift.records.incidents import Act, Finding, Incident
 from secondshift.records.nights import Shift
 from secondshift.records.studies import Study, Value
-from secondshift.records.trials import Candidate, Checkpoint, Directives, Exit, Health, Summary, Trial
+from secondshift.records.trials import Candidate, Checkpoint, Directives, Exit, Health, Layer, Summary, Trial
 
 VERSION = 1  # of this list; a ledger written by a newer one is refused
 
@@ -305,6 +305,15 @@ class DirectiveApplied:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ModelDescribed:
+    """A script said what its model is made of."""
+
+    trial: str
+    attempt: str
+    layers: tuple[Layer, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PointsDropped:
     """A script could not write some of its points, or a fragment was damaged."""
 
@@ -448,6 +457,7 @@ KINDS: Mapping[str, type] = {
     "checkpoint.failed": CheckpointFailed,
     "change.announced": ChangeAnnounced,
     "directive.applied": DirectiveApplied,
+    "model.described": ModelDescribed,
     "points.dropped": PointsDropped,
     "run.imported": RunImported,
     "incident.opened": IncidentOpened,
@@ -470,7 +480,7 @@ Payload = (
     | TickDecided | DecisionMade | DecisionDropped | CandidateProposed | TrialQueued | TrialAdvanced | TrialClosed
     | ChargeReserved | ChargeSettled | AttemptOrdered | AttemptStarted | AttemptAsked | AttemptClosed | AttemptEnded
     | AttemptHealth | MetricsLogged | ParamsResolved | CheckpointSaved | CheckpointRejected | CheckpointPruned | CheckpointFailed
-    | ChangeAnnounced | DirectiveApplied | PointsDropped | RunImported | IncidentOpened | SymptomSeen
+    | ChangeAnnounced | DirectiveApplied | ModelDescribed | PointsDropped | RunImported | IncidentOpened | SymptomSeen
     | IncidentAmended | TrialHelped | TrialReopened | IncidentClosed | DutyCovered | PageWeighed | PageSent
     | MemoRemembered | BriefWritten | BriefSent
 )  # fmt: skip

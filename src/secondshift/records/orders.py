@@ -71,7 +71,7 @@ class Note:
 
     kind: Literal[
         "hello", "params", "announced", "applied", "saved", "unsaved", "restored", "rejected", "pruned", "dropped",
-        "closed", "damaged", "health", "look",
+        "closed", "damaged", "health", "look", "described",
     ]  # fmt: skip
     values: Mapping[str, Value] = field(default_factory=dict)
 

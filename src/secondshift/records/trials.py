@@ -85,6 +85,16 @@ class Directives:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Layer:
+    """A part of a model, as the script's own library names it."""
+
+    name: str  # "blocks.0.qkv"
+    kind: str = ""  # class of it; empty: several parts, summed up
+    parameters: int = 0  # numbers in it
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # by parameter
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Exit:
     """How an attempt ended, as its supervisor saw it."""
 

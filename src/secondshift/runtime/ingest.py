@@ -17,6 +17,7 @@ from secondshift.records.trials import Attempt, Checkpoint, Health
 from secondshift.runtime import ownsaves, pruning, spool
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.executors.sampling import SAMPLES
+from secondshift.runtime.modelnotes import layers_in
 from secondshift.runtime.readers.samples import at_step
 from secondshift.runtime.snapshots import mask
 from secondshift.tracking.wire import WALL
@@ -203,6 +204,8 @@ def _note_facts(attempt: Attempt, note: Note) -> Iterable[facts.Payload]:
                 trial=attempt.trial, attempt=attempt.id, directive=str(values.get("directive", "")), step=step,
                 value=str(values.get("value", "")),
             )  # fmt: skip
+        case "described" if layers := layers_in(str(values.get("layers", ""))):
+            yield facts.ModelDescribed(trial=attempt.trial, attempt=attempt.id, layers=layers)
         case "pruned":
             yield facts.CheckpointPruned(trial=attempt.trial, step=step, reason="newer ones are kept")
         case "dropped":

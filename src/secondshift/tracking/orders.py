@@ -19,8 +19,8 @@ class Order:
     """The part of an order that concerns the script; the fields mean what `secondshift.records.orders.Order` says."""
 
     __slots__ = (
-        "attempt", "checkpoint_every_s", "checkpoints", "directives", "eval_every_steps", "folder", "horizon_steps",
-        "keep_checkpoints", "keep_older", "params", "private", "seed", "trial", "until_step",
+        "attempt", "checkpoint_every_s", "checkpoints", "directives", "eval_every_steps", "folder", "from_step",
+        "horizon_steps", "keep_checkpoints", "keep_older", "params", "private", "seed", "trial", "until_step",
     )  # fmt: skip
 
     def __init__(self, values: dict, folder: str) -> None:
@@ -30,6 +30,7 @@ class Order:
         self.seed = int(values.get("seed", 0))
         self.params = dict(values.get("params", {}))
         self.horizon_steps = int(values.get("horizon_steps", 0))
+        self.from_step = int(values.get("from_step", 0))
         self.until_step = int(values.get("until_step", 0)) or self.horizon_steps
         self.eval_every_steps = max(1, int(values.get("eval_every_steps", 1)))
         self.checkpoint_every_s = float(values.get("checkpoint_every_s", 60.0))

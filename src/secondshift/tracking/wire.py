@@ -44,7 +44,7 @@ POINT_HEAD = struct.Struct("<Bqd")  # type, step, seconds
 
 NOTE_KINDS = frozenset(
     ("hello", "params", "announced", "applied", "saved", "unsaved", "restored", "rejected", "pruned", "dropped", "closed",
-     "damaged", "health", "look")
+     "damaged", "health", "look", "described")
 )  # fmt: skip
 
 

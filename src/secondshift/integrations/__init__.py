@@ -1,0 +1,1 @@
+"""What libraries of the training process can tell beside the script: opt-in, on top of tracking."""
