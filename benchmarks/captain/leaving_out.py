@@ -50,7 +50,7 @@ KNOBS: tuple[tuple[ModuleType, str, tuple[float, ...]], ...] = (
     (memory, "GROWTH", (0.003, 0.006, 0.012)),
     (evaluation, "JUMP", (4.0, 6.0, 9.0)),
     (evaluation, "PAST_BEST", (3, 4, 6)),
-    (evaluation, "GAP", (0.25, 0.15, 0.0)),
+    (evaluation, "GAP", (0.35, 0.25, 0.15)),
     (evaluation, "TOGETHER", (2, 3, 4)),
 )
 FALSE_ACT = 2.0  # how many hits one false act on a lookalike costs
@@ -91,10 +91,14 @@ def _worth(scores: Sequence[Score]) -> float:
 
 def worths(tuning: Sequence[Stream]) -> list[list[dict[str, float]]]:
     """For each knob and each of its values: what every kind is worth, on the tuning part."""
+    ships = {kind: _worth(scores) for kind, scores in _scores(tuning).items()}
     table = []
-    for knob, (_, _, values) in enumerate(KNOBS):
+    for knob, (module, name, values) in enumerate(KNOBS):
         row = []
         for value in values:
+            if value == getattr(module, name):
+                row.append(ships)
+                continue
             with set_to({knob: value}):
                 row.append({kind: _worth(scores) for kind, scores in _scores(tuning).items()})
         table.append(row)
@@ -114,7 +118,7 @@ def measured(folder: Path, seeds: int) -> Reported:
     """Judge every kind with what ships, with what the grid chooses, and with what it chooses without that kind."""
     found = Reported()
     live = list(data.live(folder))
-    tuning = [*(one for one in live if one.part == "tuning"), *data.generated("tuning", max(2, seeds // 2))]
+    tuning = [*(one for one in live if one.part == "tuning"), *data.generated("tuning", 2)]
     judging = [one for one in (*live, *data.generated("judging", seeds)) if one.part == "judging"]
     kinds: dict[str, list[Stream]] = defaultdict(list)
     for stream in judging:

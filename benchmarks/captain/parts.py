@@ -144,7 +144,12 @@ def live(folder: Path) -> Reported:
 
 def generated(seeds: int) -> Reported:
     """Our own generator."""
-    return trainings("own generator", list(data.generated("judging", seeds)), list(data.generated("tuning", max(2, seeds // 2))))
+    judging = list(data.generated("judging", seeds))
+    found = trainings("own generator", judging, list(data.generated("tuning", max(2, seeds // 2))))
+    asked = table_of(one for one in judging if one.expected.kind == "ended_elevated").summary()["recall by a page"]
+    assert isinstance(asked, float)
+    found.row("own generator: ended elevated, asked about", asked, "share", ">= 0.8", asked >= 0.8)
+    return found
 
 
 @dataclass(kw_only=True)

@@ -1,9 +1,12 @@
 """The captain's benchmark scores as docs/captain/recoverable.md says."""
 
+import json
+import subprocess
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "benchmarks")]
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "benchmarks")]
 
 from captain.peers import PEERS  # noqa: E402  # the folder comes first
 from captain.scoring import Expected, Table, judge, poisson_upper, wilson  # noqa: E402
@@ -50,3 +53,16 @@ def test_every_peer_tells_of_a_nan_or_of_worsening_evaluations() -> None:
     rows = [{"step": float(step), "loss": 1.0, "grad_norm": 1.0, "val_loss": 1.0 + step} for step in range(50)]
     rows[40]["loss"] = float("nan")
     assert [name for name, detect in PEERS.items() if not detect(rows, "min")] == []
+
+
+def test_the_command_keeps_the_contract_of_benchmarks() -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "captain.py"), "--only", "speed", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
+    (row,) = json.loads(done.stdout.splitlines()[-1]).values()
+    assert set(row) == {"ours", "unit", "peers", "target", "holds"} and row["holds"] is (row["ours"] >= 2000)
+
+
+def test_a_part_that_reads_the_incidents_says_what_is_missing() -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "captain.py"), "--only", "rl"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2 and "say where it is with --data DIR" in done.stderr

@@ -11,6 +11,7 @@ SKIPPED = 4  # overflowed steps in a row that are told; a loss scale that search
 SEARCHED = 16  # the same before any step was taken: a loss scale is searched from high above
 SINGLE = log(6.0)  # least rise of one norm that counts
 LASTING = log(2.0)  # least rise or drop of a block that counts
+GONE = log(100.0)  # a drop that is told though the loss falls, which explains a smaller one
 LEARNING = 10  # blocks; norms move by orders of magnitude when a run begins
 RAISED_BLOCKS, DROPPED_BLOCKS = 2, 2
 
@@ -83,8 +84,10 @@ class Gradients:
             confidence = min(confidence, 0.5) if loss_fell else confidence
             since = min(level.since, self.above_since) if self.above else level.since
             return [self._tell("gradient_explosion", step, since, level.raised * BLOCK, confidence, exp(level.last))]
-        if level.dropped and doubled(level.dropped, DROPPED_BLOCKS) and not loss_fell:
+        gone = level.level - level.last > GONE
+        if level.dropped and doubled(level.dropped, DROPPED_BLOCKS) and (gone or not loss_fell):
             confidence = confidence_of(level.level - level.last, level.level - level.floor, least=0.6)
+            confidence = min(confidence, 0.6) if loss_fell else confidence  # training goes on all the same
             return [
                 self._tell("gradient_vanishing", step, level.since, level.dropped * BLOCK, confidence, exp(level.last))
             ]
