@@ -11,6 +11,7 @@ import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +25,7 @@ HERE = Path(__file__).resolve().parents[2]
 CACHE = HERE / ".benchmarks" / "captain"  # ignored by git
 LIVE_HELD_OUT = frozenset({"bad_shard60", "weights_saturated", "dead_loader_same_batch", "straggler_x1.6",
                            "small_bump", "ckpt_pause"})  # fmt: skip
-FIRST_JUDGING_SEED = 100_000
+FIRST_JUDGING_SEED = 200_000  # those from 100,000 judged a first round, and were seen
 HEALTHY = Expected(kind="healthy", fault=False, onset=-1, acceptable=frozenset(), right=frozenset(), causes=frozenset(),
                    slow=False, held_out=False)  # fmt: skip
 
@@ -90,8 +91,10 @@ def live(data: Path) -> Iterator[Stream]:
     table = tables(data / "live_faults" / "streams.parquet")
     rows: dict[int, list[Row]] = {}
     for index, run in enumerate(table["run"]):
-        row: Row = {"step": table["step"][index]}
-        rows.setdefault(run, []).append(row | {name: table[name][index] for name in columns})
+        row: Row = {"step": table["step"][index]} | {name: table[name][index] for name in columns}
+        if row["loss"] is None and row["grad_norm"] is None:
+            row["loss"] = float("nan")  # so this table writes it; a follower of raw rows sees it too, peers would not
+        rows.setdefault(run, []).append(row)
     with (data / "live_faults" / "truth.csv").open() as file:
         for truth in csv.DictReader(file):
             kind, fault = truth["kind"], truth["fault"] == "True"
@@ -140,8 +143,8 @@ def algoperf(data: Path) -> Iterator[Stream]:
     hours = dict.fromkeys(labels, 0.0)
     curves = tables(place / "curves.parquet")
     for run, step, loss, norm in zip(*(curves[c] for c in ("run", "step", "loss", "grad_norm")), strict=True):
-        # An empty cell beside a gradient norm that is there is missing; in an otherwise empty row it is a NaN.
-        value = float("nan") if loss is None and norm is None else loss
+        # An empty cell beside a gradient norm that is there is missing; else, or beside one that is infinite, it is a NaN.
+        value = float("nan") if loss is None and (norm is None or not isfinite(norm)) else loss
         rows[run].setdefault(step, {"step": float(step)}).update(loss=value, grad_norm=norm)
     evaluations = tables(place / "evals.parquet")
     for run, step, value, seconds in zip(*(evaluations[c] for c in ("run", "step", "val_loss", "total_duration")),

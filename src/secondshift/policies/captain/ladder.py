@@ -31,7 +31,7 @@ STEPS: dict[Symptom, tuple[Rung, int, float]] = {
 
 # A rise that fills this share of the whole run so far has lasted, though it had few points.
 LASTING: tuple[Symptom, ...] = ("step_up", "slow_divergence")
-SHARE, LEAST, SURE = 0.3, 32, 0.7
+SHARE, LEAST, SURE = 0.2, 32, 0.7
 
 
 def _lasting(finding: Finding) -> bool:

@@ -118,7 +118,8 @@ class Following:
         if "loss" not in row or any(row.get(name) is not None for name in BESIDE):
             return None  # an evaluation or a sample of the process
         dense, self.dense = self.dense, self.dense if self.numbers.bad else 0
-        return float("nan") if dense >= DENSE and row.get("grad_norm") is None else None
+        norm = row.get("grad_norm")
+        return float("nan") if dense >= DENSE and (norm is None or norm - norm != 0.0) else None
 
     def _metrics(self, step: int, loss: float, norm: float | None, distinct: float | None) -> list[Finding]:
         found = self.numbers.push(step, loss, alert=self.updates.alert > 0)

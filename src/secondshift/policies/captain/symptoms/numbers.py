@@ -8,6 +8,7 @@ from secondshift.policies.captain.symptoms.findings import Finding, Symptom, con
 from secondshift.policies.captain.symptoms.levels import BLOCK, KEPT, Level, middle
 
 LEARNED = 3.5  # units of noise by which a run must be below its first points to have learned something
+BARELY = 0.05  # ... and by which share of them at least: an output layer that settles is no learning
 FIRST = 4  # points that say where a run began
 EARLY = 8  # blocks in each of the three averages that `not_learning` compares
 STARTED = 24  # blocks after which a run should have learned something
@@ -16,6 +17,9 @@ SURE_POINTS = 3  # points above the limit that make a spike sure
 STEP_BLOCKS = 2  # suspicious blocks in a row that make a step
 RISEN = 4  # ... that make one before the run has learned anything
 DIVERGING = 8  # blocks in a row above the best that make a slow divergence
+LOST, LOST_NOISE = 0.5, 6.0  # share of what was gained, and units of noise, whose loss makes a step sure
+SHORT = 3  # blocks in a smooth level while a run has had few
+SHARE_SHORT, SHARE_LONG = 0.35, 0.1  # of what was gained that must be lost again to have diverged
 WIDE = 8  # blocks in one of the slow averages that show a sudden plateau
 
 
@@ -156,7 +160,7 @@ class Numbers:
             self.above = 0
         if level.blocks <= 4:
             self.worst_early = max(self.worst_early, level.last)
-        found = self._slow(step) if level.blocks > KEPT else []
+        found = self._slow(step) if level.blocks > SHORT else []
         if level.blocks % WIDE == 0:
             found = found + self._halt(step)
         if level.blocks <= 4 * STARTED and not self.changed:  # after a planned change the first points are no measure
@@ -171,6 +175,9 @@ class Numbers:
             return []
         since = min(level.since, self.above_since) if self.above else level.since
         confidence = confidence_of(self.risen - level.level, level.ceiling - level.level, least=0.6)
+        lost = self.risen - level.level
+        if level.raised >= RISEN and lost > LOST * (self.start - level.level) and lost > LOST_NOISE * level.noise:
+            confidence = max(confidence, 0.8)  # the limit may be wide, as after a fast start; so much lost is sure all the same
         seen = {"level": self.sign * level.last, "mean_level": self.sign * self.risen, "before": self.sign * level.level,
                 "limit": self.sign * level.ceiling, "noise": level.noise}  # fmt: skip
         lasted = level.raised * BLOCK
@@ -179,16 +186,18 @@ class Numbers:
     def _slow(self, step: int) -> list[Finding]:
         """The smooth level has left the best behind for long: told once and at doubling lengths."""
         level = self.level
-        smooth = middle(level.medians[-EARLY:])
+        short = level.blocks <= KEPT  # few points: what counts must be a good part of all that was gained
+        smooth = middle(level.medians[-SHORT if short else -EARLY :])
         if smooth <= self.best:
             self.best, self.best_step = smooth, step
             self.best_noise = max(level.noise, level.wander)
-        margin = max(1.5 * level.noise, 4.0 * level.wander, 2.0 * self.best_noise, 0.1 * (self.start - self.best))
+        gained = (SHARE_SHORT if short else SHARE_LONG) * (self.start - self.best)
+        margin = max(1.5 * level.noise, (2.5 if short else 4.0) * level.wander, 2.0 * self.best_noise, gained)
         if smooth <= self.best + margin:
             self.apart = 0
             return []
         self.apart += 1
-        if not doubled(self.apart, DIVERGING):
+        if not (doubled(self.apart, DIVERGING) or (short and self.apart == DIVERGING // 2)):
             return []
         seen = {
             "level": self.sign * smooth,
@@ -230,7 +239,9 @@ class Numbers:
         if level.blocks == STARTED:
             self.blown = max(self.worst_early - now, self.worst_early - self.start) > 8.0 * level.noise
         slowly = level.blocks == STARTED and not self.blown and self.early[0] - now > 0.4 * level.noise
-        if self.start - now > LEARNED * level.noise or self.early[1] - now > 1.5 * error or slowly:
+        barely = level.blocks > STARTED and self.start - now < BARELY * abs(self.start)
+        learned = self.start - now > LEARNED * level.noise and not barely
+        if learned or self.early[1] - now > 1.5 * error or slowly:
             return []
         seen = {
             "start": self.sign * self.start,
