@@ -173,3 +173,18 @@ def test_a_decision_without_a_reason_cannot_be_made():
 def test_money_caps_device_time():
     state = fresh(budget=Budget(money_usd=1.0, usd_per_device_s=0.1))
     assert state.device_s_left() == pytest.approx(10.0)
+
+
+def test_an_opaque_script_that_has_logged_its_last_step_may_put_its_things_away() -> None:
+    from secondshift.arbitrate import LEAVING_S, closing
+    from secondshift.records.studies import Objective, Study
+    from secondshift.records.trials import Attempt, Trial
+
+    study = Study(name="s", command="x", folder=".", objective=Objective(metric="loss"), horizon_steps=10)
+    attempt = Attempt(id="t1.a1", trial="t1", number=1, status="running", alone=True, last_log_at=100.0)
+    trial = Trial(id="t1", candidate="c1", seed=0, status="running", attempts=1, logged_step=9)
+    state = State(study=study, trials={"t1": trial}, attempts={"t1.a1": attempt}, ending="it is late", now_s=101.0)
+    assert not closing(state), "asked to leave it would have to begin again"
+    assert closing(replace(state, hurry=True)) and closing(replace(state, now_s=101.0 + LEAVING_S))
+    assert closing(replace(state, attempts={"t1.a1": replace(attempt, alone=False)})), "one that resumes loses nothing"
+    assert closing(replace(state, trials={"t1": replace(trial, logged_step=5)}))

@@ -10,6 +10,7 @@ from secondshift.records.states import MIN_GRANT_S, State
 from secondshift.records.trials import Attempt, Candidate, Directives, Trial
 
 WRITTEN = ("see", "open", "amend", "close")  # what was seen and believed: recorded as it is, it clashes with nothing
+LEAVING_S = 120.0  # for a script that has logged its last step to end by itself when the shift does
 RANKS = ("person", "captain", "evidence", "scheduler", "searcher")  # the first wins
 OF_THE_CAPTAIN = ("answer",)  # requests
 OF_THE_ROTA = ("hand-over", "swap")  # requests
@@ -388,8 +389,16 @@ def closing(state: State) -> Sequence[Decision]:
             params={"now": True} if state.hurry else {}, reason=f"the shift ends: {state.ending}",
         )
         for attempt in state.attempts.values()
-        if not attempt.asked or (state.hurry and not attempt.asked_now)
+        if (not attempt.asked or (state.hurry and not attempt.asked_now)) and not _just_leaving(state, attempt)
     ]  # fmt: skip
+
+
+def _just_leaving(state: State, attempt: Attempt) -> bool:
+    """Say whether it has logged its last step and is only putting its things away: asked to leave, it would have to begin again."""
+    if state.hurry or state.study is None or not attempt.alone:
+        return False
+    whole = state.trials[attempt.trial].logged_step + 1 >= state.study.horizon_steps
+    return whole and state.now_s - attempt.last_log_at <= LEAVING_S
 
 
 def requested(state: State) -> Sequence[Decision]:

@@ -24,6 +24,7 @@ BATCH, INPUTS, HELD_OUT = 32, 8, 512
 EVAL_EVERY = 20
 SHARD = 60  # steps of a bad shard
 FILE_LIMIT = 2 << 20  # bytes: what is logged stays below half of it, a checkpoint of that drill does not
+LEAKS_INTO = 150 << 20  # bytes that the leak has before it; it would take more
 PAGE = os.sysconf("SC_PAGESIZE")
 
 
@@ -200,6 +201,8 @@ def main() -> None:
     kind, case = str(p["fault"]), int(str(p["case"]))
     if kind == "import_error":
         runpy.run_module("a_library_that_is_not_installed")
+    if kind == "leak":
+        resource.setrlimit(resource.RLIMIT_AS, (used_bytes() + LEAKS_INTO, resource.getrlimit(resource.RLIMIT_AS)[1]))
     job, fault, start = Job(case=case, seed=run.seed), Fault(kind, case), 0
     if checkpoint := run.restore():
         job.load(Path(checkpoint.path))

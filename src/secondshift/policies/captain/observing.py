@@ -40,7 +40,8 @@ def _silent(state: State, attempt: Attempt) -> list[Finding]:
     longest = max(attempt.longest_gap_s, (attempt.last_log_at - attempt.started_at) * (attempt.longest_gap_s == 0.0))
     trial = state.trials[attempt.trial]
     found = silence(
-        now_s=state.now_s, last_beat_s=attempt.last_log_at, longest_gap_s=longest, step=max(0, trial.logged_step)
+        now_s=state.now_s, last_beat_s=attempt.last_log_at, longest_gap_s=longest, step=max(0, trial.logged_step),
+        state=attempt.health,
     )
     return [_told(one, attempt) for one in found]
 

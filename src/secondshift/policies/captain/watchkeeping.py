@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from secondshift.policies.captain.columns import Guess, guess
 from secondshift.policies.captain.symptoms.following import Following, start
 from secondshift.policies.captain.symptoms.memory import Memory
+from secondshift.policies.captain.symptoms.process import SAMPLED
 from secondshift.records import events as facts
 from secondshift.records.incidents import Finding, Level, Look
 from secondshift.records.orders import Batch
 from secondshift.records.states import State
 from secondshift.records.studies import Study
 
-SAMPLED = {"step_time": ("sys/step_s",), "data_time": ("sys/data_s",), "rss_mb": ("sys/rss_mb", "sys/tree_rss_mb")}
 LIMIT = "sys/memory_limit_mb"
 OFFERED = 32  # newest findings of a trial that are offered again after its points were taken anew
 FOLLOWED = ("metrics.logged", "change.announced")  # kinds of facts that detectors follow
@@ -96,7 +96,9 @@ class Watchkeeper:
         if watched.attempt != fact.attempt:
             if watched.attempt:  # another process, perhaps elsewhere: its times and its memory are learned anew
                 watched.following.timing.announce()
+                watched.following.process.restart()
                 watched.following.memory = Memory(limit_mb=watched.following.memory.limit_mb)
+                watched.following.device = Memory(limit_mb=watched.following.device.limit_mb, stream="gpu_mb")
                 watched.following.step = -1  # what it goes back to is no restart of the curve
             watched.attempt = fact.attempt
         if any(batch.metric not in watched.names for batch in batches):
@@ -145,11 +147,17 @@ def _of(count: int, points: Iterator[Batch]) -> list[Batch]:
 
 
 def _rows(batches: Sequence[Batch], fields: Mapping[str, str], done: int) -> Iterator[dict[str, float | None]]:
-    """Put the points of one fact together by their step; what comes late is told at the newest step."""
+    """Put the points of one fact together by their step; what comes late is told at the newest step.
+
+    Samples of a supervisor come several at one step, where a run is slow or hangs: each is a row of its own.
+    """
     rows: dict[int, dict[str, float | None]] = {}
     for batch in batches:
         stream = fields.get(batch.metric)
         if stream is None:
+            continue
+        if batch.metric.startswith("sys/"):
+            yield from ({"step": max(done, *batch.steps), stream: value} for value in batch.values)
             continue
         for step, value in zip(batch.steps, batch.values, strict=True):
             step = max(step, done)
