@@ -132,7 +132,10 @@ def _against_defaults(night: Trace, state: State, best: list[Trial], objective: 
         )
         return
     if not plain:
-        yield Statement(key="found.no_baseline", facts=night.trials[leader.id].result(objective.at))
+        helped = [t for t in current(state) if t.assisted and t.status == "complete" and _plain(state, t)]
+        key = "found.baseline_assisted" if helped else "found.no_baseline"
+        facts = tuple(sorted(s for t in (leader, *helped) for s in night.trials[t.id].result(objective.at)))
+        yield Statement(key=key, values={"n": len(helped), "trials": names(helped)}, facts=facts)
         return
     gain, alike = _gain(state, best, objective), [t for t in plain if comparable(leader, t, state.fingerprints)]
     if gain is None:

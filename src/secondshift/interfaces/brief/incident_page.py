@@ -9,6 +9,7 @@ from secondshift.interfaces.brief.documents import document_html, legend
 from secondshift.interfaces.brief.plots import stream as drawn
 from secondshift.interfaces.brief.streams import Stream
 from secondshift.interfaces.messages.catalogue import say, tell
+from secondshift.interfaces.readmodel.incidents import is_detail
 from secondshift.records.nights import Statement
 
 _CODE = re.compile(r"`([^`]+)`")
@@ -22,9 +23,13 @@ def incident_html(
     asked = [line for line in lines if line.key in ASKING]
     rest = [line for line in lines if line.key not in ASKING]
     boxes = "".join(f'<section class="needs"><ul><li>{_sentence(line, lang, zone)}</li></ul></section>\n' for line in asked)
-    items = "".join(f"<li>{_sentence(line, lang, zone)}</li>\n" for line in rest)
+    items = "".join(f"<li{_style(line)}>{_sentence(line, lang, zone)}</li>\n" for line in rest)
     body = f"{boxes}{_plot(stream, lang)}<section><ul>\n{items}</ul></section>\n"
     return document_html(tell(title, lang, quote=escape, zone=zone), body, lang)
+
+
+def _style(line: Statement) -> str:
+    return ' class="detail"' if is_detail(line) else ""
 
 
 def _sentence(line: Statement, lang: str, zone: tzinfo | None) -> str:
@@ -42,4 +47,5 @@ def _plot(stream: Stream | None, lang: str) -> str:
     ]
     entries = [("since", say("incident.legend_since", lang, since=stream.since)), *acts]
     entries += [(f"part{place % 4}", part.attempt) for place, part in enumerate(stream.parts)]
-    return f'<figure class="wide"><figcaption>{escape(head)}</figcaption>{drawn(stream, lang)}{legend(entries)}</figure>\n'
+    figure = f'<figure class="wide"><figcaption>{escape(head)}</figcaption>{drawn(stream, lang)}{legend(entries)}</figure>'
+    return f'<div class="plots">{figure}</div>\n'

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from cyclopts import Parameter
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -19,7 +20,7 @@ from secondshift.interfaces.cli.printing import console, document, indented, spo
 from secondshift.interfaces.messages.catalogue import say, tell
 from secondshift.interfaces.messages.formats import moment
 from secondshift.interfaces.plain import one_line
-from secondshift.interfaces.readmodel.incidents import Known, all_of, done, ordered, standing, told, what
+from secondshift.interfaces.readmodel.incidents import Known, all_of, done, is_detail, ordered, standing, told, what
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
 from secondshift.runtime.wholefiles import replace_text
@@ -139,7 +140,8 @@ def show_incident(desk: Desk, name: str, lang: str, *, json: bool, html: Path | 
     screen = console()
     screen.print(Text(tell(title, lang), style="bold"))
     for line in lines:
-        screen.print(indented(Text(tell(line, lang))))
+        text = indented(Text(tell(line, lang)))
+        screen.print(Padding(text, (0, 0, 0, 2), expand=False) if is_detail(line) else text)
     if stream is not None:
         _print_stream(screen, stream, lang)
     return 0

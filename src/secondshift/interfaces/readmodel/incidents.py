@@ -173,7 +173,7 @@ def told(known: Known, state: State, since_at: float = 0.0) -> list[Statement]:
     lines += [evidence(found) for found in _few(incident.findings)]
     if incident.before.metric:
         before = incident.before
-        values = {"metric": before.metric, "value": before.value, "noise": before.noise, "step": before.step}
+        values = {"metric": before.metric, "value": before.value, "noise": before.noise}
         lines.append(Statement(key="incident.before", values=values))
     for place, act in enumerate(incident.acts, 1):
         lines += _act(incident, act, place)
@@ -186,6 +186,11 @@ def told(known: Known, state: State, since_at: float = 0.0) -> list[Statement]:
     if incident.drill:
         lines.append(Statement(key="incident.drill"))
     return [replace(line, facts=tuple(known.facts)) for line in lines]
+
+
+def is_detail(line: Statement) -> bool:
+    """Say whether a sentence only belongs to the act that was told before it."""
+    return line.key.partition(".")[2].startswith(("act_", "undo_"))
 
 
 def _few(findings: tuple[Finding, ...]) -> list[Finding]:
