@@ -137,3 +137,17 @@ def _trained(private: Path, script: Path, directives: dict[str, object]) -> tupl
     batches = [batch for chunk in chunks for batch in chunk.batches]
     curves = {b.metric: dict(zip(b.steps, b.values, strict=True)) for b in batches}
     return curves, [note for chunk in chunks for note in chunk.notes]
+
+
+def test_each_table_of_the_page_on_call_is_read_and_means_what_it_says(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("")
+    alone, several, weighed = blocks("oncall.md", "toml")
+    found = []
+    for table in (alone, several, weighed):
+        (tmp_path / "secondshift.toml").write_text(SMALL + table)
+        found.append(config.load_study(tmp_path / "secondshift.toml").oncall)
+    assert list(found[0].rota.people) == ["you"] and found[0].rota.people["you"].quiet is not None
+    assert found[1].rota.order == ("mina", "jonas") and found[1].rota.people["jonas"].zone == "Europe/Berlin"
+    assert len(found[1].rota.people["mina"].away) == 2 and found[1].rota.people["mina"].zone == "Asia/Seoul"
+    assert found[2].sleep_worth == 8 and found[2].dead_man_url == "env:SECONDSHIFT_ALIVE_URL"
+    assert found[2].rota.people["you"].channels == ("env:PAGER", "mailto:lab@lab.org")

@@ -256,3 +256,20 @@ def test_a_channel_that_fails_is_an_incident_and_the_others_are_sent_to(tmp_path
     (incident,) = (i.incident for i in night.payloads(facts.IncidentOpened))
     assert "could not be sent" in incident.finding and incident.closed
     assert not night.engine.state.incidents and (tmp_path / "good.md").exists()
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # in apprise itself
+def test_apprise_hands_a_page_on_as_plain_text() -> None:
+    pytest.importorskip("apprise", reason="the extra notify is not installed")
+    page = replace(LETTER, html="", text="What: t1: *not* _markdown_")
+    with webhook(200) as (address, got):
+        assert send(address.replace("http://", "json://"), page, pauses_s=()).sent
+    assert "*not* _markdown_" in json.loads(got[0][1])["message"]
+
+
+def test_a_page_by_mail_is_text_alone(tmp_path: Path) -> None:
+    page = replace(LETTER, html="", text="What: t1")
+    with mail_server() as (port, got):
+        assert send(f"mailto:kim@lab.org?server=127.0.0.1:{port}", page, {}, pauses_s=()).sent
+    mail = email.message_from_bytes(got[0]["data"], policy=email.policy.default)
+    assert not mail.is_multipart() and mail.get_content().strip() == "What: t1"

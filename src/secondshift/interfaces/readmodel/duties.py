@@ -59,9 +59,7 @@ def week(rota: Rota, now: float, duties: Duties) -> list[Statement]:
 
 
 def cover_of(rota: Rota, duty: Duty, now: float) -> Cover | None:
-    """The hand-over or swap by which somebody has the duty of now, if any."""
-    if duty.why not in ("hand-over", "swap"):
-        return None
+    """The hand-over or swap that gave somebody the duty of now, also where it was their turn anyway."""
     return next((c for c in reversed(rota.covers) if c.begins <= now < c.ends and c.who == duty.person), None)
 
 
