@@ -1,17 +1,23 @@
 """Incidents as people meet them: listed, shown with the stream around them, and answered, in both languages."""
 
 import json
+import os
 import re
+import threading
+import time
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from secondshift.interfaces.cli.main import called
 from secondshift.interfaces.messages.catalogue import sentences
+from secondshift.ledger.leases import Holder
 from secondshift.policies.captain import crashes, diagnosis, remedies
 from secondshift.records import events as facts
 from secondshift.records.incidents import SYMPTOMS
+from secondshift.runtime import hosts
 from secondshift.runtime.spool import pending
 from tests.interfaces.bad_nights import asks, bad_night, for_good, left, shard, until
 
@@ -50,6 +56,17 @@ def test_the_list_says_what_since_when_what_was_done_and_that_it_asks(asking, mo
     assert "secondshift show i1" in text
 
 
+@pytest.mark.parametrize(("lang", "says"), [("en", "bad data, since step 49"), ("ko", "나쁜 데이터 (49")])
+def test_status_tells_an_open_incident_from_its_fields_and_marks_the_trial_that_was_helped(
+    asking, monkeypatch, capsys, lang, says
+) -> None:
+    monkeypatch.chdir(asking)
+    text = said(capsys, "status", "--lang", lang)
+    line = next(line for line in text.splitlines() if line.startswith("! i1 (t1)"))
+    assert says in line and ("asks you" in line or "답을 기다림" in line)
+    assert "t1*" in text and "t2*" not in text and "* " in text
+
+
 def test_those_that_are_over_are_counted_and_listed_only_where_asked_for(mended, monkeypatch, capsys) -> None:
     monkeypatch.chdir(mended)
     text = said(capsys, "incidents", "--lang", "en")
@@ -67,7 +84,8 @@ def test_one_is_shown_with_its_numbers_acts_outcomes_and_undo_and_the_question(a
     for part in (
         "Incident i1, t1: bad data (asks you)", "Since step 49", "Diagnosis: bad data, confidence", "a lasting step up",
         "level", "learning rate against usual", "Before it, loss stood at", "Act 1,", "by the captain",
-        "Outcome: did not help", "It went back to a checkpoint", "told to skip the steps", "set-aside",
+        "Outcome: did not help", "When that was judged, at step 5", "loss stood at 1.", "before the trouble it was 0.9",
+        "It went back to a checkpoint", "told to skip the steps", "set-aside",
         "secondshift answer i1 ", "Without an answer by", "pause until a person decides",
     ):  # fmt: skip
         assert part in text, part
@@ -133,6 +151,35 @@ def test_an_answer_without_an_engine_is_kept_and_the_next_shift_takes_it_up(tmp_
     night.take_over(night.engine.state)
     until(night, lambda: bool(night.payloads(facts.IncidentClosed)))
     assert night.payloads(facts.TrialHelped)[0].act.by == request.who
+
+
+def test_beside_a_living_engine_the_answer_is_waited_for_and_said_with_its_events(tmp_path, monkeypatch, capsys) -> None:
+    night = bad_night(tmp_path, for_good, may=("retry_infrastructure",))
+    until(night, lambda: asks(night))
+    night.ledger.release(night.engine.state.token)
+    ours = night.ledger.take_lease(
+        Holder(host=hosts.hostname(), pid=os.getpid(), start_ticks=hosts.start_ticks(os.getpid()), boot_id=hosts.boot_id()),
+        how_dead=lambda lease: True,
+    )
+    night.engine.state = replace(night.engine.state, token=ours.token)
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            night.engine.take_requests()
+            if night.engine.state.requests:
+                night.engine.tick()
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    monkeypatch.chdir(tmp_path)
+    try:
+        doc = json.loads(said(capsys, "answer", "i1", "stop", "--lang", "en", "--json"))
+    finally:
+        stop.set()
+        thread.join(10)
+    assert doc["text"].startswith("i1 was answered: stop the trial. Requested in event ") and doc["received"] < doc["decided"]
 
 
 def test_what_cannot_be_answered_is_said_at_once_and_nothing_is_asked_for(asking, mended, monkeypatch, capsys) -> None:

@@ -71,6 +71,7 @@ class Act:
     undo: str = ""  # how a person takes it back
     outcome: Outcome = ""
     seen: str = ""  # what the outcome was judged by
+    stood: Level = Level()  # where the run stood when the outcome was judged
 
     def ends_attempt(self) -> bool:
         """Say whether the running attempt has to leave for it."""

@@ -15,8 +15,11 @@ from secondshift.interfaces.brief.plots import sparkline
 from secondshift.interfaces.cli.desk import Desk, language, open_desk
 from secondshift.interfaces.cli.grids import budgets_grid, say_status, trials_grid
 from secondshift.interfaces.cli.printing import console, document, line, spoken
-from secondshift.interfaces.messages.catalogue import say
+from secondshift.interfaces.messages.catalogue import say, tell
+from secondshift.interfaces.plain import one_line
+from secondshift.interfaces.readmodel.incidents import Known, standing, what
 from secondshift.interfaces.readmodel.overview import Holder, engine_line, overview, shift_line, tier_line, upcoming
+from secondshift.records.incidents import Incident
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
 from secondshift.runtime.keeper import read_note
@@ -96,10 +99,17 @@ def table(desk: Desk, lang: str, shown: int | None, screen: Console) -> Renderab
     if doc["budgets"]:
         rows += [Text(""), budgets_grid(doc, lang)]
     rows += [Text(""), *(Text.assemble("→ ", line(s, lang)) for s in next_lines)]
-    for incident in doc["incidents"]:
-        text = f"! {incident['id']} ({incident['subject']}): {incident['finding']}"
-        rows.append(Text(text + (f" — {incident['action']}" if incident["action"] else ""), style="yellow"))
+    rows += [Text(_incident(incident, state, lang), style="yellow") for incident in state.incidents.values()]
     return Group(*rows)
+
+
+def _incident(incident: Incident, state: State, lang: str) -> str:
+    """One open incident in a line; one of the captain's is told from its fields."""
+    head = f"! {incident.id} ({incident.subject}): {one_line(tell(what(incident), lang))}"
+    if not incident.cause:
+        return head + (f" — {one_line(incident.action)}" if incident.action else "")
+    how = standing(Known(incident=incident, opened=0), state)
+    return f"{head} — {say('incident.word', lang, name_word=f'state_{how}')}"
 
 
 def _shift_bar(doc: dict[str, Any], lang: str, width: int) -> RenderableType:

@@ -225,6 +225,9 @@ def _act(incident: Incident, act: Act, place: int) -> list[Statement]:
         lines.append(Statement(key="incident.act_skip", values=values))
     if act.lr_scale != 1.0:
         lines.append(Statement(key="incident.act_scale", values=values))
+    if act.stood.metric and act.stood.metric == incident.before.metric:
+        stood = {"metric": act.stood.metric, "value": act.stood.value, "step": act.stood.step, "before": incident.before.value}
+        lines.append(Statement(key="incident.act_stood", values=stood))
     if act.undo:
         lines.append(Statement(key=f"incident.undo_{_undo(act)}", values=values))
     return lines

@@ -77,7 +77,8 @@ def _go_on(state: State, incident: Incident) -> list[Decision]:
         if judged is None:
             return []
         outcome, seen = judged
-        incident = replace(incident, acts=(*incident.acts[:-1], replace(pending, outcome=outcome, seen=seen)))
+        stood = state.looks.get(trial.id, NOTHING).level
+        incident = replace(incident, acts=(*incident.acts[:-1], replace(pending, outcome=outcome, seen=seen, stood=stood)))
         if outcome == "worked" or not trial.open():
             return _end(incident, f"{REMEDIES[pending.remedy].sentence}: {seen}")
         if outcome == "not applied":
