@@ -60,7 +60,7 @@ def main() -> None:
         peers = row["peers"]
         assert isinstance(peers, dict)
         beside = ", ".join(f"{peer} {parts.shown(value)}" for peer, value in peers.items())
-        verdict = "HOLDS" if row["holds"] else "**MISS**"
+        verdict = "" if not row["target"] else "HOLDS" if row["holds"] else "**MISS**"
         print(f"| {name} | {parts.shown(row['ours'])} | {row['unit']} | {row['target']} | {verdict} | {beside} |")
     if given.json:
         print(json.dumps(rows))

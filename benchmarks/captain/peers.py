@@ -77,9 +77,11 @@ def _z_score(rows: Sequence[Row], columns: Sequence[str], window: int, limit: fl
                 spread = sqrt(max(squares / window - mean * mean, 0.0))
                 if value - mean > limit * spread and value - mean > 1e-12 * abs(mean):
                     alarms.append(int(row["step"] or 0))
-                total, squares = total - kept[0], squares - kept[0] ** 2
+                total, squares = total - kept[0], squares - kept[0] * kept[0]
             kept.append(value)
             total, squares = total + value, squares + value * value
+            if not isfinite(squares):  # else one huge value would blind it for good
+                total, squares = sum(kept), sum(one * one for one in kept)
     return sorted(alarms)
 
 
