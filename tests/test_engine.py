@@ -121,7 +121,7 @@ def test_a_killed_trial_is_resumed_and_one_killed_again_and_again_is_given_up(tm
     state = night.run()
     assert state.trials["t1"].status == "complete" and state.trials["t1"].attempts == 2
     assert state.trials["t2"].status == "failed"
-    assert state.trials["t2"].attempts == 4
+    assert state.trials["t2"].attempts == 2, "a segmentation fault at the same step again is the script's own"
     accounted(night)
 
 

@@ -33,7 +33,7 @@ def test_a_short_demo_does_all_its_drills_and_passes_its_own_checks(
     assert set(found["drills"]) == {"worker killed", "worker resumed", "crash in halving", "engine killed"}
     assert [half["key"] for half in found["halves"]] == ["random", "halving"]
     assert all(half["device_s"] < 22.0 + 4.0 and half["value"] for half in found["halves"])
-    assert all(Path(file).exists() for file in found["briefs"]) and len(found["briefs"]) == 12
+    assert all(Path(file).exists() for file in found["briefs"]) and len(found["briefs"]) == 16
     real = [line for line in story.splitlines() if line.startswith("REAL ")][1:]
     assert len(real) > 20 and all(re.match(r"REAL +pid [1-9]\d* +(event [1-9]\d*|doctor) +\S", line) for line in real)
     assert "the tier cooperative is proved" in story and "interrupted and resumed" in story

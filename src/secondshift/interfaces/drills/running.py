@@ -80,7 +80,7 @@ def lay_out(
     text = _STUDY.format(
         title=title, command=json.dumps(shlex.join(words)), steps=train_drill.HORIZON, faults=json.dumps(values),
         cases=json.dumps(list(cases)), trials=len(values) * len(cases) + 1, may=json.dumps(list(may)), slots=slots,
-        answer_s=answer_s, every_s=0.6,
+        answer_s=answer_s, every_s=0.3,
     )  # fmt: skip
     study = folder / "secondshift.toml"
     study.write_text(text)

@@ -149,15 +149,18 @@ def _of(count: int, points: Iterator[Batch]) -> list[Batch]:
 def _rows(batches: Sequence[Batch], fields: Mapping[str, str], done: int) -> Iterator[dict[str, float | None]]:
     """Put the points of one fact together by their step; what comes late is told at the newest step.
 
-    Samples of a supervisor come several at one step, where a run is slow or hangs: each is a row of its own.
+    Samples of a supervisor come several at one step, where a run is slow or hangs: each is a row of its own, after the others.
     """
     rows: dict[int, dict[str, float | None]] = {}
+    samples: list[tuple[str, float]] = []
+    newest = done
     for batch in batches:
         stream = fields.get(batch.metric)
-        if stream is None:
+        if stream is None or not len(batch.steps):
             continue
+        newest = max(newest, *batch.steps)
         if batch.metric.startswith("sys/"):
-            yield from ({"step": max(done, *batch.steps), stream: value} for value in batch.values)
+            samples += [(stream, value) for value in batch.values]
             continue
         for step, value in zip(batch.steps, batch.values, strict=True):
             step = max(step, done)
@@ -167,6 +170,8 @@ def _rows(batches: Sequence[Batch], fields: Mapping[str, str], done: int) -> Ite
             row[stream] = value
     for step in sorted(rows):
         yield rows[step]
+    for stream, value in samples:
+        yield {"step": newest, stream: value}
 
 
 def _look(watched: _Watched) -> Look:

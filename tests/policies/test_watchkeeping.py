@@ -1,0 +1,88 @@
+"""The detectors of running trials: rows from what was recorded, however it was cut, and a rebuilt follower that says the same."""
+
+from array import array
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from secondshift.policies.captain.watchkeeping import Watchkeeper
+from secondshift.records import events as facts
+from secondshift.records.incidents import Care
+from secondshift.records.orders import Batch
+from secondshift.records.states import State
+from secondshift.records.studies import Objective, Study
+
+STUDY = Study(name="s", command="x", folder=".", objective=Objective(metric="val_loss"), horizon_steps=1000)
+
+
+def logged(start: int, steps: list[int], **metrics: list[float]) -> tuple[facts.Event, list[Batch]]:
+    """A fact with its points, as one reading brings them."""
+    batches = [
+        Batch(trial="t1", attempt="t1.a1", metric=name.replace("sys_", "sys/"), steps=array("q", steps[-len(values):]),
+              values=array("d", values))
+        for name, values in metrics.items()
+    ]  # fmt: skip
+    points = sum(len(batch.steps) for batch in batches)
+    fact = facts.MetricsLogged(
+        attempt="t1.a1", trial="t1", fragment="f", start=start, end=start + 1, points=points, crc=0
+    )
+    return facts.Event(seq=start + 1, at=0.0, token=1, kind="metrics.logged", payload=fact), batches
+
+
+def findings(keeper: Watchkeeper) -> list[tuple]:
+    state = State(study=STUDY, open={"t1": True}, care={"t1": Care(count=1)})
+    found = keeper.looks(state).get("t1")
+    return [(one.symptom, one.step, one.since, one.lasted) for one in found.findings] if found else []
+
+
+def leak(keeper: Watchkeeper, cuts: list[int], *, sampled: bool) -> None:
+    """A run of 400 steps that leaks from step 200 on, in readings that end at `cuts`."""
+    bounds = [0, *sorted(set(cuts)), 400]
+    for number, (first, end) in enumerate(pairwise(bounds)):
+        steps = list(range(first, end))
+        if not steps:
+            continue
+        memory = [50.0 + max(0, step - 200) * 0.5 for step in steps]
+        more = {"sys_step_s": [0.01]} if sampled else {}
+        event, batches = logged(number, steps, loss=[1.0 + 0.01 * (step % 7) for step in steps], rss_mb=memory, **more)
+        keeper.take(STUDY, [event], batches)
+
+
+@settings(deadline=None, max_examples=25, derandomize=True)
+@given(st.lists(st.integers(1, 399), max_size=12))
+def test_the_cuts_of_the_readings_change_nothing(cuts):
+    whole, cut = Watchkeeper(), Watchkeeper()
+    leak(whole, [], sampled=False)
+    leak(cut, cuts, sampled=False)
+    assert findings(whole) == findings(cut) != []
+
+
+def test_samples_beside_the_points_do_not_look_like_a_restart():
+    plain, sampled = Watchkeeper(), Watchkeeper()
+    leak(plain, list(range(20, 400, 20)), sampled=False)
+    leak(sampled, list(range(20, 400, 20)), sampled=True)
+    assert any(one[0] == "memory_leak" for one in findings(sampled))
+    leaks = [[one for one in findings(keeper) if one[0] == "memory_leak"] for keeper in (plain, sampled)]
+    assert leaks[0] == leaks[1]
+
+
+def test_the_limit_that_a_supervisor_tells_makes_the_time_to_it_known():
+    keeper = Watchkeeper()
+    event, batches = logged(0, [0], sys_memory_limit_mb=[168.0])
+    keeper.take(STUDY, [event], batches)
+    leak(keeper, [], sampled=False)
+    look = keeper.looks(State(study=STUDY, open={"t1": True}))["t1"]
+    assert all("steps_to_limit" in one.evidence for one in look.findings if one.symptom == "memory_leak")
+
+
+def test_a_follower_that_is_built_anew_offers_what_may_not_have_been_recorded():
+    first, second = Watchkeeper(), Watchkeeper()
+    leak(first, [], sampled=False)
+    event, _ = logged(7, [400], loss=[1.0])
+    assert second.unknown([event]) == ["t1"] and not first.unknown([event])
+    steps = list(range(400))
+    earlier, points = logged(0, steps, loss=[1.0 + 0.01 * (s % 7) for s in steps],
+                             rss_mb=[50.0 + max(0, s - 200) * 0.5 for s in steps])  # fmt: skip
+    second.catch_up(STUDY, [earlier], points, "t1")
+    assert findings(first) == findings(second)
