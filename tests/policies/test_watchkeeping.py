@@ -86,3 +86,13 @@ def test_a_follower_that_is_built_anew_offers_what_may_not_have_been_recorded():
                              rss_mb=[50.0 + max(0, s - 200) * 0.5 for s in steps])  # fmt: skip
     second.catch_up(STUDY, [earlier], points, "t1")
     assert findings(first) == findings(second)
+
+
+def test_a_disk_that_fills_is_seen_in_the_samples_of_the_supervisor():
+    keeper = Watchkeeper()
+    for number in range(40):
+        steps = list(range(number * 10, number * 10 + 10))
+        event, batches = logged(number, steps, loss=[1.0 + 0.01 * (s % 7) for s in steps],
+                                sys_disk_free_mb=[8000.0 - 200.0 * number])  # fmt: skip
+        keeper.take(STUDY, [event], batches)
+    assert any(one[0] == "disk_filling" for one in findings(keeper))

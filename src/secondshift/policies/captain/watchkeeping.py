@@ -126,7 +126,8 @@ def _learn(study: Study | None, watched: _Watched, metrics: set[str]) -> None:
         free = objective.metric not in guessed.streams.values()
         guessed = guess(names, told={**told, "loss": objective.metric}, goal=goal) if free else guessed
     watched.guessed = guessed
-    watched.fields = {name: stream for stream, name in guessed.streams.items()}
+    beside = {name: stream for stream, name in told.items() if stream not in guessed.streams}  # disk, device memory, CPU
+    watched.fields = beside | {name: stream for stream, name in guessed.streams.items()}
     sign = 1.0 if guessed.goal == "min" else -1.0
     following = watched.following
     if following.numbers.points == 0:
