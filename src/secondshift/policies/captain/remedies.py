@@ -13,6 +13,7 @@ from secondshift.records.trials import Trial
 
 TRIES = 2  # automatic ones for each cause and trial that did not work
 FARTHEST = 0.5  # of the horizon: going back farther is for a person to decide
+MARGIN = 8  # steps before the first suspicious one: what harms a step is done in the one before, and detectors see in blocks
 LOWER = 0.5  # times the learning rate, where nothing says by how much it jumped
 JUMPED = 4.0  # times the usual rate: then it is set back to what it was
 Needs = Literal["anything", "checkpoints", "history", "cooperation"]  # history: older checkpoints than the newest
@@ -128,7 +129,7 @@ def act_of(state: State, incident: Incident, name: str, *, by: str) -> Act:
     """Write a remedy out for this incident: where it goes back to, what is skipped, which rate it goes on with."""
     remedy = REMEDIES[name]
     attempt = state.attempt_of(incident.subject)
-    back = incident.since if name.startswith("roll_back") or name == "restart_loader" else -1
+    back = max(0, incident.since - MARGIN) if name.startswith("roll_back") or name == "restart_loader" else -1
     return Act(
         remedy=name, reason=f"{remedy.sentence}, because of {incident.cause.replace('_', ' ')}", by=by,
         cause=incident.cause, at=state.now_s, needs=remedy.authority if by == "captain" else "",
@@ -159,7 +160,7 @@ def _too_far(state: State, trial: Trial, incident: Incident, name: str) -> bool:
     """Say whether so much would have to be trained again that a person should say so."""
     if not (name.startswith("roll_back") or name == "restart_loader") or state.study is None:
         return False
-    kept = [saved.step for saved in state.checkpoints.get(trial.id, ()) if saved.step <= max(0, incident.since)]
+    kept = [saved.step for saved in state.checkpoints.get(trial.id, ()) if saved.step <= max(0, incident.since - MARGIN)]
     return trial.logged_step + 1 - max(kept, default=0) > FARTHEST * state.study.horizon_steps
 
 
