@@ -58,7 +58,7 @@ LADDERS: Mapping[str, tuple[str, ...]] = {
     "bad_numbers": ("roll_back_skip", "roll_back_lower_rate", "stop"),
     "learning_rate_too_high": ("roll_back", "roll_back_lower_rate"),
     "bad_data": ("roll_back_skip", "roll_back_lower_rate"),
-    "damaged_weights": ("roll_back", "roll_back_lower_rate"),
+    "damaged_weights": ("roll_back", "roll_back_skip"),  # where it comes back, the data did it
     "dead_units": ("roll_back_lower_rate", "roll_back"),
     "overflow": ("roll_back", "roll_back_lower_rate"),
     "dead_loader": ("restart_loader", "restart_loader"),
