@@ -13,6 +13,7 @@ from secondshift.interfaces.brief.streams import Part, Stream
 from secondshift.interfaces.brief.ticks import spans, ticks
 from secondshift.interfaces.messages.catalogue import say
 from secondshift.interfaces.messages.formats import duration, moment, number
+from secondshift.interfaces.sparklines import blocks
 
 if TYPE_CHECKING:  # windows nest deep; only names of types are needed
     from secondshift.interfaces.brief.figures import Bar, Curve, Figures
@@ -228,29 +229,6 @@ def _mark(x: float, base: float, kind: str, text: str) -> str:
         f'<text class="tick {kind}" x="{x:.1f}" y="{TOP - 2}" text-anchor="middle">{text}</text>'
     )
 
-
-def sparkline(values: Sequence[float], width: int = 60) -> str:
-    """A curve in one line of block characters, for terminals; a gap where a value is not finite."""
-    if not len(values):
-        return ""
-    picked = [values[i * len(values) // min(width, len(values))] for i in range(min(width, len(values)))]
-    finite = [v for v in picked if math.isfinite(v)]
-    if not finite:
-        return "·" * len(picked)
-    return blocks(picked, min(finite), max(finite))
-
-
-def blocks(values: Sequence[float | None], low: float, high: float) -> str:
-    """Values between two levels as block characters; a dot where one is not finite, a blank where there is none."""
-    heights = "▁▂▃▄▅▆▇█"
-    scale = (len(heights) - 1) / (high - low) if high > low else 0.0
-
-    def block(value: float | None) -> str:
-        if value is None:
-            return " "
-        return heights[round((value - low) * scale)] if math.isfinite(value) else "·"
-
-    return "".join(map(block, values))
 
 
 def strips(data: Stream, width: int) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -14,6 +15,7 @@ from secondshift.interfaces.plain import clean
 VERBS = "secondshift.interfaces.cli"
 MISTAKE = 2  # exit code: something about the call, the study or its ledger is not as it must be
 BEHIND = "--behind-dashes"  # hands the command of `watch -- CMD` on; not for people
+FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGCONT")  # to a watched command
 FAULT = 70  # exit code: a fault of ours
 
 NIGHT, LOOK, ACT = Group("Run a night", sort_key=1), Group("Look", sort_key=2), Group("Act", sort_key=3)
@@ -152,6 +154,8 @@ def _packed(arguments: Sequence[str]) -> list[str]:
     """Put what stands behind `--` of `watch` into one word: it is another command's, dashes and all."""
     if arguments[:1] != ["watch"] or "--" not in arguments:
         return list(arguments)
+    if hasattr(signal, "pthread_sigmask"):  # before any library starts a thread that would take the command's signals
+        signal.pthread_sigmask(signal.SIG_BLOCK, [getattr(signal, name) for name in FORWARDED if hasattr(signal, name)])
     at = list(arguments).index("--")
     return [*arguments[:at], f"{BEHIND}={json.dumps(arguments[at + 1 :])}"]
 

@@ -11,7 +11,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from secondshift.interfaces.brief.plots import sparkline
 from secondshift.interfaces.cli.desk import Desk, language, open_desk
 from secondshift.interfaces.cli.grids import budgets_grid, say_status, trials_grid
 from secondshift.interfaces.cli.printing import console, document, line, spoken
@@ -19,6 +18,7 @@ from secondshift.interfaces.messages.catalogue import say, tell
 from secondshift.interfaces.plain import one_line
 from secondshift.interfaces.readmodel.incidents import Known, standing, what
 from secondshift.interfaces.readmodel.overview import Holder, engine_line, overview, shift_line, tier_line, upcoming
+from secondshift.interfaces.sparklines import sparkline
 from secondshift.records.incidents import Incident
 from secondshift.records.nights import Statement
 from secondshift.records.states import State

@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from secondshift.errors import SecondshiftError
-from secondshift.interfaces.brief.plots import sparkline
 from secondshift.interfaces.cli.desk import language, open_desk, trial_named
 from secondshift.interfaces.cli.incidents import show_incident
 from secondshift.interfaces.cli.printing import console, document, indented, line, spoken
@@ -21,6 +20,7 @@ from secondshift.interfaces.readmodel.objectives import written
 from secondshift.interfaces.readmodel.reasons import story, trial_events
 from secondshift.interfaces.readmodel.trials import document as trial_document
 from secondshift.interfaces.readmodel.waiting import outlook
+from secondshift.interfaces.sparklines import sparkline
 from secondshift.records.nights import Statement
 
 INCIDENT = re.compile(r"i\d+")

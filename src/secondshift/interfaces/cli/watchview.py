@@ -6,11 +6,11 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from secondshift.interfaces.brief.plots import sparkline
 from secondshift.interfaces.cli.watchsay import guesses, sentence
 from secondshift.interfaces.messages.catalogue import say
 from secondshift.interfaces.messages.formats import number
 from secondshift.interfaces.plain import one_line
+from secondshift.interfaces.sparklines import sparkline
 from secondshift.watching.sightings import RunSeen, Sighting, newest
 
 STATES = {"growing": "green", "still": "dim", "silent": "bold red"}

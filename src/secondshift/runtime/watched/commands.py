@@ -63,7 +63,7 @@ class Command:
         self._old_mask = {int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)}
         try:
             self._pid = os.posix_spawnp(
-                self.words[0], self.words, os.environ, file_actions=actions, setsigmask=self._old_mask,
+                self.words[0], self.words, os.environ, file_actions=actions, setsigmask=self._old_mask - set(FORWARDED),
                 setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # Python ignores these; who is started must not
             )  # fmt: skip
         except OSError as problem:
