@@ -1,5 +1,8 @@
 """[oncall]: every mistake in who stands behind the captain, and the rota that the table describes."""
 
+# pyright: reportUnnecessaryTypeIgnoreComment=false
+# The package holidays is an extra: types are checked with it and without it.
+
 import os
 from collections.abc import Iterable
 from datetime import date, time

@@ -7,6 +7,9 @@ Nothing of the training changes: no random number is drawn, no value written. Be
 calls at each step of an optimiser; for a sample, forward hooks are set for one step and removed again.
 """
 
+# Types are checked with torch installed and without it, and torch keeps the fast norms of many tensors under private names.
+# pyright: reportUnnecessaryTypeIgnoreComment=false, reportPrivateImportUsage=false
+
 from __future__ import annotations
 
 import math

@@ -2,7 +2,7 @@
 """What `secondshift.integrations.torch.watch` costs on a small transformer's step. See benchmarks/README.md for the contract.
 
     python3 -m venv /tmp/torch && /tmp/torch/bin/pip install torch==2.13.0
-    /tmp/torch/bin/python benchmarks/watching.py [--quick] [--json]
+    /tmp/torch/bin/python benchmarks/layers.py [--quick] [--json]
 
 Steps without a watch, steps between two samples and steps with a sample take turns in one process and one thread, and
 the medians of their CPU time are compared: other load on the machine meets all alike. The whole cost is what a watch
