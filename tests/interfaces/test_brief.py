@@ -325,3 +325,17 @@ def test_ranges_name_each_fact_once(facts: set[int]) -> None:
     runs = ranges(facts)
     assert [seq for a, b in runs for seq in range(a, b + 1)] == sorted(facts)
     assert all(b + 1 < c for (_, b), (c, _) in itertools.pairwise(runs))
+
+
+def test_a_night_of_a_hundred_incidents_stays_a_page_and_loses_none_that_is_open() -> None:
+    from secondshift.interfaces.brief.troubles import MOST_INCIDENTS
+
+    night = Night().open()
+    for number in range(1, 101):
+        closed = "" if number == 3 else "the trial was started again"
+        night.add(IncidentOpened(incident=Incident(id=f"i{number}", subject="t1", finding=f"finding {number}", closed=closed)))
+    told = [one for section in composed(night.close()).sections for one in section.statements if one.key.startswith("incidents.")]
+    lines = [one for one in told if one.key in ("incidents.closed", "incidents.open")]
+    assert len(lines) == MOST_INCIDENTS and any(one.values["incident"] == "i3" for one in lines)
+    (more,) = [one for one in told if one.key == "incidents.more"]
+    assert more.values["n"] == 100 - MOST_INCIDENTS and len(more.facts) == 100 - MOST_INCIDENTS

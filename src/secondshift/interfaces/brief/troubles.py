@@ -22,6 +22,7 @@ from secondshift.records.nights import Statement
 from secondshift.records.states import MIN_GRANT_S, State
 from secondshift.records.trials import Trial
 
+MOST_INCIDENTS = 12  # lines of them in a brief, unless more are open
 MOST_ASKED = 3
 MOST_FAILURES = 8
 MOST_NAMES = 6
@@ -122,7 +123,11 @@ def incidents(night: Trace, state: State) -> Iterable[Statement]:
 
 
 def _log(night: Trace, state: State) -> Iterable[Statement]:
-    for known in ordered(night.met(), state):
+    """Open incidents and the newest others; a page is no list of a hundred, which `secondshift incidents` gives."""
+    met = list(ordered(night.met(), state))
+    shown = [known for known in met if known.incident.id in state.incidents]
+    shown += [known for known in met if known.incident.id not in state.incidents][: max(0, MOST_INCIDENTS - len(shown))]
+    for known in shown:
         incident = known.incident
         if incident.cause:
             yield logged(known, state)
@@ -137,6 +142,10 @@ def _log(night: Trace, state: State) -> Iterable[Statement]:
         }
         key = "incidents.closed" if known.outcome else "incidents.open"
         yield Statement(key=key, values=values, facts=tuple(known.facts))
+    if len(met) > len(shown):
+        rest = [known for known in met if known not in shown]
+        facts = tuple(sorted({seq for known in rest for seq in known.facts}))
+        yield Statement(key="incidents.more", values={"n": len(rest)}, facts=facts)
 
 
 def _kills(night: Trace) -> Iterable[Statement]:

@@ -33,7 +33,8 @@ def _judge(state: State, trial: Trial, crash: Crash) -> list[Decision]:
     same_step = [act for act in again if act.cause == name and act.step == crash.step]
     finding = Finding(
         symptom="crash", stream="output", step=max(0, crash.step), since=max(0, crash.step), lasted=len(again) + 1,
-        confidence=0.9 if line else 0.6, evidence={"exit_code": float(crash.code or 0), "signal": float(crash.signal or 0)},
+        confidence=0.9 if line or crash.signal is not None else 0.6,
+        evidence={"exit_code": float(crash.code or 0), "signal": float(crash.signal or 0)},
     )  # fmt: skip
     incident = Incident(
         id="", subject=trial.id, finding=f"{trial.id}: {name.replace('_', ' ')} at step {max(0, crash.step)}.",
