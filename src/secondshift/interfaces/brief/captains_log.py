@@ -36,15 +36,22 @@ def handover(night: Trace, state: State) -> Iterable[Statement]:
     for known in left[:MOST_HANDED]:
         yield Statement(key="handover.open", values=_look(known), facts=tuple(known.facts))
     given_up = [known for known in met if known.outcome and ended(known) == "ended_not_retried"]
-    for known in given_up[: max(0, MOST_HANDED - len(left))]:
-        yield Statement(key="handover.given_up", values=_look(known), facts=tuple(known.facts))
-    if (more := len(left) + len(given_up) - MOST_HANDED) > 0:
-        facts = tuple(known.opened for known in (*left, *given_up)[MOST_HANDED:])
+    doubtful = [known for known in met if known.outcome and _doubtful(known)]
+    closed = [("handover.given_up", known) for known in given_up] + [("handover.doubtful", known) for known in doubtful]
+    for key, known in closed[: max(0, MOST_HANDED - len(left))]:
+        yield Statement(key=key, values=_look(known), facts=tuple(known.facts))
+    if (more := len(left) + len(closed) - MOST_HANDED) > 0:
+        facts = tuple(known.opened for known in (*left, *(known for _, known in closed))[MOST_HANDED:])
         yield Statement(key="handover.more", values={"n": more}, facts=facts)
     helped = [trial for trial in state.trials.values() if trial.assisted and trial.id in night.trials]
     if helped:
         facts = tuple(sorted({seq for known in met if known.incident.acts for seq in known.facts})) or (night.started,)
         yield Statement(key="handover.assisted", values={"n": len(helped), "trials": names(helped)}, facts=facts)
+
+
+def _doubtful(known: Known) -> bool:
+    """Say whether a trial ended while a person was still being asked about it: its result is in doubt."""
+    return known.incident.question() is not None
 
 
 def _look(known: Known) -> dict[str, str | int | float]:
