@@ -30,7 +30,7 @@ def test_a_short_demo_does_all_its_drills_and_passes_its_own_checks(
     out, story = capsys.readouterr()
     found = json.loads(out)
     assert code == 0 and found["ok"] and found["problems"] == [], story
-    assert set(found["drills"]) == {"worker killed", "worker resumed", "crash in halving", "engine killed"}
+    assert set(found["drills"]) == {"worker killed", "worker resumed", "crash in halving", "engine killed", "captain"}
     assert [half["key"] for half in found["halves"]] == ["random", "halving"]
     assert all(half["device_s"] < 22.0 + 4.0 and half["value"] for half in found["halves"])
     assert all(Path(file).exists() for file in found["briefs"]) and len(found["briefs"]) == 16

@@ -49,15 +49,22 @@ def drill(
         raise SecondshiftError(f"There is no drill {kind!r}.{meant}")
     place = Path(tempfile.mkdtemp(prefix="secondshift-drill-")) if keep is None else keep.resolve()
     try:
-        return _drill(kind, case, place / "study", lang, json=json)
+        fine, rows = perform(kind, case, place / "study", lang, quiet=json)
     finally:
         if keep is None:
             shutil.rmtree(place, ignore_errors=True)
+    if json:
+        document({"drill": kind, "case": case, "ok": fine, "rows": [_plain(row) for row in rows]})
+    return 0 if fine else SPOILT
 
 
-def _drill(kind: str, case: int, place: Path, lang: str, *, json: bool) -> int:
+def perform(kind: str, case: int, place: Path, lang: str, *, quiet: bool) -> tuple[bool, list[Row]]:
+    """Do one drill in `place`, which is made, and tell it; whether it came to what it should, and what it was judged by.
+
+    quiet: tell it on standard error.
+    """
     fault = "bad_shard" if kind == ENGINE_KILLED else kind
-    teller = _Teller(lang=lang, quiet=json, kill=kind == ENGINE_KILLED)
+    teller = _Teller(lang=lang, quiet=quiet, kill=kind == ENGINE_KILLED)
     study = running.lay_out(place, title=kind, faults=[fault], cases=[case], slots=3)
     teller.say(say("drill.begins", lang, kind=kind, sentence=say(f"drill_kind.{kind}", lang), folder=str(place)))
     running.run(study, limit_s=LIMIT_S, heard=teller.hear)
@@ -71,9 +78,7 @@ def _drill(kind: str, case: int, place: Path, lang: str, *, json: bool) -> int:
         teller.say(_ending(lang, row))
     ends = KINDS[fault].ends.replace(" ", "_")
     teller.say(say("drill.fine" if fine else "drill.spoilt", lang, ends_word=f"ends_{ends}"))
-    if json:
-        document({"drill": kind, "case": case, "ok": fine, "rows": [_plain(row) for row in rows]})
-    return 0 if fine else SPOILT
+    return fine, rows
 
 
 def _ending(lang: str, row: Row) -> str:
@@ -112,13 +117,14 @@ class _Teller:
                 self.say(say("drill.engine_again", lang, pid=str(self.engine)))
         elif isinstance(fact, facts.SymptomSeen):
             for one in fact.findings[:3]:
-                self.say(say("drill.seen", lang, trial=fact.trial, symptom_word=one.symptom, step=one.step, since=one.since))
+                symptom = f"symptom_{one.symptom}"
+                self.say(say("drill.seen", lang, trial=fact.trial, symptom_word=symptom, step=one.step, since=one.since))
         elif isinstance(fact, facts.IncidentOpened) and fact.incident.cause:
             one = fact.incident
-            self.say(say("drill.opened", lang, incident=one.id, trial=one.subject, cause_word=one.cause))
+            self.say(say("drill.opened", lang, incident=one.id, trial=one.subject, cause_word=f"cause_{one.cause}"))
             self._kill_engine()
         elif isinstance(fact, facts.TrialHelped):
-            self.say(say("drill.helped", lang, trial=fact.trial, remedy_word=fact.act.remedy))
+            self.say(say("drill.helped", lang, trial=fact.trial, remedy_word=f"remedy_{fact.act.remedy}"))
         elif isinstance(fact, facts.IncidentClosed):
             self.say(say("drill.closed", lang, incident=fact.incident))
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TextIO
 
 from secondshift.errors import SecondshiftError
+from secondshift.interfaces.cli.drill import perform
 from secondshift.interfaces.demo.checks import Finding, Result, agree, examine, named, processes_of, result, trains
 from secondshift.interfaces.demo.examining import prove
 from secondshift.interfaces.demo.stories import Story, drill, real
@@ -36,6 +37,7 @@ LEAVE_S = 25.0  # for a half to end after it was asked to
 CRASH_AT = 1  # step at which the first trial of halving to get there crashes
 KILL_AFTER = 10  # attempts of halving that have ended before its engine is killed
 _POLL_S = 0.15
+FAULT = "weights_damaged"  # what the captain is shown
 
 
 @dataclass(kw_only=True, slots=True)
@@ -94,6 +96,7 @@ def demo(seed: int = 0, folder: Path | None = None, json: bool = False, *, scrip
         _show_brief(show, *stories[-1])
     if len(results) == 2:
         _compare(show, results, stories)
+        _watch(show, quiet=json)
     code = _close(show, began)
     if json:
         document = {
@@ -103,6 +106,15 @@ def demo(seed: int = 0, folder: Path | None = None, json: bool = False, *, scrip
         }  # fmt: skip
         print(jsons.dumps(document, allow_nan=False), flush=True)
     return code
+
+
+def _watch(show: Demo, *, quiet: bool) -> None:
+    """Show the captain one fault: found, gone back from, and judged beside a twin that had none."""
+    show.say("\n--- the captain: a fault made on purpose ---")
+    fine, rows = perform(FAULT, 1, show.folder / "captain", "en", quiet=quiet)
+    show.drills["captain"] = FAULT
+    if not fine:
+        show.problems.append(f"The captain did not mend {FAULT}: {rows or 'nothing was judged'}.")
 
 
 def _place(folder: Path | None) -> Path:
