@@ -49,7 +49,7 @@ def drill(
         raise SecondshiftError(f"There is no drill {kind!r}.{meant}")
     place = Path(tempfile.mkdtemp(prefix="secondshift-drill-")) if keep is None else keep.resolve()
     try:
-        fine, rows = perform(kind, case, place / "study", lang, quiet=json)
+        fine, rows = _perform(kind, case, place / "study", lang, quiet=json)
     finally:
         if keep is None:
             shutil.rmtree(place, ignore_errors=True)
@@ -58,7 +58,7 @@ def drill(
     return 0 if fine else SPOILT
 
 
-def perform(kind: str, case: int, place: Path, lang: str, *, quiet: bool) -> tuple[bool, list[Row]]:
+def _perform(kind: str, case: int, place: Path, lang: str, *, quiet: bool) -> tuple[bool, list[Row]]:
     """Do one drill in `place`, which is made, and tell it; whether it came to what it should, and what it was judged by.
 
     quiet: tell it on standard error.

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TextIO
 
 from secondshift.errors import SecondshiftError
-from secondshift.interfaces.cli.drill import perform
 from secondshift.interfaces.demo.checks import Finding, Result, agree, examine, named, processes_of, result, trains
 from secondshift.interfaces.demo.examining import prove
 from secondshift.interfaces.demo.stories import Story, drill, real
@@ -37,6 +36,7 @@ LEAVE_S = 25.0  # for a half to end after it was asked to
 CRASH_AT = 1  # step at which the first trial of halving to get there crashes
 KILL_AFTER = 10  # attempts of halving that have ended before its engine is killed
 _POLL_S = 0.15
+DRILL_S = 240.0  # a drill ends by itself before that
 FAULT = "weights_damaged"  # what the captain is shown
 
 
@@ -96,7 +96,7 @@ def demo(seed: int = 0, folder: Path | None = None, json: bool = False, *, scrip
         _show_brief(show, *stories[-1])
     if len(results) == 2:
         _compare(show, results, stories)
-        _watch(show, quiet=json)
+        _watch(show)
     code = _close(show, began)
     if json:
         document = {
@@ -108,13 +108,19 @@ def demo(seed: int = 0, folder: Path | None = None, json: bool = False, *, scrip
     return code
 
 
-def _watch(show: Demo, *, quiet: bool) -> None:
-    """Show the captain one fault: found, gone back from, and judged beside a twin that had none."""
+def _watch(show: Demo) -> None:
+    """Show the captain one fault, as a person would: found, gone back from, and judged beside a twin that had none."""
     show.say("\n--- the captain: a fault made on purpose ---")
-    fine, rows = perform(FAULT, 1, show.folder / "captain", "en", quiet=quiet)
+    command = [sys.executable, "-P", "-m", "secondshift", "drill", FAULT, "--keep", str(show.folder / "captain")]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=DRILL_S, stdin=subprocess.DEVNULL, check=False)
+    except subprocess.TimeoutExpired:
+        show.problems.append(f"The drill {FAULT} did not end within {DRILL_S:.0f} s.")
+        return
+    show.say(done.stdout.rstrip())
     show.drills["captain"] = FAULT
-    if not fine:
-        show.problems.append(f"The captain did not mend {FAULT}: {rows or 'nothing was judged'}.")
+    if done.returncode:
+        show.problems.append(f"The captain did not mend {FAULT}. {done.stderr.strip()[-300:]}")
 
 
 def _place(folder: Path | None) -> Path:
