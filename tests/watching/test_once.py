@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import signal
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,16 @@ def test_two_processes_find_what_one_finds(tmp_path: Path) -> None:
     one, two = look([tmp_path], Asked(), cores=1), look([tmp_path], Asked(), cores=2)
     assert [seen.sightings for seen in one.runs] == [seen.sightings for seen in two.runs]
     assert sum(bool(seen.sightings) for seen in two.runs) == 10
+
+
+def test_workers_end_though_the_process_that_forks_them_holds_signals_back(tmp_path: Path) -> None:
+    for run in range(70):
+        csv(tmp_path / f"{run:02}.csv", step=list(range(20)), loss=curve(20, seed=run))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        assert len(look([tmp_path], Asked(), cores=2).runs) == 70
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def test_tables_of_something_else_are_named_and_left_alone(tmp_path: Path) -> None:

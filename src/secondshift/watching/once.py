@@ -3,6 +3,7 @@
 import gc
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -73,6 +74,13 @@ def _judged(name: str, source: Source, cells: Sequence[Cells], asked: Asked) -> 
 _jobs: list[Job] = []  # what a forked worker finds without its being sent
 
 
+def _begin() -> None:
+    """Begin a worker: it can be ended, whatever signals the process it was forked from holds back or handles."""
+    gc.disable()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
 def _run(index: int) -> list[RunSeen]:
     return _jobs[index]()
 
@@ -84,7 +92,7 @@ def _all(jobs: list[Job], cores: int) -> list[RunSeen]:
     _jobs[:] = jobs
     gc.freeze()
     try:
-        with multiprocessing.get_context("fork").Pool(cores, initializer=gc.disable) as pool:
+        with multiprocessing.get_context("fork").Pool(cores, initializer=_begin) as pool:
             return [seen for group in pool.imap(_run, range(len(jobs)), chunksize=max(1, len(jobs) // (8 * cores)))
                     for seen in group]  # fmt: skip
     finally:
