@@ -76,3 +76,33 @@ class Night:
     def payloads(self, kind: type) -> list:
         """All recorded facts of one kind."""
         return [event.payload for event in self.ledger.read() if isinstance(event.payload, kind)]
+
+
+def acknowledging(night: Night) -> Night:
+    """Let every script of a night say that it does what it is asked, as a cooperating one would."""
+    record = night.engine.record
+
+    def both(payloads, batches=()) -> None:
+        record(payloads, batches)
+        record([
+            facts.DirectiveApplied(trial=fact.trial, attempt=fact.attempt, directive=name, step=0)
+            for fact in payloads if isinstance(fact, facts.AttemptOrdered)
+            for name, asked in (("skip", fact.directives.skip), ("lr_scale", fact.directives.lr_scale != 1.0)) if asked
+        ])  # fmt: skip
+
+    night.engine.record = both
+    return night
+
+
+def falling(seed: int, steps: int) -> np.ndarray:
+    """A loss that falls with noise."""
+    noise = np.random.default_rng(seed).normal(size=steps)
+    return 0.5 + 2.0 * np.exp(-np.arange(steps) / 300) + 0.03 * noise
+
+
+def raised(order: Order, *, steps: int, onset: int, trials: tuple[str, ...] = ("t1",), skipped: bool) -> dict[str, np.ndarray]:
+    """A loss that steps up at `onset` in some trials; with `skipped`, not where the script skips the steps from there."""
+    loss = falling(int(order.trial[1:]), steps)
+    if order.trial in trials and not (skipped and order.directives.skip):
+        loss[onset:] += 0.8
+    return {"loss": loss}

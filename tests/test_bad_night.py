@@ -12,7 +12,7 @@ from secondshift.records import events as facts
 from secondshift.records.studies import Budget, Launch, Oncall, Person, Policy, Quiet, Rota
 from secondshift.replay import replay
 from secondshift.runtime.executors.simulated import Mishap
-from simulated_nights import Night, study
+from simulated_nights import Night, acknowledging, raised, study
 
 STEPS, ONSET = 1200, 500
 MINA = Person(name="mina", quiet=Quiet(begins=time(7), ends=time(17)), channels=("file:/nowhere",))  # the night is at 8:00 UTC
@@ -22,26 +22,7 @@ MAY = ("retry_infrastructure", "roll_back", "roll_back_skip", "roll_back_lower_r
 
 def troubled(order) -> dict[str, np.ndarray]:
     """t1 meets a bad shard, which skipping mends; t5 has wrong labels for good."""
-    steps, number = np.arange(STEPS), int(order.trial[1:])
-    loss = 0.5 + 2.0 * np.exp(-steps / 300) + 0.03 * np.random.default_rng(number).normal(size=STEPS)
-    if order.trial == "t5" or (order.trial == "t1" and not order.directives.skip):
-        loss[ONSET:] += 0.8
-    return {"loss": loss}
-
-
-def acknowledging(night: Night) -> None:
-    """Let every script say that it does what it is asked, as a cooperating one would."""
-    record = night.engine.record
-
-    def both(payloads, batches=()):
-        record(payloads, batches)
-        record([
-            facts.DirectiveApplied(trial=fact.trial, attempt=fact.attempt, directive=name, step=0)
-            for fact in payloads if isinstance(fact, facts.AttemptOrdered)
-            for name, asked in (("skip", fact.directives.skip), ("lr_scale", fact.directives.lr_scale != 1.0)) if asked
-        ])  # fmt: skip
-
-    night.engine.record = both
+    return raised(order, steps=STEPS, onset=ONSET, trials=("t1", "t5"), skipped=order.trial == "t1")
 
 
 def test_five_troubles_of_one_night_are_met_with_at_most_one_page_and_a_note_that_a_colleague_can_act_on(

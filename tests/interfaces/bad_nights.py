@@ -7,34 +7,22 @@ import numpy as np
 
 import simulated_nights
 from secondshift.ledger.opening import open_ledger
-from secondshift.records import events as facts
 from secondshift.records.studies import Budget, Launch, Policy
-from simulated_nights import Night, study
+from simulated_nights import Night, acknowledging, raised, study
 
 STEPS, ONSET = 1200, 500
 GRANTED = ("retry_infrastructure", "pause", "stop_non_finite", "roll_back_skip", "roll_back_lower_rate")
 FILE = 'command = "python train.py"\n[objective]\nmetric = "loss"\n[horizon]\nsteps = 1200\n'
 
 
-def falling(seed: int) -> np.ndarray:
-    steps = np.arange(STEPS)
-    return 0.5 + 2.0 * np.exp(-steps / 300) + 0.03 * np.random.default_rng(seed).normal(size=STEPS)
-
-
 def shard(order) -> dict[str, np.ndarray]:
     """A bad shard in t1, which is gone once its steps are skipped."""
-    loss = falling(int(order.trial[1:]))
-    if order.trial == "t1" and not order.directives.skip:
-        loss[ONSET:] += 0.8
-    return {"loss": loss}
+    return raised(order, steps=STEPS, onset=ONSET, skipped=True)
 
 
 def for_good(order) -> dict[str, np.ndarray]:
     """Wrong labels in t1: nothing helps."""
-    loss = falling(int(order.trial[1:]))
-    if order.trial == "t1":
-        loss[ONSET:] += 0.8
-    return {"loss": loss}
+    return raised(order, steps=STEPS, onset=ONSET, skipped=False)
 
 
 def bad_night(place: Path, curve: Callable, *, may=GRANTED, answer_within_s: float = 1e6, mishaps=None) -> Night:
@@ -51,17 +39,7 @@ def bad_night(place: Path, curve: Callable, *, may=GRANTED, answer_within_s: flo
         night = Night(folder, question, slots=2, ledger=open_ledger(folder), mishaps=mishaps)
     finally:
         simulated_nights.curve = before
-    record = night.engine.record
-
-    def acknowledging(payloads, batches=()):
-        record(payloads, batches)
-        record([
-            facts.DirectiveApplied(trial=fact.trial, attempt=fact.attempt, directive=name, step=0)
-            for fact in payloads if isinstance(fact, facts.AttemptOrdered)
-            for name, asked in (("skip", fact.directives.skip), ("lr_scale", fact.directives.lr_scale != 1.0)) if asked
-        ])  # fmt: skip
-
-    night.engine.record = acknowledging
+    acknowledging(night)
     night.engine.begin(simulated_nights.EVENING + 8 * 3600)
     return night
 

@@ -19,7 +19,8 @@ from secondshift.records.states import State
 from secondshift.records.trials import Exit
 from secondshift.runtime.executors.simulated import Mishap
 from secondshift.runtime.spool import put_request
-from tests.interfaces.bad_nights import asks, bad_night, falling, for_good, left, shard, until
+from simulated_nights import falling
+from tests.interfaces.bad_nights import STEPS, asks, bad_night, for_good, left, shard, until
 from tests.interfaces.nights import Night, eventful
 
 
@@ -96,7 +97,7 @@ def test_a_night_with_nothing_open_hands_over_that_nothing_is(tmp_path) -> None:
 
 def test_a_trial_that_fails_by_its_own_error_is_handed_over_with_where_to_look(tmp_path) -> None:
     mishaps = {"t1": [Mishap(kind="fail", at_step=100, attempt=0)]}
-    night = bad_night(tmp_path, lambda order: {"loss": falling(1)}, mishaps=mishaps)
+    night = bad_night(tmp_path, lambda order: {"loss": falling(1, STEPS)}, mishaps=mishaps)
     left(until(night, lambda: night.engine.state.shift is None))
     brief = briefed(tmp_path)
     assert lines(brief, "incidents")[0].endswith("It ended: not tried again.")

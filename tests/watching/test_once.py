@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import random
 import signal
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from runtime.watched.test_reading import event
 from secondshift.errors import SecondshiftError
+from secondshift.watching import once
 from secondshift.watching.once import look
 from secondshift.watching.sightings import Asked, Report, RunSeen
 
@@ -170,6 +172,19 @@ def test_workers_end_though_the_process_that_forks_them_holds_signals_back(tmp_p
         assert len(look([tmp_path], Asked(), cores=2).runs) == 70
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def test_a_worker_that_is_killed_is_an_error_with_a_sentence_and_not_a_hang(tmp_path: Path, monkeypatch) -> None:
+    for run in range(70):
+        csv(tmp_path / f"{run:02}.csv", step=list(range(20)), loss=curve(20, seed=run))
+    monkeypatch.setattr(once, "_run", killed)
+    with pytest.raises(SecondshiftError, match="ended from outside"):
+        look([tmp_path], Asked(), cores=2)
+
+
+def killed(index: int) -> list:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return []
 
 
 def test_tables_of_something_else_are_named_and_left_alone(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
@@ -92,9 +94,14 @@ def _all(jobs: list[Job], cores: int) -> list[RunSeen]:
     _jobs[:] = jobs
     gc.freeze()
     try:
-        with multiprocessing.get_context("fork").Pool(cores, initializer=_begin) as pool:
-            return [seen for group in pool.imap(_run, range(len(jobs)), chunksize=max(1, len(jobs) // (8 * cores)))
-                    for seen in group]  # fmt: skip
+        forked = multiprocessing.get_context("fork")
+        with ProcessPoolExecutor(cores, mp_context=forked, initializer=_begin) as pool:
+            groups = pool.map(_run, range(len(jobs)), chunksize=max(1, len(jobs) // (8 * cores)))
+            return [seen for group in groups for seen in group]
+    except BrokenProcessPool as broken:
+        raise SecondshiftError(
+            "A process that was reading runs was ended from outside, perhaps for want of memory. Look at fewer runs at once."
+        ) from broken
     finally:
         _jobs.clear()
         gc.unfreeze()
