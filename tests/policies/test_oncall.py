@@ -235,3 +235,11 @@ def test_a_calendar_keeps_to_its_lines_whatever_a_name_holds(name: str) -> None:
     assert sum(line == "BEGIN:VEVENT" for line in lines) == 1
     joined = text.replace("\r\n ", "")
     assert datetime.fromtimestamp(NIGHT, UTC).strftime("DTSTART:%Y%m%dT%H%M%SZ") in joined
+
+
+def test_somebody_who_is_away_is_stood_in_for() -> None:
+    off = Days(first=date(2027, 1, 11), last=date(2027, 1, 17))
+    people = {"mina": Person(name="mina", away=(off,)), "jonas": Person(name="jonas")}
+    rota = Rota(people=people, order=("mina", "jonas"), starts=date(2027, 1, 11), zone="UTC")
+    noon = datetime(2027, 1, 13, 12, tzinfo=ZoneInfo("UTC")).timestamp()
+    assert on_call(rota, noon) == ("jonas", "stands in", "mina")
