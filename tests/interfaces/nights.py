@@ -3,10 +3,11 @@
 from array import array
 from dataclasses import dataclass, field, replace
 
-from secondshift.ledger.fold import fold, summarise
+from secondshift.ledger.fold import fold
 from secondshift.ledger.leases import Holder
 from secondshift.ledger.memory import MemoryLedger
 from secondshift.ledger.stores import Ledger
+from secondshift.ledger.summaries import summarise
 from secondshift.records.decisions import Decision, advance, propose, start, stop
 from secondshift.records.events import (
     KIND_OF,

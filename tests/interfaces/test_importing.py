@@ -22,8 +22,9 @@ from secondshift.interfaces.brief.compose import compose
 from secondshift.interfaces.cli.main import called
 from secondshift.interfaces.messages.catalogue import tell
 from secondshift.interfaces.readmodel.environments import elsewhere
-from secondshift.ledger.fold import fold, summarise
+from secondshift.ledger.fold import fold
 from secondshift.ledger.opening import open_ledger
+from secondshift.ledger.summaries import summarise
 from secondshift.records.events import RunImported, ShiftStarted
 from secondshift.records.fingerprints import comparable
 from secondshift.records.nights import Shift

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secondshift.ledger.fold import fold, merge, summarise
+from secondshift.ledger.fold import fold
+from secondshift.ledger.summaries import merge, summarise
 from secondshift.records import events as facts
 from secondshift.records.nights import Shift
 from secondshift.records.states import State

@@ -12,7 +12,7 @@ import msgspec
 
 from secondshift.config.searches import placed
 from secondshift.ledger.batches import crc
-from secondshift.ledger.fold import summarise
+from secondshift.ledger.summaries import summarise
 from secondshift.records.events import RunImported
 from secondshift.records.orders import Batch
 from secondshift.records.pastruns import Columns, PastRun

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import msgspec
 
-from secondshift.ledger import codec, fold, fold_captain, fold_oncall
+from secondshift.ledger import codec, fold, fold_attempts, fold_captain, fold_oncall, summaries
 from secondshift.ledger.stores import Ledger
 from secondshift.records.states import State
 
 _MAGIC = b"secondshift state 1\n"
 _DIGEST = 32  # bytes of sha256
+_CODE = (fold, fold_attempts, fold_captain, fold_oncall, summaries)  # all that folds
 
 
 def load_state(ledger: Ledger, cache_file: Path) -> State:
@@ -74,7 +75,7 @@ def _shape() -> bytes:
     """Digest what the copy's meaning depends on: the fields of the records, and the code that folds."""
     shape = msgspec.json.encode(msgspec.json.schema(State))
     try:
-        code = b"".join(Path(str(module.__file__)).read_bytes() for module in (fold, fold_captain, fold_oncall))
+        code = b"".join(Path(str(module.__file__)).read_bytes() for module in _CODE)
     except OSError:
         code = os.urandom(16)  # cannot be told apart from other code, so nothing kept is trusted
     return hashlib.sha256(shape + code).digest()

@@ -5,86 +5,31 @@ from dataclasses import dataclass, field
 
 from secondshift.records.calls import DutyCovered, PageSent, PageWeighed
 from secondshift.records.decisions import Decision
-from secondshift.records.incidents import Act, Finding, Incident
-from secondshift.records.nights import Shift
-from secondshift.records.studies import Study, Value
+from secondshift.records.incident_facts import (
+    IncidentAmended,
+    IncidentClosed,
+    IncidentOpened,
+    SymptomSeen,
+    TrialHelped,
+    TrialReopened,
+)
+from secondshift.records.shift_facts import (
+    BriefSent,
+    BriefWritten,
+    LeaseTaken,
+    MemoRemembered,
+    RequestReceived,
+    ShiftAnchored,
+    ShiftEnded,
+    ShiftStarted,
+    StudyAmended,
+    StudyOpened,
+    TickDecided,
+)
+from secondshift.records.studies import Value
 from secondshift.records.trials import Candidate, Checkpoint, Directives, Exit, Health, Layer, Summary, Trial
 
 VERSION = 1  # of this list; a ledger written by a newer one is refused
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StudyOpened:
-    """A study, or a new revision of it (objective, horizon, space, command or evaluator changed), begins."""
-
-    study: Study
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StudyAmended:
-    """Budgets, captain, on call, policies or launch settings were edited; the revision stays."""
-
-    study: Study
-    changed: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LeaseTaken:
-    """An engine took the lease; every later fact carries its token."""
-
-    token: int
-    holder: str  # "<host>:<pid>"
-    how: str  # first, released, expired, dead
-    boot_id: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ShiftStarted:
-    """A bounded stretch of work begins."""
-
-    shift: Shift
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ShiftAnchored:
-    """The study clock was tied to a new boot of the machine, or a jump of the wall clock was seen and not followed."""
-
-    boot_id: str
-    anchor_boot_s: float  # seconds since boot that stand for the shift's start
-    jump_s: float = 0.0  # wall clock minus study clock
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ShiftEnded:
-    """The shift is over: nothing of it runs any more."""
-
-    shift: str
-    reason: str
-    digest: str = ""  # of all facts before this one, chained
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RequestReceived:
-    """A person or an interface asked for something through the spool."""
-
-    id: str
-    verb: str  # stop, idea, ...
-    who: str
-    args: Mapping[str, Value] = field(default_factory=dict)
-    asked_at: float = 0.0  # UTC seconds, by the asker's clock
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TickDecided:
-    """The decisions that follow were made at `now_s` on all facts before this one."""
-
-    tick: int
-    now_s: float
-    stage: str  # decide
-    policy: str  # policy version, for replay
-    digest: str  # of all facts before this one, chained
-    free_devices: tuple[str, ...] = ()
-    decisions: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -346,84 +291,6 @@ class RunImported:
     metrics: Mapping[str, Summary] = field(default_factory=dict)
     supersedes: str = ""  # the trial of the same run as it was imported before
     who: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class IncidentOpened:
-    """Something went wrong and was seen."""
-
-    incident: Incident
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SymptomSeen:
-    """What the captain's detectors found in a run's streams: numbers, before anybody says what they mean."""
-
-    trial: str
-    attempt: str
-    findings: tuple[Finding, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class IncidentAmended:
-    """More is known about an incident, or something was done: the whole of it as it now stands."""
-
-    incident: Incident
-    why: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrialHelped:
-    """The captain, or a person, does something to a trial because of an incident."""
-
-    trial: str
-    incident: str
-    act: Act
-    decision: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrialReopened:
-    """A failed trial may run again: what failed it was not its own doing."""
-
-    trial: str
-    reason: str
-    decision: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class IncidentClosed:
-    """How an incident ended."""
-
-    incident: str
-    outcome: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MemoRemembered:
-    """A policy's memory."""
-
-    policy: str
-    memo: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BriefWritten:
-    """A brief of a shift lies in the study's private folder."""
-
-    shift: str
-    files: tuple[str, ...]
-    digest: str = ""  # of all facts before this one, chained
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BriefSent:
-    """A brief was handed to one channel, or could not be; it is not tried again."""
-
-    shift: str
-    channel: str  # as in the study file; without secrets
-    outcome: str  # sent or failed
-    detail: str = ""  # what the receiver answered, or what went wrong; secrets masked
 
 
 KINDS: Mapping[str, type] = {

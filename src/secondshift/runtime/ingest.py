@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from secondshift.ledger.batches import crc
-from secondshift.ledger.fold import counts_steps, summarise
+from secondshift.ledger.summaries import counts_steps, summarise
 from secondshift.records import events as facts
 from secondshift.records.metricnames import of_machine, of_script
 from secondshift.records.orders import Batch, Chunk, Note, Sign

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from secondshift.arbitrate import arbitrate, closing
-from secondshift.ledger.fold import fold, summarise
+from secondshift.ledger.fold import fold
+from secondshift.ledger.summaries import summarise
 from secondshift.records import events as facts
 from secondshift.records.decisions import Decision
 from secondshift.records.nights import Shift
