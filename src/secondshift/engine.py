@@ -24,7 +24,7 @@ from secondshift.records.nights import Shift
 from secondshift.records.orders import Batch
 from secondshift.records.states import State
 from secondshift.records.studies import Study
-from secondshift.runtime import acting, imports, ingest, ownsaves, pruning, spool
+from secondshift.runtime import acting, imports, ingest, ownsaves, pruning, pulses, spool
 from secondshift.runtime.devicewatch import DeviceWatch
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.notify.bells import Bells
@@ -77,7 +77,7 @@ class Engine:
         self.watch = DeviceWatch()
         self.bells = Bells()
         self.keeper = Watchkeeper()
-        self.collected: dict[str, float] = {}  # attempt -> when its points were last read
+        self.pulses = pulses.Pulses()
         self.saves = ownsaves.OwnSaves(folder=hands.folder)
         self.tell: Tell = lambda state, events: None  # hears of facts once they are recorded
         self.keep: Callable[[State], None] = lambda state: None  # saves the fold now and then, so that reopening is fast
@@ -111,7 +111,8 @@ class Engine:
         self.take_requests()
         imports.take_in(self.state, self.hands.folder, self.record)
         self.record(self.bells.check(self.state, boot_s=self.clock.boot(), now_s=self.clock.now(self.state)))
-        seen = ingest.observations(self.state, self.executor, self.clock.now(self.state), self.collected, self.saves)
+        self.record(self.pulses.listen(self.state, self.executor, self.clock.now(self.state)))
+        seen = ingest.observations(self.state, self.executor, self.clock.now(self.state), self.pulses.collected, self.saves)
         self.record(seen.out, seen.batches)
 
     def take_signals(self) -> None:

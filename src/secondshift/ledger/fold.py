@@ -191,6 +191,7 @@ _HANDLERS: dict[str, Callable[[Draft, Any, facts.Event], None]] = {
     "attempt.asked": fold_attempts.attempt_asked,
     "attempt.closed": fold_attempts.attempt_closed,
     "attempt.health": fold_attempts.attempt_health,
+    "attempt.quiet": fold_attempts.attempt_quiet,
     "attempt.ended": fold_attempts.attempt_ended,
     "metrics.logged": fold_attempts.metrics_logged,
     "params.resolved": fold_attempts.params_resolved,

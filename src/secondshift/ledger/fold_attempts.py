@@ -201,7 +201,22 @@ def metrics_logged(draft: Draft, fact: facts.MetricsLogged, event: facts.Event) 
         if fact.points and not fact.machine:
             gap = max(gap, event.at - logged) if logged > 0 else gap
             logged = event.at
-        _change_attempt(draft, fact.attempt, offsets=offsets, last_log_at=logged, longest_gap_s=gap)
+            attempt = _heard(attempt, fact)
+        draft.write("attempts")[attempt.id] = replace(attempt, offsets=offsets, last_log_at=logged, longest_gap_s=gap)
+
+
+def _heard(attempt: Attempt, fact: facts.MetricsLogged) -> Attempt:
+    """What points tell of the script's own rhythm, however seldom they are read; they end a silence."""
+    between = fact.first_s - attempt.beat_s if attempt.beat_s > 0.0 else 0.0
+    return replace(
+        attempt, quiet_since=0.0, quiet_allowed_s=0.0, beat_s=max(attempt.beat_s, fact.last_s),
+        beat_gap_s=max(attempt.beat_gap_s, fact.gap_s, between),
+    )  # fmt: skip
+
+
+def attempt_quiet(draft: Draft, fact: facts.AttemptQuiet, event: facts.Event) -> None:
+    """Nothing was logged for longer than usual."""
+    _change_attempt(draft, fact.attempt, quiet_since=event.at - fact.quiet_s, quiet_allowed_s=fact.allowed_s)
 
 
 def params_resolved(draft: Draft, fact: facts.ParamsResolved, event: facts.Event) -> None:

@@ -57,6 +57,7 @@ _SUBJECTS: dict[type, Callable[[Any], str]] = {
     facts.AttemptClosed: _by_attempt,
     facts.AttemptEnded: _by_attempt,
     facts.AttemptHealth: _by_attempt,
+    facts.AttemptQuiet: _by_attempt,
     facts.MetricsLogged: _by_trial,
     facts.ParamsResolved: _by_trial,
     facts.CheckpointSaved: lambda p: p.checkpoint.trial,

@@ -171,6 +171,15 @@ class AttemptHealth:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AttemptQuiet:
+    """A running script logs nothing for several times its longest gap so far: seen, not yet believed. Once a silence."""
+
+    attempt: str
+    quiet_s: float  # since its last point was seen to come
+    allowed_s: float  # so long was nothing to speak of
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MetricsLogged:
     """Points of one fragment were stored; batches and this fact are one transaction."""
 
@@ -183,6 +192,9 @@ class MetricsLogged:
     crc: int  # over the stored batches
     metrics: Mapping[str, Summary] = field(default_factory=dict)  # of these points alone
     machine: bool = False  # nothing of the script's own: only what was measured of its machine
+    first_s: float = 0.0  # of the script's own points, where they tell their time: seconds since its process began
+    last_s: float = 0.0
+    gap_s: float = 0.0  # the longest time between two of them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -316,6 +328,7 @@ KINDS: Mapping[str, type] = {
     "attempt.closed": AttemptClosed,
     "attempt.ended": AttemptEnded,
     "attempt.health": AttemptHealth,
+    "attempt.quiet": AttemptQuiet,
     "metrics.logged": MetricsLogged,
     "params.resolved": ParamsResolved,
     "checkpoint.saved": CheckpointSaved,
@@ -346,7 +359,8 @@ Payload = (
     StudyOpened | StudyAmended | LeaseTaken | ShiftStarted | ShiftAnchored | ShiftEnded | RequestReceived
     | TickDecided | DecisionMade | DecisionDropped | CandidateProposed | TrialQueued | TrialAdvanced | TrialClosed
     | ChargeReserved | ChargeSettled | AttemptOrdered | AttemptStarted | AttemptAsked | AttemptClosed | AttemptEnded
-    | AttemptHealth | MetricsLogged | ParamsResolved | CheckpointSaved | CheckpointRejected | CheckpointPruned | CheckpointFailed
+    | AttemptHealth | AttemptQuiet
+    | MetricsLogged | ParamsResolved | CheckpointSaved | CheckpointRejected | CheckpointPruned | CheckpointFailed
     | ChangeAnnounced | DirectiveApplied | ModelDescribed | PointsDropped | RunImported | IncidentOpened | SymptomSeen
     | IncidentAmended | TrialHelped | TrialReopened | IncidentClosed | DutyCovered | PageWeighed | PageSent
     | MemoRemembered | BriefWritten | BriefSent

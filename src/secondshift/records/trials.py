@@ -140,6 +140,10 @@ class Attempt:
     offsets: Mapping[str, int] = field(default_factory=dict)  # fragment name -> bytes ingested
     last_log_at: float = 0.0  # of the script's own points
     longest_gap_s: float = 0.0  # between two arrivals of such points so far
+    beat_s: float = 0.0  # the newest of them by the script's own clock: seconds since its process began; 0: not told
+    beat_gap_s: float = 0.0  # longest time between two, by that clock
+    quiet_since: float = 0.0  # UTC seconds; above 0: it is quiet for longer than that, and nobody has acted on it yet
+    quiet_allowed_s: float = 0.0
     health: Health = ""  # as its supervisor last saw it; empty: not looked at
     waits_on: str = ""  # of a blocked one, when it was first seen so: lock, sleep, child, events, input, ...
     health_since: float = 0.0  # UTC seconds

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import get_args
 
@@ -165,8 +166,18 @@ def _chunk_facts(attempt: Attempt, chunk: Chunk) -> list[facts.Payload]:
         crc=crc(chunk.batches),
         metrics={b.metric: summarise(b.steps, b.values) for b in chunk.batches if of_script(b.metric)},
         machine=bool(chunk.batches) and all(b.metric == WALL or of_machine(b.metric) for b in chunk.batches),
+        **_rhythm(chunk.batches),
     )
     return [*before, logged, *after]
+
+
+def _rhythm(batches: Iterable[Batch]) -> dict[str, float]:
+    """When the script logged these points, by its own clock; nothing where it does not tell."""
+    times = next((batch.values for batch in batches if batch.metric == WALL), ())
+    if not times:
+        return {}
+    gap = max((b - a for a, b in pairwise(times)), default=0.0)
+    return {"first_s": round(times[0], 3), "last_s": round(times[-1], 3), "gap_s": round(max(0.0, gap), 3)}
 
 
 _HEALTHS: Mapping[str, Health] = {health: health for health in get_args(Health) if health}

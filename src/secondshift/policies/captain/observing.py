@@ -10,6 +10,7 @@ from secondshift.records.trials import Attempt
 
 NAME = "symptoms"
 NOBODY = Care()
+UNSURE = 0.4  # below what the ladder asks of a silence
 
 
 def decide(state: State) -> list[Decision]:
@@ -18,7 +19,7 @@ def decide(state: State) -> list[Decision]:
         return []
     found: dict[str, list[Finding]] = {trial: list(look.findings) for trial, look in state.looks.items()}
     for attempt in state.attempts.values():
-        if silent := _silent(state, attempt):
+        if silent := [*_quiet(state, attempt), *_silent(state, attempt)]:
             found.setdefault(attempt.trial, []).extend(silent)
     return [
         see(trial, fresh, by=NAME)
@@ -44,6 +45,15 @@ def _silent(state: State, attempt: Attempt) -> list[Finding]:
         state=attempt.health,
     )
     return [_told(one, attempt) for one in found]
+
+
+def _quiet(state: State, attempt: Attempt) -> list[Finding]:
+    """Silence that is seen, and too young to be believed: too little confidence for anything but a note."""
+    if attempt.quiet_since == 0.0 or attempt.asked or attempt.closed:
+        return []
+    step, usual = max(0, state.trials[attempt.trial].logged_step), attempt.beat_gap_s
+    seen = {"silent_s": state.now_s - attempt.quiet_since, "longest_normal_gap_s": usual, "allowed_s": attempt.quiet_allowed_s}
+    return [Finding(symptom="silence", stream=attempt.id, step=step, since=step, lasted=0, confidence=UNSURE, evidence=seen)]
 
 
 def _told(found: Finding, attempt: Attempt) -> Finding:

@@ -30,6 +30,7 @@ from secondshift.runtime.executors.remains import end_remains, supervised
 from secondshift.runtime.lending import Lending
 from secondshift.runtime.readers.collecting import collect_attempt, seen
 from secondshift.runtime.snapshots import Snapshots
+from secondshift.tracking import wire
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 SAME_S = 0.1  # a busy device is watched so long: it may be held for this very attempt
@@ -126,6 +127,14 @@ class LocalExecutor:
         """Return what the attempt's streams hold after `attempt.offsets`."""
         folder = self._folder_of(attempt.id)
         return collect_attempt(folder, attempt.offsets, trial=attempt.trial, attempt=attempt.id, limit=limit)
+
+    def written(self, attempt: str) -> Mapping[str, int]:
+        """Give the sizes of the attempt's fragments; see `Listening`."""
+        try:
+            with os.scandir(self._folder_of(attempt)) as found:
+                return {one.name: one.stat().st_size for one in found if one.name.endswith(wire.SUFFIX)}
+        except OSError:
+            return {}
 
     def seen(self, attempt: str, written: Sequence[str] = ()) -> Mapping[str, Mapping[str, int]]:
         """List the metrics of an attempt that ended, wherever they stand; see `Seeing`."""

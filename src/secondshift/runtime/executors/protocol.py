@@ -66,6 +66,15 @@ class Watchful(Protocol):
 
 
 @runtime_checkable
+class Listening(Protocol):
+    """What an executor offers besides if it can tell at once, and for next to nothing, that a script still logs."""
+
+    def written(self, attempt: str) -> Mapping[str, int]:
+        """Give the bytes of each stream that the script itself writes its points to, by the stream's name."""
+        ...
+
+
+@runtime_checkable
 class Seeing(Executor, Protocol):
     """An executor that can say where the numbers of an attempt are, whatever its study asks for."""
 
