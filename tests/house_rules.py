@@ -18,6 +18,7 @@ FORBIDDEN_WORDS = {"util", "utils", "helper", "helpers", "common", "core", "mana
 ROOMS = {
     "__init__", "__main__", "engine", "arbitrate", "config", "plugins", "errors",
     "records", "ledger", "tracking", "integrations", "policies", "runtime", "interfaces", "testing",
+    "standing",  # beside arbitrate: what every round decides by itself
     "shifts", "replay",  # around the engine: one shift from beginning to brief, and a recorded night decided again
     "doctor",  # beside it too: a script tried before any night, and judged
     "watching",  # and here: runs of nobody's night, followed by the captain and left alone
@@ -45,6 +46,7 @@ NEVER = {
     "watching": {"interfaces", "testing", "integrations", "tracking", "engine", "ledger", "config"},
     "engine": {"interfaces", "testing", "integrations", "tracking", "shifts", "replay", "doctor", "watching"},
     "arbitrate": {"interfaces", "testing", "integrations", "tracking", "engine", "runtime", "ledger"},
+    "standing": {"interfaces", "testing", "integrations", "tracking", "engine", "runtime", "ledger", "policies"},
     "config": {"interfaces", "testing", "integrations", "tracking", "engine"},
     "plugins": {"interfaces", "testing", "tracking", "engine"},
 }
@@ -364,7 +366,7 @@ def impurities(modules: Modules) -> list[str]:
     """Clocks, I/O, logging and unseeded randomness in policies, where decisions must be replayable."""
     breaches = []
     for module in modules.values():
-        if module.room != "policies":
+        if module.room not in ("policies", "arbitrate", "standing"):
             continue
         for found in imports_of(module, modules):
             top = found.target.split(".")[0]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secondshift.arbitrate import arbitrate, closing, requested
+from secondshift.arbitrate import arbitrate
 from secondshift.ledger.fold import fold
 from secondshift.records import events as facts
 from secondshift.records.decisions import Decision, advance, end, fail, pause, propose, start, stop
@@ -14,6 +14,7 @@ from secondshift.records.nights import Shift
 from secondshift.records.states import State
 from secondshift.records.studies import Budget, Objective, Study
 from secondshift.records.trials import Exit
+from secondshift.standing import closing, requested
 
 
 def study(**changes):
@@ -176,9 +177,9 @@ def test_money_caps_device_time():
 
 
 def test_an_opaque_script_that_has_logged_its_last_step_may_put_its_things_away() -> None:
-    from secondshift.arbitrate import LEAVING_S, closing
     from secondshift.records.studies import Objective, Study
     from secondshift.records.trials import Attempt, Trial
+    from secondshift.standing import LEAVING_S, closing
 
     study = Study(name="s", command="x", folder=".", objective=Objective(metric="loss"), horizon_steps=10)
     attempt = Attempt(id="t1.a1", trial="t1", number=1, status="running", alone=True, last_log_at=100.0)

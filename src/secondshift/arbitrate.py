@@ -1,19 +1,18 @@
 """Who wins when decisions clash, and what the budget allows: decisions in, facts out. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from secondshift.records import events as facts
 from secondshift.records.decisions import Decision
+from secondshift.records.ideas import CONFIRM_SEED, Idea
 from secondshift.records.incidents import Act, Incident, directives_of
 from secondshift.records.states import MIN_GRANT_S, State
 from secondshift.records.trials import Attempt, Candidate, Directives, Trial
 
-WRITTEN = ("see", "open", "amend", "close")  # what was seen and believed: recorded as it is, it clashes with nothing
-LEAVING_S = 120.0  # for a script that has logged its last step to end by itself when the shift does
+WRITTEN = ("see", "open", "amend", "close", "judge")  # what was seen and believed: recorded as it is, it clashes with nothing
 RANKS = ("person", "captain", "evidence", "scheduler", "searcher")  # the first wins
-OF_THE_CAPTAIN = ("answer",)  # requests
-OF_THE_ROTA = ("hand-over", "swap")  # requests
+MANY = ("propose", "remember", "repeat")  # verbs that several decisions of one round may have for one subject
 
 
 @dataclass(kw_only=True, slots=True)
@@ -31,6 +30,8 @@ class _Desk:
     trials: int = 0
     incidents: int = 0
     pages: int = 0
+    ideas: int = 0
+    pairs: set[str] = field(default_factory=set)  # fresh seeds given out
 
 
 def arbitrate(state: State, decisions: Iterable[Decision]) -> list[facts.Payload]:
@@ -54,10 +55,11 @@ def arbitrate(state: State, decisions: Iterable[Decision]) -> list[facts.Payload
 def _numbered(desk: _Desk, decision: Decision) -> Decision:
     desk.made += 1
     numbered = replace(decision, id=f"d{desk.state.decisions + desk.made}")
-    if decision.verb not in ("propose", "remember"):
+    if decision.verb not in MANY:
         desk.settled[decision.subject] = numbered
-    full = numbered.incidents or numbered.pages or numbered.covers
-    recorded = replace(numbered, incidents=(), pages=(), covers=()) if full else numbered  # what follows holds them in full
+    full = numbered.incidents or numbered.pages or numbered.covers or numbered.ideas
+    bare = replace(numbered, incidents=(), pages=(), covers=(), ideas=())  # the facts that follow hold them in full
+    recorded = bare if full else numbered
     desk.out.append(facts.DecisionMade(decision=recorded))
     return numbered
 
@@ -71,7 +73,7 @@ def _refusal(desk: _Desk, decision: Decision) -> str | None:
     if decision.source != "person" and not desk.state.may(decision.needs):
         return f"[captain] may of the study file does not grant {decision.needs}"
     winner = desk.settled.get(decision.subject)
-    if winner is not None and decision.verb not in ("propose", "remember"):
+    if winner is not None and decision.verb not in MANY:
         return "" if winner.verb == decision.verb else f"{winner.by} decided to {winner.verb} it: {winner.reason}"
     if decision.verb == "end":
         return "" if desk.state.ending and not _now(decision) else None
@@ -81,6 +83,8 @@ def _refusal(desk: _Desk, decision: Decision) -> str | None:
         return _propose_refusal(desk)
     if decision.verb in ("cover", "page", "wait"):
         return _duty_refusal(desk.state, decision)
+    if decision.verb in ("capture", "answer", "explore", "repeat", "accept"):
+        return _idea_refusal(desk, decision)
     trial = desk.state.trials.get(decision.subject)
     if trial is None:
         return f"there is no trial {decision.subject}"
@@ -109,7 +113,7 @@ def _propose_refusal(desk: _Desk) -> str | None:
     if desk.state.ending or "shift" in desk.settled:
         return "the shift is ending"
     cap = desk.state.study.budget.trials if desk.state.study else None
-    if cap is not None and len(desk.state.trials) + desk.trials >= cap:
+    if cap is not None and len(desk.state.trials) - len(desk.state.pairs) + desk.trials - len(desk.pairs) >= cap:
         return f"the budget of {cap} trials is used up"
     return None
 
@@ -122,6 +126,20 @@ def _duty_refusal(state: State, decision: Decision) -> str | None:
         if cover.ends <= max(cover.begins, state.now_s):
             return "the time that was to be covered is over"
     return "" if any(page.incident not in state.incidents for page in decision.pages) else None
+
+
+def _idea_refusal(desk: _Desk, decision: Decision) -> str | None:
+    """Nothing is taken in or answered twice; while a shift ends, nothing new is begun."""
+    state = desk.state
+    if decision.verb in ("explore", "repeat") and (state.ending or "shift" in desk.settled):
+        return "the shift is ending"
+    if decision.verb == "explore":
+        known = state.ideas.get(decision.subject)
+        return "" if (known.state != "open" if known else state.baseline) else None
+    if decision.verb == "repeat":
+        name = f"{decision.subject}/{decision.pair}"
+        return "" if name in state.pairs or name in desk.pairs else None
+    return None
 
 
 def _start_refusal(desk: _Desk, trial: Trial, decision: Decision) -> str | None:
@@ -145,19 +163,23 @@ def _start_refusal(desk: _Desk, trial: Trial, decision: Decision) -> str | None:
 
 def _take_propose(desk: _Desk, decision: Decision) -> None:
     state, study = desk.state, desk.state.study
-    desk.candidates += 1
+    candidate = _candidate(desk, decision)
     desk.trials += 1
-    revision = study.revision if study else 1
-    candidate = Candidate(
-        id=f"c{len(state.candidates) + desk.candidates}", params=decision.params, parents=decision.parents,
-        by=decision.by, revision=revision,
-    )  # fmt: skip
     trial = Trial(
         id=f"t{len(state.trials) + desk.trials}", candidate=candidate.id, seed=study.seed if study else 0,
-        revision=revision, reason=decision.reason,
+        revision=candidate.revision, reason=decision.reason,
     )  # fmt: skip
     desk.out.append(facts.CandidateProposed(candidate=candidate, decision=decision.id))
     desk.out.append(facts.TrialQueued(trial=trial, decision=decision.id))
+
+
+def _candidate(desk: _Desk, decision: Decision, idea: Idea | None = None) -> Candidate:
+    desk.candidates += 1
+    return Candidate(
+        id=f"c{len(desk.state.candidates) + desk.candidates}", params=decision.params, parents=decision.parents,
+        by=decision.by, revision=desk.state.study.revision if desk.state.study else 1, idea=idea.id if idea else "",
+        code=idea.change if idea else "",
+    )  # fmt: skip
 
 
 def _take_start(desk: _Desk, decision: Decision) -> None:
@@ -322,6 +344,61 @@ def _take_page(desk: _Desk, decision: Decision) -> None:
         desk.out.append(facts.PageWeighed(page=numbered, decision=decision.id))
 
 
+def _take_capture(desk: _Desk, decision: Decision) -> None:
+    state = desk.state
+    for idea in decision.ideas:
+        desk.ideas += 1
+        revision = state.study.revision if state.study else 1
+        named = replace(
+            idea, id=f"e{len(state.ideas) + desk.ideas}", first_pair=state.next_pair, revision=revision
+        )
+        desk.out.append(facts.IdeaCaptured(idea=named, decision=decision.id))
+
+
+def _take_answer(desk: _Desk, decision: Decision) -> None:
+    desk.out.extend(facts.IdeaAmended(idea=idea, why=decision.reason) for idea in decision.ideas)
+
+
+def _take_judge(desk: _Desk, decision: Decision) -> None:
+    desk.out.extend(facts.VerdictReached(verdict=verdict) for verdict in decision.verdicts)
+
+
+def _take_explore(desk: _Desk, decision: Decision) -> None:
+    """An idea, or the study's defaults, become a candidate that no search has seen."""
+    idea = decision.ideas[0] if decision.ideas else None
+    name = idea.candidate if idea else "".join(decision.parents)
+    if not name:
+        candidate = _candidate(desk, decision, idea=idea)
+        name = candidate.id
+        desk.out.append(facts.CandidateProposed(candidate=candidate, decision=decision.id))
+    if idea:
+        desk.out.append(facts.IdeaAmended(idea=replace(idea, candidate=name), why=decision.reason))
+    else:
+        moved = facts.BaselineMoved(candidate=name, why=decision.reason, who=decision.by, decision=decision.id)
+        desk.out.append(moved)
+
+
+def _take_repeat(desk: _Desk, decision: Decision) -> None:
+    study, pair = desk.state.study, decision.pair
+    desk.pairs.add(f"{decision.subject}/{pair}")
+    desk.trials += 1
+    trial = Trial(
+        id=f"t{len(desk.state.trials) + desk.trials}", candidate=decision.subject, pair=pair,
+        seed=(study.seed if study else 0) + CONFIRM_SEED + pair, revision=study.revision if study else 1,
+        reason=decision.reason,
+    )  # fmt: skip
+    desk.out.append(facts.TrialQueued(trial=trial, decision=decision.id))
+
+
+def _take_accept(desk: _Desk, decision: Decision) -> None:
+    for idea in decision.ideas:
+        desk.out.append(
+            facts.BaselineMoved(
+                candidate=idea.candidate, why=decision.reason, idea=idea.id, who=decision.by, decision=decision.id
+            )
+        )
+
+
 def _take_end(desk: _Desk, decision: Decision) -> None:
     """Nothing more: the recorded decision itself ends the shift."""
 
@@ -363,78 +440,10 @@ _TAKE = {
     "cover": _take_cover,
     "page": _take_page,
     "wait": _take_page,
+    "capture": _take_capture,
+    "answer": _take_answer,
+    "judge": _take_judge,
+    "explore": _take_explore,
+    "repeat": _take_repeat,
+    "accept": _take_accept,
 }
-
-
-def noted(
-    state: State, finding: str, evidence: tuple[str, ...], action: str, *, at: float, number: int = 1
-) -> list[facts.Payload]:
-    """Open an incident of the shift itself, unless the same is open already; `number`: how manyth it is in one round."""
-    if any(incident.finding == finding for incident in state.incidents.values()):
-        return []
-    incident = Incident(
-        id=f"i{state.incidents_seen + number}", subject="shift", finding=finding, evidence=evidence, action=action,
-        opened_at=at,
-    )  # fmt: skip
-    return [facts.IncidentOpened(incident=incident)]
-
-
-def closing(state: State) -> Sequence[Decision]:
-    """When the shift is ending, ask every attempt to leave: pause, or kill where a person said now."""
-    if not state.ending:
-        return ()
-    return [
-        Decision(
-            verb="pause", subject=attempt.trial, by="shift", source="person",
-            params={"now": True} if state.hurry else {}, reason=f"the shift ends: {state.ending}",
-        )
-        for attempt in state.attempts.values()
-        if (not attempt.asked or (state.hurry and not attempt.asked_now)) and not _just_leaving(state, attempt)
-    ]  # fmt: skip
-
-
-def _just_leaving(state: State, attempt: Attempt) -> bool:
-    """Say whether it has logged its last step and is only putting its things away: asked to leave, it would have to begin again."""
-    if state.hurry or state.study is None or not attempt.alone:
-        return False
-    whole = state.trials[attempt.trial].logged_step + 1 >= state.study.horizon_steps
-    return whole and state.now_s - attempt.last_log_at <= LEAVING_S
-
-
-def requested(state: State) -> Sequence[Decision]:
-    """Turn what people asked for through the spool into decisions of theirs; other rooms answer for incidents and the rota."""
-    elsewhere = (*OF_THE_CAPTAIN, *OF_THE_ROTA)
-    return [_answer(state, request) for request in state.requests.values() if request.verb not in elsewhere]
-
-
-def _answer(state: State, request: facts.RequestReceived) -> Decision:
-    trial = str(request.args.get("trial", ""))
-    now = {"now": True} if request.args.get("now") else {}
-    why = f"{request.who} asked to stop" + (" now" if now else "")
-    if request.verb == "stop" and trial:
-        return Decision(
-            verb="stop", subject=trial, reason=f"{why} {trial}", by=request.who, source="person", params=now,
-            based_on=(request.id,),
-        )  # fmt: skip
-    if request.verb == "stop":
-        return Decision(
-            verb="end", subject="shift", reason=why, by=request.who, source="person", params=now, based_on=(request.id,)
-        )
-    return Decision(
-        verb="stop", subject=request.verb, reason=f"{request.who} asked for {request.verb!r}, which is not known here",
-        by=request.who, source="person", based_on=(request.id,),
-    )  # fmt: skip
-
-
-def outdated(state: State) -> Sequence[Decision]:
-    """Stop what still runs for a revision of the study that is over."""
-    if state.study is None:
-        return ()
-    return [
-        Decision(
-            verb="stop", subject=trial.id, by="shift", source="person",
-            reason=f"the study is now at revision {state.study.revision}; results of {trial.revision} do not mix with it",
-        )
-        for trial in state.running()
-        if trial.revision != state.study.revision
-    ]  # fmt: skip

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from secondshift import plugins
-from secondshift.arbitrate import arbitrate, closing, noted, outdated, requested
+from secondshift.arbitrate import arbitrate
 from secondshift.errors import LedgerBusy, LedgerFull, SecondshiftError
 from secondshift.ledger.fold import fold
 from secondshift.ledger.stores import Ledger
@@ -29,6 +29,7 @@ from secondshift.runtime.devicewatch import DeviceWatch
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.notify.bells import Bells
 from secondshift.runtime.shiftclock import ShiftClock
+from secondshift.standing import closing, noted, outdated, requested
 
 POLICY = f"1 numpy-{np.__version__}"  # raise the number when a decider's answer to the same state changes
 BEAT_EVERY_S = 2.0

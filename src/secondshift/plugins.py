@@ -34,6 +34,7 @@ EXECUTORS: Mapping[str, str] = {
 OBSERVERS: Mapping[str, str] = {
     "symptoms": "secondshift.policies.captain.observing:decide",
     "failures": "secondshift.policies.captain.failures:decide",
+    "verdicts": "secondshift.policies.evidence.verdicts:decide",
 }
 WATCH: Mapping[str, str] = {
     "answers": "secondshift.policies.captain.answers:decide",
@@ -45,6 +46,9 @@ WATCH: Mapping[str, str] = {
     "yielding": "secondshift.policies.captain.yielding:decide",
     "relieving": "secondshift.policies.oncall.relieving:decide",
     "paging": "secondshift.policies.oncall.paging:decide",
+    "inbox": "secondshift.policies.evidence.inbox:decide",
+    "answering": "secondshift.policies.evidence.answering:decide",
+    "racing": "secondshift.policies.evidence.racing:decide",
     "budgets": "secondshift.policies.schedulers.budgets:decide",
 }
 # How a rota is read: windows show it, and know no policy.

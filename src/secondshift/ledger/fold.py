@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from secondshift.ledger import fold_attempts, fold_captain, fold_oncall
+from secondshift.ledger import fold_attempts, fold_captain, fold_ideas, fold_oncall
 from secondshift.records import events as facts
 from secondshift.records.states import State
 from secondshift.records.trials import Milestone, Trial
@@ -12,7 +12,7 @@ from secondshift.records.trials import Milestone, Trial
 _MAPPINGS = frozenset(
     (
         "candidates trials open attempts charges checkpoints requests "
-        "answered incidents memos statuses held fingerprints imported care pages"
+        "answered incidents memos statuses held fingerprints imported care pages ideas verdicts pairs"
     ).split()
 )
 
@@ -46,7 +46,7 @@ class Draft:
         self.write("trials")[trial.id] = trial
         if before is not None and before.status == trial.status:
             return
-        if self.study is None or trial.revision == self.study.revision:
+        if trial.pair < 0 and (self.study is None or trial.revision == self.study.revision):
             statuses = self.write("statuses")
             if before is not None:
                 statuses[before.status] = statuses.get(before.status, 0) - 1
@@ -78,6 +78,7 @@ def fold(state: State, events: Iterable[facts.Event]) -> State:
 
 def _study_opened(draft: Draft, fact: facts.StudyOpened, event: facts.Event) -> None:
     draft.put(study=fact.study, statuses={})
+    fold_ideas.revision_began(draft, fact.study.revision)
     for trial in [draft.trials[i] for i in draft.open]:
         if trial.revision != fact.study.revision and trial.status != "running":
             draft.trial(replace(trial, status="stopped", reason=fold_attempts.superseded(fact.study)))
@@ -96,6 +97,7 @@ def _lease_taken(draft: Draft, fact: facts.LeaseTaken, event: facts.Event) -> No
 def _shift_started(draft: Draft, fact: facts.ShiftStarted, event: facts.Event) -> None:
     draft.put(shift=fact.shift, shifts=draft.shifts + 1, ending="", hurry=False, held={})
     fold_oncall.shift_started(draft)
+    fold_ideas.shift_started(draft)
 
 
 def _shift_anchored(draft: Draft, fact: facts.ShiftAnchored, event: facts.Event) -> None:
@@ -147,6 +149,7 @@ def _candidate_proposed(draft: Draft, fact: facts.CandidateProposed, event: fact
 def _trial_queued(draft: Draft, fact: facts.TrialQueued, event: facts.Event) -> None:
     if fact.trial.id not in draft.trials:
         draft.trial(fact.trial)
+        fold_ideas.trial_queued(draft, fact.trial)
 
 
 def _trial_advanced(draft: Draft, fact: facts.TrialAdvanced, event: facts.Event) -> None:
@@ -181,6 +184,10 @@ _HANDLERS: dict[str, Callable[[Draft, Any, facts.Event], None]] = {
     "decision.made": _decision_made,
     "decision.dropped": _decision_dropped,
     "candidate.proposed": _candidate_proposed,
+    "idea.captured": fold_ideas.idea_captured,
+    "idea.amended": fold_ideas.idea_amended,
+    "verdict.reached": fold_ideas.verdict_reached,
+    "baseline.moved": fold_ideas.baseline_moved,
     "trial.queued": _trial_queued,
     "trial.advanced": _trial_advanced,
     "trial.closed": _trial_closed,

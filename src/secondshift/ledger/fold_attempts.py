@@ -41,8 +41,10 @@ def charge_settled(draft: Draft, fact: facts.ChargeSettled, event: facts.Event) 
     if not draft.charges:
         reserved = 0.0  # no rounding dust
     settled = draft.spend.settled_device_s + fact.device_s
-    draft.put(spend=replace(draft.spend, settled_device_s=settled, reserved_device_s=reserved))
     trial = draft.trials[fact.trial]
+    confirm = draft.spend.confirm_device_s + (fact.device_s if trial.pair >= 0 else 0.0)
+    spend = replace(draft.spend, settled_device_s=settled, reserved_device_s=reserved, confirm_device_s=confirm)
+    draft.put(spend=spend)
     draft.trial(replace(trial, device_s=trial.device_s + fact.device_s))
 
 

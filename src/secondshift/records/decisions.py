@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from secondshift.records.ideas import Idea, Verdict
 from secondshift.records.incidents import Finding, Incident
 from secondshift.records.pages import Page
 from secondshift.records.studies import Cover, Value
@@ -11,6 +12,7 @@ from secondshift.records.studies import Cover, Value
 Verb = Literal[
     "propose", "start", "advance", "pause", "stop", "fail", "end", "remember",
     "see", "open", "amend", "close", "repair", "reopen", "cover", "page", "wait",
+    "capture", "answer", "judge", "explore", "repeat", "accept",
 ]  # fmt: skip
 Source = Literal["person", "captain", "evidence", "scheduler", "searcher"]
 
@@ -40,6 +42,9 @@ class Decision:
     incidents: tuple[Incident, ...] = ()  # of open, amend, close and repair: the one it is about, as it shall stand
     covers: tuple[Cover, ...] = ()  # of cover: who takes over, and when
     pages: tuple[Page, ...] = ()  # of page and wait: what was weighed
+    ideas: tuple[Idea, ...] = ()  # of capture and answer: the idea as it shall stand
+    verdicts: tuple[Verdict, ...] = ()  # of judge
+    pair: int = -1  # of repeat: the number of the fresh seed
     id: str = ""  # given by arbitrate
 
     def __post_init__(self) -> None:
@@ -55,10 +60,12 @@ def propose(*, params: Mapping[str, Value], reason: str, by: str, parents: tuple
     return Decision(verb="propose", params=params, reason=reason, by=by, source="searcher", parents=parents)
 
 
-def start(trial: str, *, until_step: int, reason: str, by: str, based_on: tuple[str, ...] = ()) -> Decision:
+def start(
+    trial: str, *, until_step: int, reason: str, by: str, based_on: tuple[str, ...] = (), source: Source = "scheduler"
+) -> Decision:
     """Start a queued trial or resume a paused one, to run until it has done `until_step` steps."""
     return Decision(
-        verb="start", subject=trial, until_step=until_step, reason=reason, by=by, source="scheduler", based_on=based_on
+        verb="start", subject=trial, until_step=until_step, reason=reason, by=by, source=source, based_on=based_on
     )
 
 
@@ -127,6 +134,48 @@ def weighed(page: Page, *, reason: str, by: str) -> Decision:
         verb="page" if page.verdict == "page" else "wait", subject=page.incident, pages=(page,), reason=reason, by=by,
         source="captain",
     )  # fmt: skip
+
+
+def capture(idea: Idea, *, reason: str, request: str = "") -> Decision:
+    """Take an idea in; it is given its id when it is recorded."""
+    asked = (request,) if request else ()
+    return Decision(
+        verb="capture", subject=request or idea.text[:40], ideas=(idea,), reason=reason, by=idea.author, source="person",
+        based_on=asked,
+    )  # fmt: skip
+
+
+def answer(idea: Idea, *, reason: str, by: str, based_on: tuple[str, ...] = ()) -> Decision:
+    """Say what became of an idea, or more about it; `idea` is how it shall stand."""
+    return Decision(verb="answer", subject=idea.id, ideas=(idea,), reason=reason, by=by, source="evidence", based_on=based_on)
+
+
+def judge(verdict: Verdict, *, by: str) -> Decision:
+    """Record what the fresh seeds of an idea say so far."""
+    return Decision(
+        verb="judge", subject=verdict.idea, verdicts=(verdict,), reason=verdict.reason, by=by, source="evidence"
+    )
+
+
+def explore(idea: Idea, params: Mapping[str, Value], *, parents: tuple[str, ...], reason: str, by: str) -> Decision:
+    """Make a candidate of an idea; `idea` is how it shall stand, less the candidate's id."""
+    return Decision(
+        verb="explore", subject=idea.id, ideas=(idea,), params=params, parents=parents, reason=reason, by=by,
+        source="evidence",
+    )  # fmt: skip
+
+
+def found_baseline(params: Mapping[str, Value], *, known: str = "", reason: str, by: str) -> Decision:
+    """Judge ideas against the study's defaults: `known` is the candidate that has them, or one is made."""
+    return Decision(
+        verb="explore", subject="baseline", params=params, parents=(known,) if known else (), reason=reason, by=by,
+        source="evidence",
+    )  # fmt: skip
+
+
+def repeat(candidate: str, *, pair: int, reason: str, by: str) -> Decision:
+    """Queue a trial of a candidate with the fresh seed of this number."""
+    return Decision(verb="repeat", subject=candidate, pair=pair, reason=reason, by=by, source="evidence")
 
 
 def end(*, reason: str, by: str, source: Source = "scheduler") -> Decision:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from secondshift.records.calls import DutyCovered, PageSent, PageWeighed
 from secondshift.records.decisions import Decision
+from secondshift.records.idea_facts import BaselineMoved, IdeaAmended, IdeaCaptured, VerdictReached
 from secondshift.records.incident_facts import (
     IncidentAmended,
     IncidentClosed,
@@ -317,6 +318,10 @@ KINDS: Mapping[str, type] = {
     "decision.made": DecisionMade,
     "decision.dropped": DecisionDropped,
     "candidate.proposed": CandidateProposed,
+    "idea.captured": IdeaCaptured,
+    "idea.amended": IdeaAmended,
+    "verdict.reached": VerdictReached,
+    "baseline.moved": BaselineMoved,
     "trial.queued": TrialQueued,
     "trial.advanced": TrialAdvanced,
     "trial.closed": TrialClosed,
@@ -356,14 +361,13 @@ KINDS: Mapping[str, type] = {
 KIND_OF: Mapping[type, str] = {cls: kind for kind, cls in KINDS.items()}
 
 Payload = (
-    StudyOpened | StudyAmended | LeaseTaken | ShiftStarted | ShiftAnchored | ShiftEnded | RequestReceived
-    | TickDecided | DecisionMade | DecisionDropped | CandidateProposed | TrialQueued | TrialAdvanced | TrialClosed
-    | ChargeReserved | ChargeSettled | AttemptOrdered | AttemptStarted | AttemptAsked | AttemptClosed | AttemptEnded
-    | AttemptHealth | AttemptQuiet
-    | MetricsLogged | ParamsResolved | CheckpointSaved | CheckpointRejected | CheckpointPruned | CheckpointFailed
-    | ChangeAnnounced | DirectiveApplied | ModelDescribed | PointsDropped | RunImported | IncidentOpened | SymptomSeen
-    | IncidentAmended | TrialHelped | TrialReopened | IncidentClosed | DutyCovered | PageWeighed | PageSent
-    | MemoRemembered | BriefWritten | BriefSent
+    StudyOpened | StudyAmended | LeaseTaken | ShiftStarted | ShiftAnchored | ShiftEnded | RequestReceived | TickDecided
+    | DecisionMade | DecisionDropped | CandidateProposed | IdeaCaptured | IdeaAmended | VerdictReached | BaselineMoved
+    | TrialQueued | TrialAdvanced | TrialClosed | ChargeReserved | ChargeSettled | AttemptOrdered | AttemptStarted
+    | AttemptAsked | AttemptClosed | AttemptEnded | AttemptHealth | AttemptQuiet | MetricsLogged | ParamsResolved | CheckpointSaved
+    | CheckpointRejected | CheckpointPruned | CheckpointFailed | ChangeAnnounced | DirectiveApplied | ModelDescribed
+    | PointsDropped | RunImported | IncidentOpened | SymptomSeen | IncidentAmended | TrialHelped | TrialReopened
+    | IncidentClosed | DutyCovered | PageWeighed | PageSent | MemoRemembered | BriefWritten | BriefSent
 )  # fmt: skip
 
 

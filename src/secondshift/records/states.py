@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from secondshift.records.events import RequestReceived
+from secondshift.records.ideas import Idea, Verdict
 from secondshift.records.incidents import Care, Incident, Look
 from secondshift.records.nights import Charge, Shift
 from secondshift.records.pages import Page
@@ -19,6 +20,7 @@ class Spend:
     """What was used and what is set aside, over all shifts of the study."""
 
     settled_device_s: float = 0.0
+    confirm_device_s: float = 0.0  # the part of it that went into fresh seeds
     reserved_device_s: float = 0.0  # open charges
     wall_s: float = 0.0  # of shifts that have ended
 
@@ -33,6 +35,11 @@ class State:
     candidates: Mapping[str, Candidate] = field(default_factory=dict)
     trials: Mapping[str, Trial] = field(default_factory=dict)
     open: Mapping[str, bool] = field(default_factory=dict)  # ids of trials that may still run, oldest first
+    ideas: Mapping[str, Idea] = field(default_factory=dict)  # all of them, in the order in which they came
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)  # idea -> the newest
+    baseline: str = ""  # the candidate that ideas are judged against; empty: none was made yet in this revision
+    pairs: Mapping[str, str] = field(default_factory=dict)  # "<candidate>/<pair>" -> its trial
+    next_pair: int = 0  # number of the first fresh seed that nothing was ever run with
     attempts: Mapping[str, Attempt] = field(default_factory=dict)  # those not ended
     charges: Mapping[str, Charge] = field(default_factory=dict)  # those not settled
     checkpoints: Mapping[str, tuple[Checkpoint, ...]] = field(default_factory=dict)  # of open trials, oldest first
@@ -47,7 +54,7 @@ class State:
     memos: Mapping[str, str] = field(default_factory=dict)
     imported: Mapping[str, Imported] = field(default_factory=dict)  # past runs; kept apart, so that no decider counts them
     imports: int = 0  # past runs ever taken over; ids are counted from here
-    statuses: Mapping[str, int] = field(default_factory=dict)  # trials of the current revision by status
+    statuses: Mapping[str, int] = field(default_factory=dict)  # trials of the current revision that search, by status
     spend: Spend = Spend()
     decisions: int = 0  # made so far; ids are counted from here
     incidents_seen: int = 0
@@ -91,6 +98,10 @@ class State:
             by_money = self.study.budget.money_usd / self.study.budget.usd_per_device_s
             cap = by_money if cap is None else min(cap, by_money)
         return None if cap is None else cap - self.spend.settled_device_s - self.spend.reserved_device_s
+
+    def settling(self) -> bool:
+        """Say whether an idea waits for fresh seeds."""
+        return any(i.state == "exploring" or (i.state == "open" and (i.params or i.change)) for i in self.ideas.values())
 
     def may(self, authority: str) -> bool:
         """Say whether the captain was granted this; nothing is needed for what needs no authority."""

@@ -9,18 +9,6 @@ from secondshift.records.studies import Objective, Value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Idea:
-    """Something to try, by a person, a sampler or an agent. Every idea gets an answer."""
-
-    id: str
-    text: str
-    author: str
-    state: Literal["open", "exploring", "held up", "refuted", "undecided", "refused"] = "open"
-    params: Mapping[str, Value] = field(default_factory=dict)
-    why: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
     """What could run: parameters and a code version. There is no seed in it."""
 
@@ -161,6 +149,7 @@ class Trial:
     candidate: str
     seed: int
     revision: int = 1
+    pair: int = -1  # number of the fresh seed that it confirms with, from 0; -1: it searches, and confirms nothing
     status: TrialStatus = "queued"
     reason: str = ""  # why it has this status, for people
     assisted: bool = False

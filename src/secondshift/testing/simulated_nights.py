@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from secondshift.arbitrate import arbitrate, closing
+from secondshift.arbitrate import arbitrate
 from secondshift.ledger.fold import fold
 from secondshift.ledger.summaries import summarise
 from secondshift.records import events as facts
@@ -13,9 +13,11 @@ from secondshift.records.nights import Shift
 from secondshift.records.states import State
 from secondshift.records.studies import Study, Value
 from secondshift.records.trials import Attempt, Checkpoint, Exit, Trial
+from secondshift.standing import closing
 
 Decider = Callable[[State], list[Decision]]
 Curve = Callable[[Mapping[str, Value], int], float]  # parameters and step -> the objective's metric
+Noise = Callable[[Trial, int], float]  # trial and step -> what its seed adds to the curve there
 Mishap = Callable[[Trial, int], Literal["", "crash", "kill"]]  # trial and step -> what happens to it there
 
 
@@ -35,6 +37,7 @@ class _Play:
     study: Study
     curve: Curve
     mishap: Mishap
+    noise: Noise
     stride: int
     tick_s: float
     state: State = field(default_factory=State)
@@ -77,10 +80,11 @@ class _Play:
     def log(self, attempt: Attempt, first: int, last: int) -> None:
         if last <= first:
             return
-        candidate = self.state.candidates[self.state.trials[attempt.trial].candidate]
+        trial = self.state.trials[attempt.trial]
+        candidate = self.state.candidates[trial.candidate]
         steps = range(first, last)
         self.steps += len(steps)
-        summary = summarise(steps, [self.curve(candidate.params, step) for step in steps])
+        summary = summarise(steps, [self.curve(candidate.params, step) + self.noise(trial, step) for step in steps])
         self.record([
             facts.MetricsLogged(
                 attempt=attempt.id, trial=attempt.trial, fragment="f", start=first, end=last, points=len(steps), crc=0,
@@ -113,13 +117,15 @@ def play(
     tick_s: float = 10.0,
     deadline_s: float | None = None,
     mishap: Mishap = lambda trial, step: "",
+    noise: Noise = lambda trial, step: 0.0,
     before: State | None = None,
+    requests: Sequence[facts.RequestReceived] = (),
 ) -> Night:
     """Play a shift of a study, each running trial doing `stride` steps in a tick of `tick_s` seconds.
 
     `deadline_s` counts from the start; `before` is the state an earlier shift left.
     """
-    night = _Play(study=study, curve=curve, mishap=mishap, stride=stride, tick_s=tick_s)
+    night = _Play(study=study, curve=curve, mishap=mishap, noise=noise, stride=stride, tick_s=tick_s)
     if before is not None:
         night.state, night.now_s = before, before.last_at + tick_s
     else:
@@ -127,6 +133,7 @@ def play(
     deadline = None if deadline_s is None else night.now_s + deadline_s
     shift = Shift(id=f"s{night.state.shifts + 1}", started_at=night.now_s, deadline_at=deadline, slots=slots)
     night.record([facts.LeaseTaken(token=1, holder="here:1", how="first"), facts.ShiftStarted(shift=shift)])
+    night.record(requests)
     seen, decided = [], []
     for _ in range(ticks):
         busy = {device for attempt in night.state.attempts.values() for device in attempt.devices}

@@ -40,9 +40,9 @@ def written(params: Mapping[str, Value]) -> str:
 
 
 def current(state: State) -> list[Trial]:
-    """The trials of the study's present revision, oldest first."""
+    """The trials of the study's present revision that search, oldest first; those with fresh seeds confirm."""
     revision = state.study.revision if state.study else 1
-    return [t for t in state.trials.values() if t.revision == revision]
+    return [t for t in state.trials.values() if t.revision == revision and t.pair < 0]
 
 
 def results(objective: Objective, trials: list[Trial], most: int = 8) -> str:

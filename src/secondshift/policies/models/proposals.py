@@ -26,7 +26,12 @@ class Infeasible(Exception):
 def trials_left(state: State) -> int | None:
     """Count the trials the budget still allows, those of earlier revisions included; None if not capped."""
     cap = state.study.budget.trials if state.study else None
-    return None if cap is None else max(0, cap - len(state.trials))
+    return None if cap is None else max(0, cap - searched(state))
+
+
+def searched(state: State) -> int:
+    """Count the trials that were begun to search; those with fresh seeds are paid from their own share."""
+    return len(state.trials) - len(state.pairs)
 
 
 def wanted(state: State) -> int:

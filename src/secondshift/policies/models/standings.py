@@ -73,7 +73,7 @@ def standings(state: State, study: Study, ladder: tuple[int, ...]) -> tuple[Rung
     first = ladder[0] if ladder else horizon
     places: dict[int, int] = {}  # this loop is most of a tick with ten thousand trials, so it looks steps up once
     for name, trial in state.trials.items():
-        if trial.revision != revision:
+        if trial.revision != revision or trial.pair >= 0:
             continue
         newest, step = -1, 0
         for milestone in trial.milestones:

@@ -49,7 +49,7 @@ def _device_time(state: State) -> str:
 
 def _trials(state: State) -> str:
     cap = state.study.budget.trials if state.study else None
-    if cap is None or len(state.trials) < cap or state.open or state.attempts:
+    if cap is None or len(state.trials) - len(state.pairs) < cap or state.open or state.attempts or state.settling():
         return ""
     ended = ((state.statuses.get(status, 0), status) for status in ("complete", "stopped", "failed"))
     return f"All {cap} trials of the budget have ended: {', '.join(f'{n} {status}' for n, status in ended if n)}."

@@ -16,15 +16,15 @@ def decide(state: State) -> list[Decision]:
     left = state.device_s_left()
     slots = state.free_slots() if left is None or left >= MIN_GRANT_S else 0
     horizon = study.horizon_steps
-    paused = [t for t in state.waiting("paused") if t.revision == study.revision and may_resume(study, t)]
-    queued = [t for t in state.waiting("queued") if t.revision == study.revision]
+    paused = [t for t in state.waiting("paused") if t.pair < 0 and t.revision == study.revision and may_resume(study, t)]
+    queued = [t for t in state.waiting("queued") if t.pair < 0 and t.revision == study.revision]
     decisions = [
         start(trial.id, until_step=horizon, reason=resume_reason(study, trial), by=NAME) for trial in paused[:slots]
     ]
     for trial in queued[: slots - len(decisions)]:
         reason = f"{trial.id} is next in line; it runs all {horizon} steps."
         decisions.append(start(trial.id, until_step=horizon, reason=reason, by=NAME, based_on=(trial.candidate,)))
-    if paused or queued or state.attempts:
+    if paused or queued or state.attempts or state.settling():
         return decisions
     why = exhausted(state) or ("all trials of the budget were used" if trials_left(state) == 0 else "")
     return [end(reason=f"The search is exhausted: {why}, and every trial has ended.", by=NAME)] if why else []

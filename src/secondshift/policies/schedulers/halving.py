@@ -63,7 +63,7 @@ def _look(state: State, study: Study) -> Board:
     for name in state.open:
         trial = state.trials[name]
         status = trial.status
-        if status == "running" or trial.revision != study.revision:
+        if status == "running" or trial.pair >= 0 or trial.revision != study.revision:
             continue
         if status == "queued":
             queued.append(trial)
@@ -85,7 +85,7 @@ def _at_rung(board: Board, attempt: Attempt) -> bool:
     """Say whether a running trial must be judged now, because it does not pause at the rung by itself."""
     trial = board.state.trials[attempt.trial]
     steps, horizon = trial.logged_step + 1, board.study.horizon_steps
-    if attempt.asked or attempt.closed or trial.revision != board.study.revision:
+    if attempt.asked or attempt.closed or trial.pair >= 0 or trial.revision != board.study.revision:
         return False
     if not trial.until_step <= steps < horizon or rung_of(board.ladder, steps) < 0:
         return False
@@ -180,7 +180,7 @@ def _named(trial: Trial) -> str:
 def _full_results(board: Board) -> bool:
     """Say whether a trial came to its end that others can be compared with: an assisted one cannot."""
     trials = board.state.trials.values() if board.state.statuses.get("complete", 0) else ()
-    return any(t.status == "complete" and not t.assisted and t.revision == board.study.revision for t in trials)
+    return any(t.status == "complete" and t.pair < 0 and not t.assisted and t.revision == board.study.revision for t in trials)
 
 
 def _unaided_first(state: State, ranked: Iterable[str]) -> list[str]:
@@ -204,4 +204,6 @@ def _finish(board: Board, table: tuple[Rung, ...]) -> list[Decision]:
                     return [start(name, until_step=board.study.horizon_steps, reason=reason, by=NAME)]
     if board.slots == 0 and board.at_rung and not state.free_devices:
         return []  # another study holds the devices; what is paused here may still be wanted
+    if state.settling():
+        return []  # fresh seeds are still to come
     return [end(reason=f"The search is exhausted: {why}, and no paused trial is good enough to go on.", by=NAME)]

@@ -1,0 +1,68 @@
+"""The part of the fold that is about ideas: what came in, what fresh seeds said, and what the baseline is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from secondshift.records import events as facts
+from secondshift.records.trials import Trial
+
+if TYPE_CHECKING:
+    from secondshift.ledger.fold import Draft
+
+
+def idea_captured(draft: Draft, fact: facts.IdeaCaptured, event: facts.Event) -> None:
+    """An idea of the same id counts once."""
+    if fact.idea.id not in draft.ideas:
+        draft.write("ideas")[fact.idea.id] = fact.idea
+
+
+def idea_amended(draft: Draft, fact: facts.IdeaAmended, event: facts.Event) -> None:
+    """The newest word on an idea is what holds."""
+    draft.write("ideas")[fact.idea.id] = fact.idea
+
+
+def verdict_reached(draft: Draft, fact: facts.VerdictReached, event: facts.Event) -> None:
+    """The newest verdict of an idea replaces those before."""
+    draft.write("verdicts")[fact.verdict.idea] = fact.verdict
+
+
+def baseline_moved(draft: Draft, fact: facts.BaselineMoved, event: facts.Event) -> None:
+    """What was judged against another baseline begins anew, on seeds that nothing was run with."""
+    draft.put(baseline=fact.candidate)
+    for idea in list(draft.ideas.values()):
+        if idea.id != fact.idea and idea.baseline not in ("", fact.candidate) and not idea.settled():
+            why = f"the baseline is now {fact.candidate}; what was compared with {idea.baseline} does not count"
+            _again(draft, idea.id, why)
+
+
+def trial_queued(draft: Draft, trial: Trial) -> None:
+    """A trial with a fresh seed is found by its candidate and the seed's number."""
+    if trial.pair >= 0:
+        draft.write("pairs")[f"{trial.candidate}/{trial.pair}"] = trial.id
+        draft.put(next_pair=max(draft.next_pair, trial.pair + 1))
+
+
+def shift_started(draft: Draft) -> None:
+    """What an earlier shift could not settle is looked at again in a new one."""
+    for idea in list(draft.ideas.values()):
+        if idea.state == "undecided" and idea.candidate:
+            draft.write("ideas")[idea.id] = replace(idea, state="exploring", answer="a new shift goes on with it")
+
+
+def revision_began(draft: Draft, revision: int) -> None:
+    """Another question: there is no baseline yet, and what was not settled is asked anew."""
+    draft.put(baseline="")
+    for idea in list(draft.ideas.values()):
+        if idea.revision != revision and not idea.settled():
+            _again(draft, idea.id, f"the study is now at revision {revision}", revision)
+
+
+def _again(draft: Draft, name: str, why: str, revision: int = 0) -> None:
+    idea = draft.ideas[name]
+    draft.write("ideas")[name] = replace(
+        idea, state="open", candidate="", baseline="", first_pair=draft.next_pair, answer=why,
+        revision=revision or idea.revision,
+    )  # fmt: skip
+    draft.write("verdicts").pop(name, None)

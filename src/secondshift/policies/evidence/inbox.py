@@ -1,0 +1,119 @@
+"""What people and interfaces ask of the inbox becomes ideas, each once; near-duplicates keep both authors."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from secondshift.records.decisions import Decision, answer, capture
+from secondshift.records.events import RequestReceived
+from secondshift.records.ideas import Idea
+from secondshift.records.states import State
+from secondshift.records.studies import Study, Value
+
+NAME = "inbox"
+SET = "set."  # before the name of a parameter in the arguments of a request
+WAITS = "it waits for somebody who can turn it into a change: `secondshift idea {id} --set NAME=VALUE` or --patch FILE"
+
+
+def decide(state: State) -> list[Decision]:
+    """Take in each request once: as a new idea, as one more author of a known one, or as a change that a text waited for."""
+    decisions: list[Decision] = []
+    taken: list[Idea] = []
+    for request in state.requests.values():
+        if request.verb != "idea":
+            continue
+        decisions.append(_taken(state, request, taken))
+    return decisions
+
+
+def _taken(state: State, request: RequestReceived, taken: list[Idea]) -> Decision:
+    idea = idea_of(request)
+    named = str(request.args.get("idea", ""))
+    if named:
+        return _changed(state, request, named, idea)
+    if not idea.text.strip() and not idea.params and not idea.change:
+        return _dropped(request, "an idea needs a sentence or a change; nothing was given")
+    twin = _twin([*state.ideas.values(), *taken], idea)
+    if twin is not None and twin.id:
+        also = (*twin.also, *(a for a in (idea.author,) if a not in (twin.author, *twin.also)))
+        why = f"{idea.author} had the idea {twin.id} too; both stand as its authors."
+        return answer(replace(twin, also=also), reason=why, by=NAME, based_on=(request.id,))
+    if twin is not None:
+        return _dropped(request, f"it is the same as one that came in with it: {twin.text[:60]!r}")
+    taken.append(idea)
+    fault = misfit(state.study, idea.params)
+    if fault:
+        idea = replace(idea, state="refused", answer=fault)
+    elif not idea.params and not idea.change:
+        idea = replace(idea, answer=WAITS.format(id=f"e{len(state.ideas) + len(taken)}"))
+    return capture(idea, reason=f"{idea.author} had an idea: {idea.text[:80] or 'a change without words'}", request=request.id)
+
+
+def idea_of(request: RequestReceived) -> Idea:
+    """Read an idea from a request: its arguments are text, why, author, change, and set.NAME of parameters."""
+    args = request.args
+    return Idea(
+        id="", text=str(args.get("text", "")).strip(), author=str(args.get("author", "") or request.who),
+        why=str(args.get("why", "")).strip(), change=str(args.get("change", "")), captured_at=request.asked_at,
+        params={name.removeprefix(SET): value for name, value in args.items() if name.startswith(SET)},
+        request=request.id,
+    )  # fmt: skip
+
+
+def _changed(state: State, request: RequestReceived, name: str, idea: Idea) -> Decision:
+    """Give an idea that was only words the change it waited for, or ask a settled one again on another baseline."""
+    known = state.ideas.get(name)
+    if known is None:
+        return _dropped(request, f"there is no idea {name}; there are {', '.join(state.ideas) or 'none'}")
+    if request.args.get("again"):
+        if known.state not in ("refuted", "undecided"):
+            return _dropped(request, f"{name} is {known.state}: only a refuted or undecided idea is asked again")
+        if known.baseline == state.baseline:
+            return _dropped(request, f"{name} was judged against {known.baseline}, which is still the baseline")
+        fresh = replace(known, state="open", candidate="", baseline="", first_pair=state.next_pair, answer="asked again")
+        return answer(fresh, reason=f"{request.who} asks {name} again, on a new baseline.", by=NAME, based_on=(request.id,))
+    if known.state != "open" or known.params or known.change:
+        return _dropped(request, f"{name} has its change already; bring another one as an idea of its own")
+    fault = misfit(state.study, idea.params)
+    if fault or not (idea.params or idea.change):
+        return _dropped(request, fault or "no change was given")
+    whole = replace(known, params=idea.params, change=idea.change, first_pair=state.next_pair, answer="")
+    return answer(whole, reason=f"{request.who} turned {name} into a change.", by=NAME, based_on=(request.id,))
+
+
+def _dropped(request: RequestReceived, why: str) -> Decision:
+    return Decision(
+        verb="capture", subject=request.id, reason=f"{request.who} brought an idea", by=request.who, source="person",
+        refused=why, based_on=(request.id,),
+    )  # fmt: skip
+
+
+def _twin(known: list[Idea], idea: Idea) -> Idea | None:
+    """The idea that this one is again: the same change, or the same words where neither has one."""
+    for other in known:
+        if other.state == "refused":
+            continue
+        if idea.params or idea.change:
+            if (other.params, other.change) == (idea.params, idea.change):
+                return other
+        elif plain(other.text) == plain(idea.text):
+            return other
+    return None
+
+
+def plain(text: str) -> str:
+    """A text without what does not make it another idea: case, spaces, punctuation."""
+    return " ".join(re.findall(r"\w+", text.casefold()))
+
+
+def misfit(study: Study | None, params: Mapping[str, Value]) -> str:
+    """Say why parameters cannot be tried; values outside the space may be, for that is often the idea."""
+    known = {p.name: p for p in study.space.parameters} if study is not None else {}
+    for name, value in params.items():
+        if known and name not in known:
+            return f"{name} is not a parameter of the study; expected one of {', '.join(sorted(known))}"
+        axis = known.get(name)
+        wants_number = axis is not None and axis.kind != "categorical"
+        if wants_number and isinstance(value, (str, bool)):
+            return f"{name} = {value!r} is not a number, and {name} is one"
+    return ""

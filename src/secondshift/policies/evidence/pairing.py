@@ -1,0 +1,84 @@
+"""The pairs of an idea: its candidate and the baseline with the same fresh seed, and what each difference is."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from secondshift.records.fingerprints import comparable
+from secondshift.records.ideas import Idea
+from secondshift.records.states import State
+from secondshift.records.trials import Trial
+
+WORST = math.inf  # the loss of a run that came to no result
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pairs:
+    """What counts so far, in the order of the seeds: nothing after the first pair that is not finished."""
+
+    candidate: tuple[float, ...] = ()  # losses: smaller is better, inf is a run without a result
+    baseline: tuple[float, ...] = ()
+    void: int = 0  # finished pairs that do not count
+    crashed: int = 0
+    baseline_crashed: int = 0
+
+    def differences(self) -> np.ndarray:
+        """By how much the candidate is better in each pair (float64[pairs]); 0 where neither came to a result."""
+        ours, theirs = np.array(self.candidate), np.array(self.baseline)
+        with np.errstate(invalid="ignore"):
+            return np.where(np.isinf(ours) & np.isinf(theirs), 0.0, theirs - ours)
+
+    def gain_of_pairing(self) -> float:
+        """Variance of differences without pairing over that with it, measured; nan below four pairs with results."""
+        ours, theirs = np.array(self.candidate), np.array(self.baseline)
+        both = np.isfinite(ours) & np.isfinite(theirs)
+        if both.sum() < 4:
+            return math.nan
+        apart = float(np.var(ours[both], ddof=1) + np.var(theirs[both], ddof=1))
+        paired = float(np.var(theirs[both] - ours[both], ddof=1))
+        return apart / paired if paired > 0.0 else math.nan if apart == 0.0 else math.inf
+
+
+def pairs_of(state: State, idea: Idea) -> Pairs:
+    """Collect the pairs of an idea that are finished, up to the first that is not.
+
+    Only a prefix counts: which runs end first may have to do with how they end.
+    """
+    ours: list[float] = []
+    theirs: list[float] = []
+    void = 0
+    for pair in range(idea.first_pair, state.next_pair):
+        one, other = trial_of(state, idea.candidate, pair), trial_of(state, idea.baseline, pair)
+        if one is None or other is None or one.open() or other.open():
+            break
+        losses = _loss(state, one), _loss(state, other)
+        if None in losses or not comparable(one, other, state.fingerprints):
+            void += 1
+            continue
+        ours.append(losses[0] if losses[0] is not None else WORST)
+        theirs.append(losses[1] if losses[1] is not None else WORST)
+    return Pairs(
+        candidate=tuple(ours), baseline=tuple(theirs), void=void, crashed=sum(map(math.isinf, ours)),
+        baseline_crashed=sum(map(math.isinf, theirs)),
+    )  # fmt: skip
+
+
+def trial_of(state: State, candidate: str, pair: int) -> Trial | None:
+    """The trial of a candidate with a fresh seed, if it was ever queued."""
+    name = state.pairs.get(f"{candidate}/{pair}")
+    return state.trials[name] if name is not None else None
+
+
+def _loss(state: State, trial: Trial) -> float | None:
+    """The loss of a trial that has ended; WORST if it came to no result by itself; None if a person stopped it.
+
+    A trial that needed help (assisted) came to no result by itself: its number counts nowhere, and neither does leaving
+    it out, which would make a candidate look better the more often it fails.
+    """
+    assert state.study is not None, "there are no pairs without a study"
+    value = trial.objective(state.study.objective)
+    if trial.status == "complete" and not trial.assisted and value is not None and math.isfinite(value):
+        return state.study.objective.loss(value)
+    diverged = value is not None and not math.isfinite(value)
+    return None if trial.status == "stopped" and not trial.assisted and not diverged else WORST

@@ -1,0 +1,98 @@
+"""What fresh seeds say of an idea: supported, refuted or undecided, valid however often one looks. Source: models.signflips."""
+
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+
+from secondshift.policies.evidence.levels import level
+from secondshift.policies.evidence.pairing import Pairs, pairs_of
+from secondshift.policies.models.signflips import evidence, lower_bound, middle, pairs_needed, upper_bound, wealth
+from secondshift.records.decisions import Decision, judge
+from secondshift.records.ideas import Ending, Idea, Verdict
+from secondshift.records.states import State
+
+NAME = "verdicts"
+SIDE = 0.025  # error of each side of the interval that is shown
+REFUTE = SIDE  # of refuting one idea, so that interval and verdict agree; false keeps, not these, add up over a study
+
+DECISIONS: Mapping[Ending, Literal["supported", "refuted", "undecided"]] = {
+    "better": "supported", "unsettled": "undecided", "unprotected metric": "undecided",
+}  # fmt: skip
+
+
+def decide(state: State) -> list[Decision]:
+    """Judge each idea of which another pair has finished."""
+    if state.study is None:
+        return []
+    decisions = []
+    for idea in state.ideas.values():
+        if idea.state != "exploring" or not idea.candidate:
+            continue
+        pairs, before = pairs_of(state, idea), state.verdicts.get(idea.id)
+        seen = (before.pairs, before.void, before.candidate) if before is not None else (0, 0, idea.candidate)
+        if (len(pairs.candidate), pairs.void, idea.candidate) != seen:
+            decisions.append(judge(verdict(state, idea, pairs), by=NAME))
+    return decisions
+
+
+def verdict(state: State, idea: Idea, pairs: Pairs) -> Verdict:
+    """Judge an idea by its pairs so far."""
+    assert state.study is not None, "there are no ideas without a study"
+    better, allowed, least = pairs.differences(), level(state.ideas, idea.id), state.study.objective.min_effect
+    ending = _ending(better, allowed, least)
+    if ending == "better" and idea.change and not state.study.evaluate:
+        ending = "unprotected metric"
+    effect, log_evidence = middle(better), evidence(better)
+    left = pairs_left(better, allowed, least) if ending == "unsettled" else 0.0
+    decision = DECISIONS.get(ending, "refuted")
+    return Verdict(
+        idea=idea.id, candidate=idea.candidate, baseline=idea.baseline, decision=decision, ending=ending,
+        reason=_reason(ending, idea, len(better), effect, log_evidence, allowed), pairs=len(better), effect=effect,
+        low=lower_bound(better, SIDE), high=upper_bound(better, SIDE), log_evidence=log_evidence, level=allowed,
+        crashed=pairs.crashed, baseline_crashed=pairs.baseline_crashed, void=pairs.void,
+        pairing=pairs.gain_of_pairing(), pairs_left=left, device_s_left=left * pair_cost(state),
+    )  # fmt: skip
+
+
+def _ending(better: np.ndarray, allowed: float, least: float) -> Ending:
+    """Say what the differences settle: better by enough, too small, no better, worse, or nothing yet."""
+    real = evidence(better) >= -math.log(allowed)
+    limit = -math.log(REFUTE)
+    if evidence(-better, -least) >= limit:  # below what matters
+        return "too small" if real else "worse" if evidence(-better) >= limit else "no better"
+    return "better" if real and middle(better) >= least else "unsettled"
+
+
+def pairs_left(better: np.ndarray, allowed: float, least: float, hope: float = 0.0) -> float:
+    """Estimate how many more pairs settle it, if the effect is as it looks, or `hope` standard errors better for a verdict."""
+    finite = better[np.isfinite(better)]
+    if len(finite) < 2:
+        return math.inf if hope == 0.0 else pairs_needed(1.0, allowed)
+    centre = middle(finite)
+    spread = float(np.median(np.abs(finite - centre))) / 0.6745 or float(np.std(finite)) or 1e-12
+    extra = hope / math.sqrt(len(finite))
+    to_support = pairs_needed(max(0.0, centre / spread + extra), allowed, float(wealth(better)[-1]))
+    to_refute = pairs_needed(max(0.0, (least - centre) / spread + extra), REFUTE, float(wealth(-better, -least)[-1]))
+    if hope == 0.0:
+        return to_support if centre >= least else to_refute
+    return min(to_support, to_refute)
+
+
+def pair_cost(state: State) -> float:
+    """Estimate the device-seconds of a pair from trials that ran to their end; those with fresh seeds where there are any."""
+    whole = [t for t in map(state.trials.get, state.pairs.values()) if t is not None and t.status == "complete"]
+    whole = whole or [t for t in state.trials.values() if t.status == "complete"]
+    return 2.0 * sum(t.device_s for t in whole) / len(whole) if whole else 0.0
+
+
+def _reason(ending: Ending, idea: Idea, pairs: int, effect: float, log_evidence: float, allowed: float) -> str:
+    seeds = f"{pairs} fresh seeds, typical gain {effect:+.4g}" if pairs else "no fresh seed yet"
+    odds = f"e-value {math.exp(min(log_evidence, 700.0)):.3g} of {1.0 / allowed:.3g} needed"
+    said = {
+        "better": f"{idea.id} holds up", "too small": f"{idea.id} is real but too small to matter",
+        "no better": f"{idea.id} is no better by what matters", "worse": f"{idea.id} is worse",
+        "unprotected metric": f"{idea.id} looks better, but its own process reports its metric",
+    }.get(ending, f"{idea.id} is not settled")  # fmt: skip
+    return f"{said}: {seeds}; {odds}."

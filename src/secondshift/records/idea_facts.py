@@ -1,0 +1,39 @@
+"""Facts about ideas: what came in, what became of it, and what the baseline is."""
+
+from dataclasses import dataclass
+
+from secondshift.records.ideas import Idea, Verdict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IdeaCaptured:
+    """An idea came in."""
+
+    idea: Idea
+    decision: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IdeaAmended:
+    """More is known about an idea, or its state changed: the whole of it as it now stands."""
+
+    idea: Idea
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VerdictReached:
+    """What the fresh seeds so far say of an idea; a later one of the same idea replaces it."""
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BaselineMoved:
+    """From now on ideas are judged against this candidate."""
+
+    candidate: str
+    why: str
+    idea: str = ""  # that was accepted; empty: the study's own defaults
+    who: str = ""
+    decision: str = ""

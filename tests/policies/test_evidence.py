@@ -1,0 +1,176 @@
+"""Ideas on simulated nights: what is real holds up, what is nothing does not, and nothing is confirmed by what chose it."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from secondshift import plugins
+from secondshift.policies.evidence import inbox, levels, pairing, verdicts
+from secondshift.records import events as facts
+from secondshift.records.ideas import CONFIRM_SEED, Idea
+from secondshift.records.states import State
+from secondshift.records.studies import Budget, Launch, Objective, Parameter, Policy, Space, Study
+from secondshift.records.trials import Trial
+from secondshift.standing import requested
+from secondshift.testing.simulated_nights import Night, play
+
+AXES = (
+    Parameter(name="lr", kind="float", low=1e-4, high=1.0, log=True, default=0.01),
+    Parameter(name="width", kind="int", low=8, high=256, default=32),
+    Parameter(name="trick", kind="categorical", choices=("none", "good", "bad", "noop"), default="none"),
+)
+STUDY = Study(
+    name="night", command="python train.py", folder=".", objective=Objective(metric="loss"), horizon_steps=10,
+    space=Space(parameters=AXES), budget=Budget(trials=3), policy=Policy(searcher="random", scheduler="fifo"),
+    launch=Launch(slots=2),
+)  # fmt: skip
+GAIN = {"good": -2.0, "bad": 2.0}
+
+
+def ask(number: int, text: str = "", who: str = "kim", **args) -> facts.RequestReceived:
+    return facts.RequestReceived(id=f"r{number}", verb="idea", who=who, args={"text": text, **args}, asked_at=float(number))
+
+
+def seeds(trial: Trial, step: int) -> float:
+    """What a seed adds: normal, the same at every step, of its own for each candidate."""
+    number = int(trial.candidate.removeprefix("c"))
+    return float(np.random.default_rng([trial.seed, number]).normal())
+
+
+def night(
+    *asked: facts.RequestReceived, study: Study = STUDY, noise: Callable[[Trial, int], float] = seeds, **more
+) -> Night:
+    stages = [decide for _, decide in (*plugins.observers(study), ("requests", requested), *plugins.deciders(study))]
+    more.setdefault("curve", lambda params, step: 5.0 + GAIN.get(str(params.get("trick")), 0.0))
+    return play(study, stages, noise=noise, requests=asked, ticks=3000, **more)
+
+
+def test_an_idea_that_helps_holds_up_and_one_that_harms_is_refuted_and_one_that_does_nothing_is_undecided() -> None:
+    played = night(
+        ask(1, "a good trick", **{"set.trick": "good"}), ask(2, "a bad trick", **{"set.trick": "bad"}),
+        ask(3, "a no-op", **{"set.trick": "noop"}),
+    )  # fmt: skip
+    ideas, found = played.state.ideas, played.state.verdicts
+    assert [idea.state for idea in ideas.values()] == ["held up", "refuted", "undecided"]
+    assert found["e1"].low > 0.0 and found["e1"].effect == pytest.approx(2.0, abs=1.0)
+    assert found["e2"].high < 0.0 and found["e2"].ending == "worse"
+    assert found["e3"].low < 0.0 < found["e3"].high and "needs ~" in ideas["e3"].answer
+    assert "3 complete" in played.reason
+
+
+def test_only_fresh_seeds_confirm_and_both_of_a_pair_have_the_same() -> None:
+    played = night(ask(1, "a good trick", **{"set.trick": "good"}))
+    state = played.state
+    fresh = {name: state.trials[name] for name in state.pairs.values()}
+    searched = [trial for trial in state.trials.values() if trial.pair < 0]
+    assert len(searched) == 3 and {trial.seed for trial in searched} == {0}
+    assert fresh and all(trial.seed == CONFIRM_SEED + trial.pair for trial in fresh.values())
+    assert state.baseline != state.ideas["e1"].candidate
+    for pair in range(state.verdicts["e1"].pairs):
+        assert {f"{state.baseline}/{pair}", f"{state.ideas['e1'].candidate}/{pair}"} <= set(state.pairs)
+
+
+def test_an_idea_that_came_later_is_not_judged_on_baseline_runs_of_before() -> None:
+    first = night(ask(1, "a good trick", **{"set.trick": "good"}))
+    run = first.state.next_pair
+    second = night(ask(2, "a no-op", **{"set.trick": "noop"}), before=first.state)
+    assert second.state.ideas["e2"].first_pair == run > 0
+    assert f"{second.state.ideas['e2'].candidate}/{run - 1}" not in second.state.pairs
+
+
+def test_a_crash_is_an_outcome_and_help_is_one_too() -> None:
+    state = night(ask(1, "a good trick", **{"set.trick": "good"})).state
+    idea = replace(state.ideas["e1"], state="exploring")
+    name = state.pairs[f"{idea.candidate}/0"]
+    for change in ({"status": "failed"}, {"assisted": True}):
+        trials = {**state.trials, name: replace(state.trials[name], **change)}
+        changed = pairing.pairs_of(replace(state, trials=trials), idea)
+        assert changed.crashed == 1 and changed.candidate[0] == math.inf and changed.void == 0
+    trials = {**state.trials, name: replace(state.trials[name], status="stopped")}
+    stopped = pairing.pairs_of(replace(state, trials=trials), idea)
+    assert stopped.void == 1 and stopped.crashed == 0
+
+
+def test_what_a_candidate_that_often_crashes_reaches_otherwise_does_not_hold_it_up() -> None:
+    def broken(trial: Trial, step: int) -> str:
+        return "crash" if trial.pair >= 0 and trial.candidate != "c1" and trial.pair % 2 else ""
+
+    played = night(ask(1, "a good trick", **{"set.trick": "good"}), mishap=broken)
+    assert played.state.ideas["e1"].state != "held up"
+    assert played.state.verdicts["e1"].crashed > 0
+
+
+def test_a_real_gain_below_the_least_that_matters_has_its_own_name() -> None:
+    study = replace(STUDY, objective=Objective(metric="loss", min_effect=4.0))
+    played = night(ask(1, "a good trick", **{"set.trick": "good"}), study=study)
+    verdict = played.state.verdicts["e1"]
+    assert played.state.ideas["e1"].state == "refuted"
+    assert verdict.ending in ("too small", "no better") and verdict.high < 4.0
+
+
+def test_the_same_idea_twice_stands_once_with_both_authors_and_words_without_a_change_wait() -> None:
+    played = night(
+        ask(1, "Wider layers"), ask(2, "wider   LAYERS!", who="lee"), ask(3, "two", **{"set.width": 64}),
+    )  # fmt: skip
+    again = night(ask(4, "other words", who="lee", **{"set.width": 64}), before=played.state)
+    ideas = again.state.ideas
+    assert len(ideas) == 2 and ideas["e2"].also == ("lee",)
+    assert ideas["e1"].state == "open" and "--set" in ideas["e1"].answer
+    changed = night(ask(5, idea="e1", **{"set.width": 128}), before=again.state)
+    assert changed.state.ideas["e1"].candidate and changed.state.ideas["e1"].first_pair > 0
+
+
+def test_an_idea_that_cannot_be_tried_is_refused_with_what_was_expected() -> None:
+    played = night(ask(1, "x", **{"set.lrr": 0.1}), ask(2, "y", **{"set.width": "wide"}))
+    one, two = played.state.ideas.values()
+    assert one.state == two.state == "refused"
+    assert "lrr is not a parameter" in one.answer and "not a number" in two.answer
+
+
+def test_an_accepted_baseline_begins_pending_comparisons_anew() -> None:
+    state = night(ask(1, "noop", **{"set.trick": "noop"})).state
+    moved = facts.BaselineMoved(candidate="c2", why="accepted", idea="e9", who="kim")
+    from secondshift.ledger.fold import fold
+
+    event = facts.Event(seq=state.last_seq + 1, at=state.last_at, token=1, kind="baseline.moved", payload=moved)
+    after = fold(state, [event])
+    idea = after.ideas["e1"]
+    assert (idea.state, idea.candidate, idea.first_pair) == ("open", "", state.next_pair)
+    assert "e1" not in after.verdicts and "does not count" in idea.answer
+
+
+def test_shares_of_the_error_budget_add_up_to_it_and_what_held_up_passes_its_share_on() -> None:
+    total = sum(levels.share(n) for n in range(1, 20001))
+    assert 0.999 < total <= 1.0
+    ideas = {f"e{n}": Idea(id=f"e{n}", text="", author="") for n in range(1, 6)}
+    before = levels.level(ideas, "e3")
+    ideas["e2"] = replace(ideas["e2"], state="held up")
+    assert levels.level(ideas, "e3") == pytest.approx(before + levels.ALPHA * levels.share(2))
+    ideas["e1"] = replace(ideas["e1"], state="held up")
+    passed = before + levels.ALPHA * (levels.share(2) + levels.share(1))
+    assert levels.level(ideas, "e3") == pytest.approx(min(levels.MOST, passed))
+
+
+@given(states=st.lists(st.booleans(), min_size=1, max_size=30))
+@settings(max_examples=60, deadline=None)
+def test_whatever_held_up_the_levels_of_the_others_never_add_up_to_more_than_the_budget(states: list[bool]) -> None:
+    ideas = {
+        f"e{n}": Idea(id=f"e{n}", text="", author="", state="held up" if up else "open") for n, up in enumerate(states, 1)
+    }
+    assert sum(levels.level(ideas, name) for name, idea in ideas.items() if idea.state != "held up") <= levels.ALPHA + 1e-12
+
+
+def test_a_code_candidate_whose_metric_nobody_else_measured_does_not_hold_up() -> None:
+    state = night(ask(1, "a good trick", **{"set.trick": "good"})).state
+    idea = replace(state.ideas["e1"], state="exploring", change="abc")
+    found = verdicts.verdict(state, idea, pairing.pairs_of(state, idea))
+    assert (found.decision, found.ending) == ("undecided", "unprotected metric")
+
+
+def test_nothing_is_decided_where_there_are_no_ideas() -> None:
+    assert not list(inbox.decide(State(study=STUDY))) and not verdicts.decide(State(study=STUDY))
