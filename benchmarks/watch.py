@@ -1,10 +1,11 @@
 """How long one look of `secondshift watch --once` takes at 1,000 runs of 1,000 points, file format by file format.
 
-    python benchmarks/watch.py [--quick] [--json]
+    python benchmarks/watch.py [--quick] [--json] [--looks N] [--beside CHECKOUT]
 
 The runs are made up: a loss that falls, with noise; every hundredth of them becomes NaN, so that there is something to
 find. A point is one number. The second CSV has four columns, so four points a row. Each look is a process of its own, as
-a person would start it; the clock is the wall's, and the CPU time of all its processes stands beside it.
+a person would start it; the clock is the wall's, and the CPU time of all its processes stands beside it. With `--beside`
+the code of another checkout takes turns with this one, look by look, so that other load on the machine meets both.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from secondshift.runtime.readers.eventfiles import masked_crc32c  # noqa: E402  # after the path
+from secondshift.runtime.readers.checksums import masked_crc32c  # noqa: E402  # after the path
 
 POINTS, BAD = 1000, 100
 TARGET_S = 5.0
@@ -91,9 +92,9 @@ FORMATS: dict[str, Callable[[Path, int], None]] = {
 }  # fmt: skip
 
 
-def look(folder: Path, runs: int) -> tuple[float, float]:
+def look(folder: Path, runs: int, root: Path = ROOT) -> tuple[float, float]:
     """One look; seconds on the wall, and of CPU. What is found must be what was put there."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    environment = {**os.environ, "PYTHONPATH": str(root / "src")}
     call = [sys.executable, "-m", "secondshift", "watch", "--once", "--json", str(folder)]
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     done = subprocess.run(call, env=environment, capture_output=True, text=True, check=True)
@@ -103,11 +104,18 @@ def look(folder: Path, runs: int) -> tuple[float, float]:
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def middles(looks: list[tuple[float, float]]) -> tuple[float, float]:
+    """The median wall and CPU time of some looks."""
+    wall, cpu = (statistics.median(one[index] for one in looks) for index in (0, 1))
+    return wall, cpu
+
+
 def main() -> None:
     """Measure each format and print a table, or one JSON document."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--quick", action="store_true", help="the first two formats, one look each")
     options.add_argument("--looks", type=int, default=5)
+    options.add_argument("--beside", type=Path, help="another checkout, whose code takes turns with this one")
     options.add_argument("--json", action="store_true")
     given = options.parse_args()
     runs, times = 1000, 1 if given.quick else given.looks
@@ -116,15 +124,19 @@ def main() -> None:
     for name, write in list(FORMATS.items())[: 2 if given.quick else None]:
         with tempfile.TemporaryDirectory() as place:
             write(Path(place), runs)
-            looks = [look(Path(place), runs) for _ in range(times)]
-        wall, cpu = (statistics.median(one[index] for one in looks) for index in (0, 1))
+            looks, before = [], []
+            for _ in range(times):
+                before += [look(Path(place), runs, given.beside)] if given.beside else []
+                looks.append(look(Path(place), runs))
+        wall, cpu = middles(looks)
         walls = sorted(one[0] for one in looks)
         rows[f"one look at 1,000 runs, {name}"] = {
             "ours": round(wall, 2), "unit": "s", "peers": {}, "target": "<= 5", "holds": wall <= TARGET_S,
             "cpu_s": round(cpu, 2), "least": round(walls[0], 2), "most": round(walls[-1], 2),
         }  # fmt: skip
         verdict = "holds" if wall <= TARGET_S else "MISS"
-        print(f"{name}: {wall:.2f} s ({walls[0]:.2f} to {walls[-1]:.2f}), CPU {cpu:.2f} s, {verdict}", flush=True)
+        text = f"{name}: {wall:.2f} s ({walls[0]:.2f} to {walls[-1]:.2f}), CPU {cpu:.2f} s, {verdict}"
+        print(text + ("; beside it {:.2f} s, CPU {:.2f} s".format(*middles(before)) if before else ""), flush=True)
     print(f"load at the end {os.getloadavg()[0]:.2f}")
     if given.json:
         print(json.dumps(rows))

@@ -18,9 +18,10 @@ import atheris
 sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 with atheris.instrument_imports(include=["secondshift.runtime.readers"]):
     from secondshift.runtime.readers import texts
+    from secondshift.runtime.readers.checksums import masked_crc32c
     from secondshift.runtime.readers.columns import Columns
     from secondshift.runtime.readers.dialects import Csv, Dialect, JsonLines, Pattern, Printed
-    from secondshift.runtime.readers.eventfiles import masked_crc32c, read_events
+    from secondshift.runtime.readers.eventfiles import read_events
     from secondshift.runtime.readers.file_stores import read_database, read_metric
     from secondshift.runtime.readers.fragments import read_fragment
     from secondshift.runtime.readers.offline_runs import read_run

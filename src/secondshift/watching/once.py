@@ -23,6 +23,16 @@ Job = Callable[[], list[RunSeen]]
 
 def look(paths: Sequence[Path], asked: Asked, *, cores: int = CORES) -> Report:
     """Read all there is, to its end, and judge it. Raises SecondshiftError if nothing can be watched."""
+    collects = gc.isenabled()
+    gc.disable()  # a look makes millions of objects, holds on to them, and ends
+    try:
+        return _look(paths, asked, cores)
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _look(paths: Sequence[Path], asked: Asked, cores: int) -> Report:
     found = find_sources(paths)
     report = Report(unreadable=found.unreadable)
     if len(found.sources) <= cores:

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from secondshift.runtime.readers.checksums import masked_crc32c
 from secondshift.runtime.readers.columns import Columns
-from secondshift.runtime.readers.eventfiles import masked_crc32c, read_events
+from secondshift.runtime.readers.eventfiles import read_events
 from secondshift.runtime.readers.file_stores import metric_name, read_database, read_metric
 from secondshift.runtime.readers.offline_runs import BLOCK, read_run
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secondshift.errors import SecondshiftError
-from secondshift.runtime.readers.eventfiles import masked_crc32c
+from secondshift.runtime.readers.checksums import masked_crc32c
+from secondshift.runtime.watched import tables
 from secondshift.runtime.watched.cells import Cells, Source, numbers_of, split
 from secondshift.runtime.watched.finding import find_sources
 from secondshift.runtime.watched.joining import Joiner
@@ -263,3 +264,42 @@ def test_what_no_tracker_wrote_is_no_source(tmp_path: Path) -> None:
     with pytest.raises(SecondshiftError, match="There is no"):
         find_sources([tmp_path / "none"])
     assert find_sources([tmp_path / "none"], missing_ok=True).sources == []
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.text(alphabet='a1.,;"\r \t\0#-', max_size=9) | st.just("0.5,1") | st.just("loss,a"), max_size=12),
+    st.sampled_from([["loss", "a"], ["loss"], ["loss", "", "a"]]),
+)
+def test_a_plain_table_is_cut_in_one_go_exactly_as_line_by_line(lines: list[str], header: list[str]) -> None:
+    at_once = tables._plain(lines, header, ",")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(tables, "_plain", lambda *_: None)
+        alone = tables._table(lines, header, ",")
+    if at_once is not None:
+        assert (at_once.count, at_once.lost) == (alone.count, alone.lost)
+        assert {name: list(cells) for name, cells in at_once.columns.items()} == {
+            name: list(cells) for name, cells in alone.columns.items()
+        }
+
+
+def test_a_table_without_quotes_is_cut_in_one_go() -> None:
+    cells = tables._plain(["0,1.5", "", "1,2.5"], ["step", "loss"], ",")
+    assert cells is not None and cells.columns == {"step": ["0", "1"], "loss": ["1.5", "2.5"]}
+
+
+def test_what_was_lost_in_a_table_of_many_runs_is_told_once() -> None:
+    parts = split(Cells(count=2, columns={"run": ["a", "b"]}, lost=3), "run")
+    assert [part.lost for part in parts] == [3, 0]
+
+
+@given(st.lists(st.sampled_from(["a", "b", " a", None, ""]), max_size=30))
+def test_each_run_of_a_table_keeps_the_order_of_its_rows(names: list[str | None]) -> None:
+    cells = Cells(count=len(names), columns={"run": names, "row": list(range(len(names)))}, steps=list(range(len(names))))
+    parts = split(cells, "run")
+    wanted: dict[str, list[int]] = {}
+    for row, name in enumerate(names):
+        wanted.setdefault((name or "").strip(), []).append(row)
+    assert {part.run: list(part.columns["row"]) for part in parts if part.count} == wanted
+    assert {part.run: part.steps for part in parts if part.count} == wanted
+    assert all(part.count == len(part.columns["row"]) for part in parts)

@@ -1,6 +1,7 @@
 """Points on their way from a reader to the ledger: one column of steps and one of values for each metric."""
 
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from secondshift.records.orders import Batch, Note
@@ -30,6 +31,19 @@ class Columns:
         column[0].append(step)
         column[1].append(value)
         self.points += 1
+
+    def extend(self, name: str, steps: Sequence[int], values: Sequence[float]) -> None:
+        """Take in many points of one metric, as `add` takes in one."""
+        if not steps:
+            return
+        if not (min(steps) >= 0 and max(steps) <= MAX_STEP):
+            for step, value in zip(steps, values, strict=True):
+                self.add(name, step, value)
+            return
+        column = self.columns.setdefault(name, (array("q"), array("d")))
+        column[0].extend(array("q", steps))
+        column[1].extend(array("d", values))
+        self.points += len(steps)
 
     def leave_out(self, reason: str, points: int = 1) -> None:
         """Count points that were there and could not be used."""

@@ -2,8 +2,12 @@
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import repeat
+from operator import itemgetter
 
+from secondshift.runtime.readers.alike import Alike, decode
+from secondshift.runtime.readers.checksums import length_crc32c, masked_crc32c
 from secondshift.runtime.readers.columns import MAX_NAME, MAX_NAMES, Columns
 from secondshift.runtime.readers.protobuf import BYTES, FIXED32, VARINT, doubles, fields, floats, signed
 
@@ -13,27 +17,10 @@ _HEAD, _FOOT = 12, 4  # bytes around the data of a record: its length and the ch
 _DAMAGED = "bytes of event files were not what their checksums say"
 GROUPS = frozenset(["train", "training", "validation", "val", "test", "eval"])
 _FLOAT, _DOUBLE = 1, 2  # TensorFlow's numbers for types
-
-
-def _table() -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        for _ in range(8):
-            byte = (byte >> 1) ^ (0x82F63B78 if byte & 1 else 0)
-        table.append(byte)
-    return tuple(table)
-
-
-_TABLE = _table()
-
-
-def masked_crc32c(data: bytes) -> int:
-    """Return the Castagnoli checksum of some bytes, turned and offset as these files store it."""
-    crc, table = 0xFFFFFFFF, _TABLE
-    for byte in data:
-        crc = table[(crc ^ byte) & 0xFF] ^ (crc >> 8)
-    crc ^= 0xFFFFFFFF
-    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+_MANY = 32  # records from which they are decoded together
+_HEADER = struct.Struct("<QI")
+Found = list[tuple[str, float]]  # tags and numbers of one event
+_Point = tuple[int, int, int, float]  # index of the record, place in it, step, number
 
 
 def read_events(path: str, offset: int, *, ended: bool = False, limit: int = 4 << 20) -> tuple[Columns, int]:
@@ -71,8 +58,20 @@ def events(path: str) -> Iterator[bytes]:
 
 def _walk(data: bytes, left: int, prefix: str, columns: Columns, ended: bool) -> int:
     """Take in the records of a piece of a file of which `left` bytes exist; return up to where all is said."""
+    frames: list[tuple[int, int]] = []
+    at = _frames(data, left, frames, columns, ended)
+    _take(data, frames, prefix, columns)
+    if ended and at < left and len(data) >= left:
+        columns.damage("bytes at the end of an event file were cut", left - at)
+        return left
+    return at
+
+
+def _frames(data: bytes, left: int, frames: list[tuple[int, int]], columns: Columns, ended: bool) -> int:
+    """List where each record's data begins, and its bytes; return up to where that is known."""
     at = 0
-    while left - at >= _HEAD and len(data) - at >= _HEAD:
+    last = min(left, len(data)) - _HEAD
+    while at <= last:
         size = _length(data, at)
         if size is None:
             to = _next_head(data, at + 1)
@@ -85,24 +84,18 @@ def _walk(data: bytes, left: int, prefix: str, columns: Columns, ended: bool) ->
         end = at + _HEAD + size + _FOOT
         if end > left:
             break
-        if size > LARGEST:
-            at = end
-            continue
-        if end > len(data):
-            return at
-        if not _take(data[at + _HEAD : end - _FOOT], data[end - _FOOT : end], prefix, columns):
-            columns.damage(_DAMAGED, end - at)
+        if size <= LARGEST:
+            if end > len(data):
+                break
+            frames.append((at + _HEAD, size))
         at = end
-    if ended and at < left and len(data) >= left:
-        columns.damage("bytes at the end of an event file were cut", left - at)
-        return left
     return at
 
 
 def _length(data: bytes, at: int) -> int | None:
     """Return the length of the record that begins here; None if none does."""
-    size, crc = struct.unpack_from("<QI", data, at)
-    return size if size < 1 << 40 and masked_crc32c(data[at : at + 8]) == crc else None
+    size, crc = _HEADER.unpack_from(data, at)
+    return size if size < 1 << 40 and length_crc32c(data[at : at + 8]) == crc else None
 
 
 def _next_head(data: bytes, at: int) -> int:
@@ -115,26 +108,62 @@ def _next_head(data: bytes, at: int) -> int:
     return -1
 
 
-def _take(record: bytes, crc: bytes, prefix: str, columns: Columns) -> bool:
-    """Take in the scalars of one event; False if its checksum is wrong. Only what holds scalars is checked."""
+def _take(data: bytes, frames: Sequence[tuple[int, int]], prefix: str, columns: Columns) -> None:
+    """Take in the scalars of some events, in their order; count those whose checksum is wrong."""
+    alike: list[Alike] = []
+    rest: Sequence[int] = range(len(frames))
+    damaged: list[int] = []
+    if len(frames) >= _MANY:
+        decoded = decode(data, frames, _scalars)
+        alike, rest, damaged = decoded.alike, decoded.rest, decoded.damaged
+    single: list[tuple[int, int, Found]] = []  # index of the record, step, numbers
+    for index in rest:
+        start, size = frames[index]
+        read = _read(data[start : start + size], data[start + size : start + size + _FOOT])
+        if read is None:
+            damaged.append(index)
+        elif read[1]:
+            single.append((index, *read))
+    for index in damaged:
+        columns.damage(_DAMAGED, _HEAD + frames[index][1] + _FOOT)
+    _put(alike, single, prefix, columns)
+
+
+def _read(record: bytes, crc: bytes) -> tuple[int, Found] | None:
+    """The step and the scalars of one event; None if its checksum is wrong. Only what holds scalars is checked."""
     try:
         step, found = _scalars(record)
     except (ValueError, OverflowError):
-        return False
-    if not found:
-        return True
-    if masked_crc32c(record) != int.from_bytes(crc, "little"):
-        return False
-    for tag, value in found:
-        name = (prefix + tag)[:MAX_NAME]
+        return None
+    if found and masked_crc32c(record) != int.from_bytes(crc, "little"):
+        return None
+    return step, found
+
+
+def _put(alike: Sequence[Alike], single: Sequence[tuple[int, int, Found]], prefix: str, columns: Columns) -> None:
+    """Add points in the order of their records, name by name in the order in which the names came up."""
+    places: dict[str, list[_Point]] = {}
+    for group in alike:
+        points = zip(group.at, repeat(0), group.steps, group.values, strict=False)
+        places.setdefault((prefix + group.tag)[:MAX_NAME], []).extend(points)
+    for index, step, found in single:
+        for place, (tag, value) in enumerate(found):
+            places.setdefault((prefix + tag)[:MAX_NAME], []).append((index, place, step, value))
+    for points in places.values():
+        points.sort(key=itemgetter(0, 1))
+    for name, points in sorted(places.items(), key=lambda named: _first(named[1])):
         if name in columns.columns or len(columns.columns) < MAX_NAMES:
-            columns.add(name, step, value)
+            columns.extend(name, [step for _, _, step, _ in points], [value for *_, value in points])
         else:
-            columns.leave_out(f"more than {MAX_NAMES} different names of metrics")
-    return True
+            columns.leave_out(f"more than {MAX_NAMES} different names of metrics", len(points))
 
 
-def _scalars(event: bytes) -> tuple[int, list[tuple[str, float]]]:
+def _first(points: Sequence[_Point]) -> tuple[int, int]:
+    """Where a name comes up with a step that is taken in."""
+    return next((point[:2] for point in points if point[2] >= 0), points[-1][:2])
+
+
+def _scalars(event: bytes) -> tuple[int, Found]:
     step, found = 0, []
     for number, wire, value in fields(event):
         if number == 2 and wire == VARINT and isinstance(value, int):

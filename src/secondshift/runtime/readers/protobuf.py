@@ -11,24 +11,34 @@ def fields(data: bytes) -> Iterator[tuple[int, int, int | bytes]]:
 
     Raises ValueError where the bytes are no message.
     """
-    at = 0
-    while at < len(data):
-        key, at = varint(data, at)
+    for number, wire, start, stop in spans(data, 0, len(data)):
+        yield number, wire, data[start:stop] if wire else varint(data, start)[0]
+
+
+def spans(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Give (number, wire type, begin, end) of the value of each field of the message in data[at:end].
+
+    Raises ValueError where the bytes are no message.
+    """
+    while at < end:
+        key = data[at]
+        at += 1
+        if key > 0x7F:
+            key, at = varint(data, at - 1)
         number, wire = key >> 3, key & 7
+        start = at
         if wire == VARINT:
-            value, at = varint(data, at)
-            yield number, wire, value
-            continue
-        if wire == BYTES:
-            size, at = varint(data, at)
+            at = varint(data, at)[1]
+        elif wire == BYTES:
+            size, start = varint(data, at)
+            at = start + size
         elif wire in (FIXED64, FIXED32):
-            size = 8 if wire == FIXED64 else 4
+            at += 8 if wire == FIXED64 else 4
         else:
             raise ValueError(f"Field {number} has wire type {wire}; expected 0, 1, 2 or 5. This is no such message.")
-        if size > len(data) - at:
-            raise ValueError(f"Field {number} has {size} bytes, {len(data) - at} are left. The message is cut.")
-        yield number, wire, data[at : at + size]
-        at += size
+        if at > end:
+            raise ValueError(f"Field {number} has {at - start} bytes, {end - start} are left. The message is cut.")
+        yield number, wire, start, at
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:

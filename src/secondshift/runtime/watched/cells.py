@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, groupby
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from secondshift.runtime.readers.numbers import number
 
 Cell = str | float | int | bool | None
+Picked = TypeVar("Picked")
 
 
 @dataclass(slots=True)
@@ -80,23 +82,29 @@ def stacked(rows: list[dict[str, Cell]]) -> dict[str, Sequence[Cell]]:
 
 
 def split(cells: Cells, column: str) -> list[Cells]:
-    """Take apart the runs of a table by the column that names them, each in the order of its rows."""
-    runs: dict[str, list[int]] = {}
-    for index, cell in enumerate(cells.columns[column]):
-        runs.setdefault(str(cell if cell is not None else "").strip(), []).append(index)
+    """Take apart the runs of a table by the column that names them, in the order of their rows. The first tells what was lost."""
+    runs: dict[str, list[slice]] = {}
+    begin = 0
+    for cell, same in groupby(cells.columns[column]):
+        end = begin + sum(1 for _ in same)
+        runs.setdefault(str(cell if cell is not None else "").strip(), []).append(slice(begin, end))
+        begin = end
     if len(runs) == 1:
         return [
             Cells(count=cells.count, columns=cells.columns, steps=cells.steps, run=next(iter(runs)), lost=cells.lost)
         ]
     return [
         Cells(
-            count=len(rows), columns={name: _picked(values, rows) for name, values in cells.columns.items()},
-            steps=None if cells.steps is None else [cells.steps[row] for row in rows], run=run,
+            count=sum(rows.stop - rows.start for rows in pieces),
+            columns={name: _picked(values, pieces) for name, values in cells.columns.items()},
+            steps=None if cells.steps is None else _picked(cells.steps, pieces), run=run,
+            lost=0 if place else cells.lost,
         )
-        for run, rows in runs.items()
+        for place, (run, pieces) in enumerate(runs.items())
     ]  # fmt: skip
 
 
-def _picked(values: Sequence[Cell], rows: list[int]) -> Sequence[Cell]:
-    begin, end = rows[0], rows[-1] + 1
-    return values[begin:end] if end - begin == len(rows) else [values[row] for row in rows]
+def _picked(values: Sequence[Picked], pieces: Sequence[slice]) -> list[Picked]:
+    if len(pieces) == 1:
+        return list(values[pieces[0]])
+    return list(chain.from_iterable(values[piece] for piece in pieces))
