@@ -29,7 +29,7 @@ from secondshift.runtime import hosts, spool
 from secondshift.runtime.keeper import FINAL
 
 VERBS = ("demo", "init", "doctor", "run", "status", "show", "why", "watch", "brief", "replay", "sql", "stop", "import", "yield",
-         "oncall", "service", "incidents", "answer", "drill")  # fmt: skip
+         "oncall", "service", "incidents", "answer", "drill", "serve")  # fmt: skip
 Said = SimpleNamespace
 
 

@@ -50,6 +50,18 @@ def test_requests_come_back_in_the_order_in_which_they_were_made(tmp_path: Path)
     assert [r.args["n"] for r in pending(tmp_path)] == list(range(50))
 
 
+def test_asking_again_under_an_id_of_ones_own_is_asking_once(tmp_path: Path) -> None:
+    own = "1x5k0q2b9d0-abcdef"
+    (tmp_path / "spool" / "tmp").mkdir(parents=True)
+    (tmp_path / "spool" / "tmp" / f"{own}.json").write_text("an asker was killed here")
+    for _ in range(2):
+        assert put_request(tmp_path, "idea", {"text": "x"}, "kim", name=own) == own
+    assert [r.id for r in pending(tmp_path)] == [own]
+    for bad in ("../x", "x", own.upper(), own + "/", own + "-abcdef", f"{own}\n"):
+        with pytest.raises(RequestInvalid, match="is not one of a request"):
+            put_request(tmp_path, "idea", {}, "kim", name=bad)
+
+
 def test_threads_asking_at_once_get_ids_of_their_own(tmp_path: Path) -> None:
     made: list[str] = []
     threads = [

@@ -8,6 +8,7 @@ again, and the ledger's list of answered ids keeps it from counting twice.
 import errno
 import json
 import os
+import re
 import secrets
 import stat
 import threading
@@ -22,6 +23,7 @@ from secondshift.records.studies import Value
 LIMIT_BYTES = 1 << 20  # of one request; an idea's text fits a thousand times
 _FORMAT = 1
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # in ASCII order, so that ids sort as they were made; no i, l, o, u
+SHAPE = re.compile(f"[{_LETTERS}]{{11}}-[{_LETTERS}]{{6,20}}")  # of an id: microseconds since 1970, and chance
 _HOPELESS = (errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENXIO)  # links, foreign files, sockets
 _lock = threading.Lock()
 _last_us = 0
@@ -32,26 +34,30 @@ class RequestInvalid(SecondshiftError):
 
 
 def put_request(
-    folder: str | os.PathLike[str], verb: str, args: Mapping[str, Value] | None = None, who: str = ""
+    folder: str | os.PathLike[str], verb: str, args: Mapping[str, Value] | None = None, who: str = "", *, name: str = ""
 ) -> str:
     """Leave a request for the engine and return its id once it would survive a loss of power.
 
     `folder` is the study's private folder (`.secondshift`). Ids sort in the order in which one process made them, and
-    by the clock between processes. Raises RequestInvalid, FolderReadOnly, or LedgerFull when the disk is full.
+    by the clock between processes. `name` is an id that the asker made, of the same shape, so that asking again counts once.
+    Raises RequestInvalid, FolderReadOnly, or LedgerFull when the disk is full.
     """
+    if name and not SHAPE.fullmatch(name):
+        raise RequestInvalid(f"The id {name!r} is not one of a request. Expected such as {_new_id()}, or none.")
     request = RequestReceived(
-        id=_new_id(), verb=verb, who=who or "unknown", args=dict(args or {}), asked_at=time.time()
+        id=name or _new_id(), verb=verb, who=who or "unknown", args=dict(args or {}), asked_at=time.time()
     )
     text = _encode(request)
     spool = Path(folder) / "spool"
-    waiting = spool / "tmp" / f"{request.id}.json"
+    # The draft's name is nobody else's: an asker killed in the middle must not stand in the way of asking again.
+    waiting = spool / "tmp" / f"{request.id}.{secrets.token_hex(4)}"
     try:
         waiting.parent.mkdir(parents=True, exist_ok=True)
         with open(waiting, "xb") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.rename(waiting, spool / waiting.name)
+        os.rename(waiting, spool / f"{request.id}.json")
         _sync_folder(spool)
     except OSError as problem:
         raise _explained(problem, spool) from problem

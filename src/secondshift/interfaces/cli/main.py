@@ -78,6 +78,10 @@ app.command(
     help="Ask the ledger a question in SQL, reading only.",
 )  # fmt: skip
 app.command(
+    f"{VERBS}.serving:serve", name="serve", sort_key=7.2, group=LOOK,
+    help="Open a window for the browser's new tab: night and inbox.",
+)  # fmt: skip
+app.command(
     f"{VERBS}.stop:stop", name="stop", sort_key=8, group=ACT,
     help="Stop a trial or the whole shift, and wait until it is so.",
 )  # fmt: skip

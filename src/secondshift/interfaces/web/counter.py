@@ -1,0 +1,168 @@
+"""What can be had at the window, and handed in: each route takes what was asked and gives an answer; no policy, no HTTP."""
+
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from secondshift.interfaces.cli.desk import Desk, asker, open_desk
+from secondshift.interfaces.messages.catalogue import tell
+from secondshift.interfaces.messages.formats import LANGUAGES, duration, number
+from secondshift.interfaces.plain import clean, one_line
+from secondshift.interfaces.readmodel.glance import Bar, glance
+from secondshift.interfaces.readmodel.inbox import IDEA, Handed, inbox
+from secondshift.interfaces.readmodel.overview import Holder
+from secondshift.interfaces.web.wire import Refused
+from secondshift.records.states import State
+from secondshift.runtime.opening import has_ledger
+from secondshift.runtime.spool import SHAPE, put_request
+
+LONGEST = 10_000  # characters of an idea, and of its why
+LISTED = 50  # ideas
+TICKET_S = 60.0
+MOST_TICKETS = 32
+
+
+@dataclass(kw_only=True, slots=True)
+class Counter:
+    """One study's window. Every method may be called from any thread."""
+
+    file: Path  # secondshift.toml
+    folder: Path  # .secondshift beside it
+    newest_brief: Callable[[Desk, State, str, tzinfo | None], str]  # as HTML, of a study that has had a shift
+    _lock: threading.Lock = field(default_factory=threading.Lock)  # of everything below, and of handing in
+    _open: ExitStack = field(default_factory=ExitStack)
+    _desk: Desk | None = None
+    _inode: int = 0
+    _tickets: dict[str, float] = field(default_factory=dict)  # when each ends, monotonic seconds
+
+    def now(self, asked: Mapping[str, str]) -> dict[str, Any]:
+        """What the study is doing, in the language and zone that were asked for."""
+        lang, zone = _reader(asked)
+        with self._lock:
+            desk = self._at_desk()
+            state, holder = (desk.state(), desk.holder()) if desk else (State(), Holder(life="never"))
+            briefed = _any_shift(desk)
+        requests = len(list((self.folder / "spool").glob("*.json")))
+        seen = glance(state, holder, requests=requests, now=time.time(), fallback=self.file.resolve().parent.name)
+        return {
+            "study": seen.study,
+            "metric": seen.metric,
+            "mood": seen.mood,
+            "needs": [tell(one, lang, zone=zone) for one in seen.needs],
+            "lines": [tell(one, lang, zone=zone) for one in seen.lines],
+            "running": [_written(bar, lang) for bar in seen.running],
+            "more": seen.more,
+            "spent_share": seen.spent_share,
+            "brief": briefed,
+        }
+
+    def ideas(self) -> dict[str, Any]:
+        """The newest ideas, and how many there are."""
+        with self._lock:
+            handed = self._handed()
+        return {"ideas": [_shown(one) for one in handed[:LISTED]], "all": len(handed)}
+
+    def hand_in(self, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Take an idea: 201 once it would survive a loss of power, 200 if it was here already. Raises Refused."""
+        name, text, why = body.get("id"), body.get("text"), body.get("why", "")
+        if not isinstance(name, str) or not SHAPE.fullmatch(name):
+            raise Refused(400, "id", "The id is missing or of another shape. Expected 11 letters of time, a dash, and 6 by chance.")
+        if not isinstance(text, str) or not text.strip():
+            raise Refused(400, "text", "The idea has no text. Expected a sentence or two.")
+        if not isinstance(why, str) or max(len(text), len(why)) > LONGEST:
+            raise Refused(413, "long", f"The idea or its reason is too long. Expected text of at most {LONGEST} letters each.")
+        who = asker()
+        args = {"text": text.strip(), "why": why.strip(), "author": who}
+        with self._lock:
+            known = next((one for one in self._handed() if one.id == name), None)
+            if known is None:
+                put_request(self.folder, IDEA, args, who, name=name)
+        if known is None:
+            return 201, {"id": name, "state": "waiting"}
+        if (known.text, known.why) != (args["text"], args["why"]):
+            raise Refused(409, "taken", f"The id {name} is that of another idea. Nothing was changed; hand it in under a new id.")
+        return 200, {"id": name, "state": known.state}
+
+    def ticket(self) -> dict[str, Any]:
+        """Let the brief be opened once, within a minute, by an address that holds no secret."""
+        made = secrets.token_urlsafe(24)
+        with self._lock:
+            self._tickets = {t: end for t, end in self._tickets.items() if end > time.monotonic()}
+            if len(self._tickets) >= MOST_TICKETS:
+                raise Refused(429, "tickets", "Too many pages are being opened at once. Try again in a minute.")
+            self._tickets[made] = time.monotonic() + TICKET_S
+        return {"ticket": made}
+
+    def brief(self, asked: Mapping[str, str]) -> str:
+        """The newest shift's brief as an HTML page, for the bearer of a ticket. Raises Refused."""
+        with self._lock:
+            end = self._tickets.pop(asked.get("ticket", ""), 0.0)
+            if end <= time.monotonic():
+                raise Refused(401, "ticket", "This page was opened once already, or too late. Open it from the extension again.")
+            desk = self._at_desk()
+            if desk is None or not _any_shift(desk):
+                raise Refused(404, "brief", "No shift is recorded in this study yet, so there is nothing to brief.")
+            state = desk.state()
+        lang, zone = _reader(asked)  # composing a long night takes a while: others need not wait for it
+        return self.newest_brief(desk, state, lang, zone)
+
+    def close(self) -> None:
+        """Give the ledger back."""
+        with self._lock:
+            self._leave()
+
+    def _handed(self) -> list[Handed]:
+        desk = self._at_desk()
+        return inbox(self.folder, desk.ledger if desk else None)
+
+    def _at_desk(self) -> Desk | None:
+        """The study opened for reading; None before its first night. A ledger that was begun anew is opened anew."""
+        if not has_ledger(self.file):
+            self._leave()
+            return None
+        inode = os.stat(self.folder / "ledger.db").st_ino
+        if self._desk is None or inode != self._inode:
+            self._leave()
+            self._desk, self._inode = self._open.enter_context(open_desk(self.file)), inode
+        return self._desk
+
+    def _leave(self) -> None:
+        self._desk = None
+        self._open.close()
+
+
+def _any_shift(desk: Desk | None) -> bool:
+    return desk is not None and any(True for _ in desk.ledger.read(kinds=("shift.started",)))
+
+
+def _reader(asked: Mapping[str, str]) -> tuple[str, tzinfo | None]:
+    """The reader's language and zone, as far as they are known here."""
+    lang, zone = asked.get("lang", ""), asked.get("zone", "")
+    try:
+        known = ZoneInfo(zone) if zone else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        known = None
+    return lang if lang in LANGUAGES else LANGUAGES[0], known
+
+
+def _written(bar: Bar, lang: str) -> dict[str, Any]:
+    return {
+        "trial": bar.trial,
+        "progress": bar.progress,
+        "value": "" if bar.value is None else number(bar.value),
+        "left": "" if bar.left_s is None else duration(bar.left_s, lang),
+    }
+
+
+def _shown(one: Handed) -> dict[str, Any]:
+    """An idea as it is shown: data, without what could steer a reader's eye elsewhere."""
+    said = {"text": clean(one.text, limit=LONGEST), "why": clean(one.why, limit=LONGEST), "author": one_line(one.author)}
+    return {**asdict(one), **said}
