@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secondshift.policies.captain.crashes import classify, signs_in
+from secondshift.policies.captain.crashes import classify
 from secondshift.policies.captain.diagnosis import diagnose
 from secondshift.policies.captain.ladder import rung
 from secondshift.policies.captain.symptoms.beats import crash_loop, silence
 from secondshift.policies.captain.symptoms.findings import Finding
 from secondshift.policies.captain.symptoms.following import Row, follow, start
 from secondshift.policies.captain.symptoms.numbers import Numbers
+from secondshift.records.crashsigns import signs_in
 
 RATE = 3e-4
 

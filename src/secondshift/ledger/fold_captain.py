@@ -132,7 +132,7 @@ def attempt_ended(draft: Draft, attempt: Attempt, trial: Trial, exit: Exit) -> N
     if not ours and (exit.code != 0 or exit.cause == "lost"):
         crash = Crash(
             attempt=attempt.id, code=exit.code, signal=exit.signal, lost=exit.cause == "lost", step=trial.logged_step,
-            elapsed_s=exit.elapsed_s, message=exit.message,
+            elapsed_s=exit.elapsed_s, message=exit.message, signs=exit.signs,
         )  # fmt: skip
         draft.write("care")[trial.id] = replace(draft.care.get(trial.id, _CARE), crash=(crash,))
     tidy(draft, trial.id)

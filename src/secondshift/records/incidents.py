@@ -156,6 +156,7 @@ class Crash:
     step: int = -1  # newest step it had logged
     elapsed_s: float = 0.0
     message: str = ""  # last lines of its output
+    signs: tuple[str, ...] = ()  # in all of its output
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -94,6 +94,8 @@ class Exit:
     elapsed_s: float = 0.0  # from spawn to the end of the whole group, monotonic
     leftovers: int = 0  # processes found alive after the main one had gone, and ended
     message: str = ""  # last lines of the output, or what could not be done
+    signs: tuple[str, ...] = ()  # of what went wrong, in all of the output (records/crashsigns.py); only of a failure
+    unread_bytes: int = 0  # of the output, not looked at for signs
 
 
 # running: it uses a CPU or GPU, sensibly or in circles; blocked: it waits; disk: for the disk; stopped: by a signal.

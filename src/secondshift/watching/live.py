@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from secondshift.errors import SecondshiftError
-from secondshift.policies.captain.crashes import signs_in
 from secondshift.policies.captain.foreign import ended
 from secondshift.policies.captain.symptoms.beats import GAPS
+from secondshift.records.crashsigns import signs_in
 from secondshift.runtime.watched.cells import Source
 from secondshift.runtime.watched.commands import Command
 from secondshift.runtime.watched.finding import find_sources

@@ -367,7 +367,7 @@ def test_two_studies_never_share_a_device(bench: Bench, tmp_path: Path) -> None:
     assert other.executor.held() == {"cpu-0": f"t1.a1 of the study in {bench.folder.parent}"}
     assert bench.executor.held() == {}  # what is ours is held by nobody else
     bench.executor.cancel(order.attempt, mode="kill", token=5, grace_s=0.0)
-    bench.end(order)
+    print(bench.end(order))
     other.executor.submit(theirs)
     assert other.end(theirs).code == 0
 
@@ -478,7 +478,7 @@ def test_the_loop_learns_what_code_and_environment_an_attempt_had(tmp_path: Path
     executor = LocalExecutor(bench.folder, pool=DevicePool(["cpu-0"]))
     order = bench.order("true")
     executor.submit(order)
-    bench.end(order)
+    print(bench.end(order))
     sign = bench.another().poll([attempt_of(order)])[0]
     assert (bench.folder / "code" / sign.fingerprint["code"] / "files" / "train.py").read_text() == "print('hello')"
     assert sign.supervisor == bench.read(order, "claim.json")["pid"]
@@ -489,3 +489,14 @@ def supervise(order: Order) -> subprocess.CompletedProcess[bytes]:
     """Run a supervisor by hand, as anybody may."""
     command = [sys.executable, "-I", "-S", str(SUPERVISOR), order.folder]
     return subprocess.run(command, capture_output=True, timeout=PATIENCE_S, check=False)
+
+
+def test_what_a_failed_script_said_far_from_its_end_is_in_its_exit(bench: Bench) -> None:
+    code = "print('CUDA out of memory'); [print('step', n) for n in range(3000)]; raise SystemExit({})"
+    wrong = bench.python(code.format(1))
+    fine = bench.order(sys.executable, "-I", "-S", "-c", code.format(0), trial="t2")
+    for order in (wrong, fine):
+        bench.executor.submit(order)
+    failed = bench.end(wrong)
+    assert failed.signs == ("oom",) and failed.unread_bytes == 0 and "memory" not in failed.message
+    assert bench.end(fine).signs == ()

@@ -12,6 +12,8 @@ from secondshift.records.trials import Trial
 NAME = "failures"
 RETRY = "retry_infrastructure"
 SIGNALS = {6: "sigabrt", 9: "killed", 11: "segfault"}
+FAR = frozenset((*crashes.FAR, "nccl_timeout"))  # signs that may stand far above an abort and be its root
+FAR_NAMES = frozenset((*crashes.FAR, "nccl_watchdog_after_cuda_error"))
 OWN = frozenset({"segfault", "sigabrt"})  # a signal that a program sends to itself: twice at the same step is its own fault
 
 
@@ -79,12 +81,15 @@ def _class(crash: Crash) -> tuple[str, bool, str]:
     if crash.lost:
         return "node_lost", False, ""
     if crash.signal is not None and crash.signal in SIGNALS:
-        found = crashes.classify([], lines)
-        root = found.role == "root"
-        return (found.name, found.deterministic, found.line) if root else (SIGNALS[crash.signal], False, "")
+        # An abort is often what a library does after the root; who kills from outside knows nothing of what was printed.
+        aborted = [f"exitcode: {crash.signal}"] if SIGNALS[crash.signal] == "sigabrt" else []
+        found = crashes.classify([], [*lines, *aborted], signs=frozenset(crash.signs) & FAR)
+        if found.role == "root" or (aborted and found.name in FAR_NAMES):
+            return found.name, found.deterministic, found.line if found.role == "root" else ""
+        return SIGNALS[crash.signal], False, ""
     if crash.signal is not None:
         return f"signal_{crash.signal}", False, ""
-    found = crashes.classify(lines, [*lines, f"exitcode: {crash.code}"])
+    found = crashes.classify(lines, [*lines, f"exitcode: {crash.code}"], signs=crash.signs)
     if found.name == "benign_only":
         return "script_error", True, next((line for line in reversed(lines) if line.strip()), "")
     return found.name, found.deterministic, found.line

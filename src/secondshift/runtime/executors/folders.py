@@ -1,7 +1,7 @@
 """Prepares an attempt's folder before anything starts, and reads back how the attempt ended."""
 
 import os
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from secondshift.records.orders import Order
@@ -27,7 +27,11 @@ def write_order(order: Order) -> None:
 def read_exit(folder: Path) -> Exit | None:
     """Read how an attempt ended; None while that is not recorded."""
     found = read_object(os.path.join(folder, "exit.json"))
-    return Exit(**{name: value for name, value in found.items() if name in EXIT_FIELDS}) if found else None
+    if not found:
+        return None
+    signs = found.pop("signs", ())
+    exit = Exit(**{name: value for name, value in found.items() if name in EXIT_FIELDS})
+    return replace(exit, signs=tuple(signs))
 
 
 def write_exit(folder: Path, exit: Exit) -> None:

@@ -272,6 +272,7 @@ class Supervision:
         leftovers = self.end_family() if self.pid else 0
         code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]) if self.pid else None
         os.closerange(DEVICE_FDS, 4096)  # nobody of the trial lives: who reads the exit finds its devices free
+        elapsed_s = round(boot_s() - self.started, 4)
         why = problem or self.message
         said = tail(self.path("output.log"), MESSAGE_BYTES - len(why))
         self.record(
@@ -279,13 +280,24 @@ class Supervision:
                 "code": code if code is not None and code >= 0 else None,
                 "signal": -code if code is not None and code < 0 else None,
                 "cause": self.cause if self.pid else "refused",
-                "elapsed_s": round(boot_s() - self.started, 4),
+                "elapsed_s": elapsed_s,
                 "leftovers": leftovers,
                 "message": f"{why}\n{said}".strip(),
+                **(self.signs() if code and self.cause == "self" else {}),
             }
         )
         if self.output >= 0 and os.fstat(self.output).st_size > self.cap_bytes:
             os.truncate(self.path("output.log"), int(self.cap_bytes))
+
+    def signs(self) -> dict[str, object]:
+        """What all of a failed script's output says of the failure: its last lines are often only what followed."""
+        try:
+            from secondshift.runtime.executors import logsigns  # optional: only who failed
+
+            signs, unread = logsigns.look_through(self.path("output.log"))
+        except Exception:  # a fault of ours must not cost the exit
+            return {}
+        return {"signs": list(signs), "unread_bytes": unread}
 
     def end_family(self) -> int:
         """End every process the script left behind: wait a moment, ask, wait, kill; return how many there were.
