@@ -1,0 +1,183 @@
+"""Git, asked without a shell, hooks or prompts: the study's tree as a commit of our own, and changes on top of it.
+
+Nothing is written into the study's own repository: commits of ours lie in a bare one below the private folder, which
+borrows the study's objects.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from secondshift.errors import SecondshiftError
+from secondshift.records.protection import LINK, Touched
+
+TIMEOUT_S = 20.0
+STORE = "candidates.git"  # below the private folder
+PRIVATE = ".secondshift"
+FILE_CAP, TOTAL_CAP = 1 << 20, 20 << 20  # bytes of an untracked file, and of all of them, that become part of a base
+HUNK_CAP = 1500  # letters of a diff that is quoted
+WHO = {
+    f"GIT_{role}_{what}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "secondshift"), ("EMAIL", "secondshift@localhost"), ("DATE", "2000-01-01T00:00:00Z"))
+}
+
+
+class ChangeUnusable(SecondshiftError):
+    """A change cannot be used. Bring a patch that `git diff` made, or a branch of the study's own repository."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Base:
+    """The study's tree as it is now: its commit, uncommitted changes of tracked files, and small untracked ones."""
+
+    top: Path  # of the study's working tree
+    head: str  # the commit it is at
+    tree: str  # git's digest of all that belongs to it
+    commit: str  # ours, on top of `head`
+    left_out: tuple[str, ...] = ()  # untracked files that are too large to belong to it
+
+
+def git(
+    *arguments: str, folder: Path, variables: Mapping[str, str] | None = None, data: bytes | None = None
+) -> bytes:
+    """Run git and return what it prints. Raises ChangeUnusable with git's own words if it fails or takes too long."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    environment |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **WHO}
+    command = ["git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false",
+               "-c", "gc.auto=0", "-c", "advice.detachedHead=false", *arguments]  # fmt: skip
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env={**environment, **(variables or {})}, capture_output=True, timeout=TIMEOUT_S,
+            check=False, input=data or b"",
+        )  # fmt: skip
+    except FileNotFoundError as problem:
+        raise ChangeUnusable("git was not found, and code ideas need it. Install it, or bring the idea as --set.") from problem
+    except (OSError, subprocess.SubprocessError) as problem:
+        raise ChangeUnusable(f"git {arguments[0]} did not end well in {folder}: {problem}. Try it there by hand.") from problem
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip()[-600:]
+        raise ChangeUnusable(f"git {arguments[0]} failed in {folder}: {said}")
+    return done.stdout
+
+
+def top_of(folder: Path) -> tuple[Path, str, Path, Path]:
+    """Give the top of a folder's working tree, its commit, and where its objects and its index lie. Raises ChangeUnusable."""
+    try:
+        said = git(
+            "rev-parse", "--path-format=absolute", "--show-toplevel", "--git-path", "objects", "--git-path", "index", "HEAD",
+            folder=folder,
+        )  # fmt: skip
+    except ChangeUnusable as problem:
+        raise ChangeUnusable(
+            f"{folder} is not in a git repository with a commit, so there is nothing that a change could be applied to. "
+            f"Run `git init`, `git add` and `git commit` there, or bring the idea as --set NAME=VALUE. ({problem})"
+        ) from problem
+    top, objects, index, head = said.decode("utf-8", "surrogateescape").splitlines()
+    return Path(top), head, Path(objects), Path(index)
+
+
+def base_of(folder: Path, private: Path) -> Base:
+    """Make a commit of the study's tree as it is, without touching it or its index. Raises ChangeUnusable, OSError."""
+    top, head, objects, index = top_of(folder)
+    store = _store(private, objects)
+    untracked, left_out = _untracked(top)
+    with index_of(store, index) as variables:
+        inside = {**variables, "GIT_WORK_TREE": str(top)}
+        git("add", "--update", "--", ".", folder=top, variables=inside)
+        if untracked:
+            listed = b"\0".join(os.fsencode(path) for path in untracked)
+            git("update-index", "--add", "-z", "--stdin", folder=top, variables=inside, data=listed)
+        tree = git("write-tree", folder=store, variables=variables).decode().strip()
+        commit = _committed(store, tree, head, "the study as it is")
+    return Base(top=top, head=head, tree=tree, commit=commit, left_out=left_out)
+
+
+def apply(private: Path, base: Base, patch: bytes) -> str:
+    """Make a commit of a base with a patch on top. Raises ChangeUnusable where it does not apply or changes nothing."""
+    store = private / STORE
+    with index_of(store, None) as variables:
+        git("read-tree", base.commit, folder=store, variables=variables)
+        try:
+            git("apply", "--cached", "--whitespace=nowarn", "-", folder=store, variables=variables, data=patch)
+        except ChangeUnusable as problem:
+            raise ChangeUnusable(
+                f"The change does not apply to the study as it is (commit {base.head[:10]} and what is not committed): "
+                f"{_words(problem)}. Expected a diff against it. Make it anew with `git diff`, or rebase the branch."
+            ) from problem
+        tree = git("write-tree", folder=store, variables=variables).decode().strip()
+        if tree == base.tree:
+            raise ChangeUnusable("The change changes nothing: the study's files are the same with it. Expected a difference.")
+        return _committed(store, tree, base.commit, "a candidate")
+
+
+def touched(private: Path, before: str, after: str) -> list[Touched]:
+    """List what differs between two commits of ours; a rename is a deletion and an addition."""
+    store, found = private / STORE, []
+    fields = git("diff-tree", "-r", "-z", "--raw", "--no-renames", before, after, folder=store).split(b"\0")
+    for head, path in zip(fields[::2], fields[1::2], strict=False):
+        old, new, _, blob, _ = head.decode().removeprefix(":").split()
+        target = git("cat-file", "blob", blob, folder=store).decode("utf-8", "replace") if new == LINK else ""
+        found.append(Touched(path=os.fsdecode(path), old_mode=old, new_mode=new, target=target))
+    return found
+
+
+def hunk(private: Path, before: str, after: str, path: str) -> str:
+    """The part of a difference that is about one path, cut to what can be quoted."""
+    said = git("diff", "--no-renames", "--no-ext-diff", "--no-textconv", before, after, "--", path, folder=private / STORE)
+    text = said.decode("utf-8", "replace")
+    return text if len(text) <= HUNK_CAP else f"{text[:HUNK_CAP]}\n[...]"
+
+
+@contextmanager
+def index_of(store: Path, like: Path | None) -> Iterator[dict[str, str]]:
+    """A passing index of our own, a copy of another one where there is one, so that unchanged files are not read again."""
+    with tempfile.TemporaryDirectory(dir=store, prefix="index-") as folder:
+        index = Path(folder) / "index"
+        if like is not None and like.exists():
+            shutil.copyfile(like, index)
+        yield {"GIT_DIR": str(store), "GIT_INDEX_FILE": str(index)}
+
+
+def _store(private: Path, objects: Path) -> Path:
+    """Our bare repository; made if absent. One that was half made is completed."""
+    store = private / STORE
+    borrowed = store / "objects" / "info" / "alternates"
+    if not borrowed.exists():
+        git("init", "--quiet", "--bare", "--template=", str(store), folder=private)
+        borrowed.parent.mkdir(parents=True, exist_ok=True)
+        draft = borrowed.with_name(f"alternates.{os.getpid()}")
+        draft.write_bytes(os.fsencode(objects) + b"\n")
+        os.replace(draft, borrowed)
+    return store
+
+
+def _untracked(top: Path) -> tuple[list[str], tuple[str, ...]]:
+    """Untracked files that git does not ignore: those that belong to a base, and those that are too large."""
+    listed = git("ls-files", "--others", "--exclude-standard", "-z", folder=top)
+    kept, left_out, total = [], [], 0
+    for name in filter(None, listed.split(b"\0")):
+        path = os.fsdecode(name)
+        if PRIVATE in path.split("/") or path.endswith("/"):
+            continue
+        size = os.lstat(top / path).st_size
+        if size > FILE_CAP or total + size > TOTAL_CAP:
+            left_out.append(path)
+            continue
+        total += size
+        kept.append(path)
+    return kept, tuple(left_out)
+
+
+def _committed(store: Path, tree: str, parent: str, message: str) -> str:
+    return git("commit-tree", tree, "-p", parent, "-m", message, folder=store, variables={"GIT_DIR": str(store)}).decode().strip()
+
+
+def _words(problem: Exception) -> str:
+    """What git said of a patch, without where we ran it."""
+    return str(problem).partition(": ")[2].replace("\n", "; ").rstrip(".")
