@@ -10,7 +10,7 @@ from secondshift.policies.captain.symptoms.following import STREAMS
 SEEN = {  # what writes it -> its columns, and what they are
     "the live faults": (
         ["run", "step", "loss", "grad_norm", "lr", "step_time", "data_time", "rss_mb", "val_loss", "distinct"],
-        {name: name for name in STREAMS}, "step", "min",
+        {name: name for name in STREAMS[:8]}, "step", "min",
     ),
     "Hugging Face's TensorBoard": (
         ["train/epoch", "train/grad_norm", "train/learning_rate", "train/loss", "eval/loss", "eval/accuracy", "train/train_loss"],
@@ -53,6 +53,12 @@ SEEN = {  # what writes it -> its columns, and what they are
          "eval/mean_reward"],
         {"loss": "rollout/ep_rew_mean", "lr": "train/learning_rate", "val_loss": "eval/mean_reward"},
         "time/total_timesteps", "max",
+    ),
+    "what a script says of its batches and its process": (
+        ["step", "loss", "train/label_entropy", "amp/found_inf", "skipped_steps", "gpu/memory_allocated_gb", "disk_free_gb",
+         "ckpt_failed", "policy_entropy", "skipped_samples", "buffer_overflow", "gpu_peak_mb"],
+        {"loss": "loss", "label_entropy": "train/label_entropy", "skipped": "amp/found_inf", "skipped_total": "skipped_steps",
+         "gpu_mb": "gpu/memory_allocated_gb", "disk_free_mb": "disk_free_gb", "checkpoint_failed": "ckpt_failed"}, "step", "min",
     ),
     "an accuracy alone": (["step", "accuracy", "val_accuracy"], {"loss": "accuracy", "val_loss": "val_accuracy"}, "step", "max"),
     "a validation beside a test": (["step", "test_loss", "val_loss"], {"val_loss": "val_loss"}, "step", "min"),
@@ -103,3 +109,27 @@ def test_no_name_is_two_streams_and_none_is_made_up(names: list[str]) -> None:
     found = guess(names)
     assert isinstance(found, Guess) and set(found.streams.values()) <= set(names)
     assert len(set(found.streams.values())) == len(found.streams)
+
+
+@pytest.mark.parametrize(
+    ("column", "stream"),
+    [
+        ("skipped", "skipped"), ("train/step_skipped", "skipped"), ("overflow", "skipped"), ("num_skipped_steps", "skipped_total"),
+        ("number_skipped", "skipped_total"), ("overflow_count", "skipped_total"), ("total_skipped_iterations", "skipped_total"),
+        ("labels/entropy", "label_entropy"), ("class_entropy", "label_entropy"),
+        ("vram_mb", "gpu_mb"), ("cuda_memory_bytes", "gpu_mb"),
+    ],
+)  # fmt: skip
+def test_skipped_steps_label_entropy_and_device_memory_are_known_by_their_names(column: str, stream: str) -> None:
+    assert dict(guess(["step", column]).streams) == {stream: column}
+
+
+def test_sizes_are_turned_into_megabytes_by_their_unit() -> None:
+    factors = guess(["gpu_memory_used_gb", "disk_free_bytes"]).factors
+    assert factors == {"gpu_mb": 1024.0, "disk_free_mb": 1 / 1048576.0}
+
+
+def test_time_and_processor_use_are_taken_only_from_who_names_them() -> None:
+    assert guess(["loss", "cpu", "time_s"]).streams == {"loss": "loss"}
+    told = guess(["loss", "cpu", "time_s"], told={"cpu": "cpu", "time_s": "time_s"})
+    assert told.streams == {"loss": "loss", "cpu": "cpu", "time_s": "time_s"}

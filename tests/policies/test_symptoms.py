@@ -31,7 +31,9 @@ def curve(seed: int, count: int = 600) -> list[float]:
 def rows_of(values: list[float]) -> list[Row]:
     return [
         {"step": float(step), "loss": value, "grad_norm": 1.0 + 0.1 * abs(value), "lr": RATE, "step_time": 0.1 + value * 1e-3,
-         "data_time": 0.01 + value * 1e-4, "rss_mb": 200.0, "distinct": 32.0, "val_loss": value if step % 25 == 24 else None}
+         "data_time": 0.01 + value * 1e-4, "rss_mb": 200.0, "distinct": 32.0,
+         "label_entropy": abs(value) % 2.3, "skipped": float(value > 6.0), "gpu_mb": 900.0 + abs(value), "disk_free_mb": 9e4,
+         "val_loss": value if step % 25 == 24 else None}
         for step, value in enumerate(values)
     ]  # fmt: skip
 

@@ -96,3 +96,15 @@ def test_a_disk_that_fills_is_seen_in_the_samples_of_the_supervisor():
                                 sys_disk_free_mb=[8000.0 - 200.0 * number])  # fmt: skip
         keeper.take(STUDY, [event], batches)
     assert any(one[0] == "disk_filling" for one in findings(keeper))
+
+
+def test_skipped_steps_and_the_entropy_of_labels_are_known_by_the_names_a_script_logs():
+    keeper = Watchkeeper()
+    steps = list(range(100))
+    loss = [1.0 + 0.01 * (step % 7) for step in steps]
+    skipped = [float(step in (1, 2) or step >= 60) for step in steps]
+    entropy = [2.0 + 0.1 * (step % 5) if step < 80 else 0.01 for step in steps]
+    event, batches = logged(0, steps, loss=loss, found_inf=skipped, label_entropy=entropy)
+    keeper.take(STUDY, [event], batches)
+    found = findings(keeper)
+    assert ("overflow_skipping", 75, 60, 16) in found and ("one_class", 91, 80, 12) in found

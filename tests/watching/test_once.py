@@ -199,3 +199,11 @@ def test_tables_of_something_else_are_named_and_left_alone(tmp_path: Path) -> No
     with pytest.raises(SecondshiftError, match="Nothing to watch was found"):
         (tmp_path / "none").mkdir()
         look([tmp_path / "none"], Asked())
+
+
+def test_skipped_steps_and_one_class_are_told_with_the_names_of_their_columns(tmp_path: Path) -> None:
+    entropy = [2.0 + 0.1 * (step % 5) if step < 250 else 0.0 for step in range(300)]
+    total = [min(step, 2) + max(0, step - 200) for step in range(300)]  # two while the loss scale was searched
+    csv(tmp_path / "a.csv", step=list(range(300)), loss=curve(300), overflow_count=total, labels_entropy=entropy)
+    found = {(one.place, one.symptom, one.since) for one in seen(look([tmp_path], Asked()), "a.csv").sightings}
+    assert found == {("a.csv:overflow_count", "overflow_skipping", 201), ("a.csv:labels_entropy", "one_class", 250)}

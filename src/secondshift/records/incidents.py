@@ -9,7 +9,7 @@ Symptom = Literal[
     "overfitting", "evaluation_shift",
     "gradient_explosion", "gradient_vanishing", "overflow_skipping",
     "frozen_metrics", "no_update",
-    "dead_loader", "unshuffled_loader", "slow_loader", "slow_steps",
+    "dead_loader", "unshuffled_loader", "one_class", "slow_loader", "slow_steps",
     "memory_leak", "disk_filling", "silence", "hang", "crash", "crash_loop", "checkpoint_failure",
 ]  # fmt: skip
 SYMPTOMS: tuple[str, ...] = get_args(Symptom)

@@ -8,8 +8,9 @@ from typing import Literal
 from secondshift.policies.captain.symptoms.following import STREAMS
 
 Goal = Literal["min", "max"]
+ASKED = ("cpu", "time_s")  # streams that are never guessed: their names mean too much
 PLACES = ("step", "event", "run")  # what a column may be beside a stream
-NAMED = (*PLACES, *STREAMS)  # what `--map` may name
+NAMED = (*PLACES, *STREAMS, *ASKED)  # what `--map` may name
 STEPS = (  # in this order of trust
     "step", "global_step", "trainer_global_step", "train_global_step", "steps", "iteration", "iter", "iterations", "it",
     "total_timesteps", "time_total_timesteps", "timesteps_total", "num_timesteps", "timesteps", "env_steps", "updates",
@@ -34,6 +35,7 @@ _REWARDED: tuple[str, ...] = (
 _RISING: tuple[str, ...] = (
     r"(?:train(?:ing)?_)?(?:acc|accuracy)(?:_\w+)?", r"(?:\w+_)?(?:acc|accuracy|top1|f1|auc|score|success_rate|win_rate)",
 )  # fmt: skip
+_STEP, _SIZE = r"(?:step|update|iter|iteration)", r"mb|mib|gb|gib|kb|bytes"
 _BESIDE: Mapping[str, tuple[str, ...]] = {
     "grad_norm": (
         r"grad_norm", r"(?:train_)?(?:grad|gradient)s?_norm|gnorm|gradnorm", r"(?:\w+_)?(?:total|global)_grad(?:ient)?_norm",
@@ -56,6 +58,22 @@ _BESIDE: Mapping[str, tuple[str, ...]] = {
         r"(?:host_|cpu_|process_|proc_)?(?:mem|memory)(?:_used|_usage)?_(?:mb|mib|gb|gib)",
     ),
     "distinct": (r"distinct", r"(?:distinct|new|unique)_(?:samples|examples)"),
+    "label_entropy": (r"label_entropy", r"(?:\w+_)?(?:labels?|targets?|class|classes)_entropy(?:_\w+)?"),
+    "skipped": (
+        r"skipped", rf"(?:\w+_)?(?:{_STEP}_skipped|(?:is_)?skipped_{_STEP}|is_skipped)",
+        r"(?:\w+_)?found_inf|(?:train_|optim_|amp_)?(?:grad_|gradient_|loss_scale_)?overflow(?:ed)?",
+    ),
+    "skipped_total": (
+        r"skipped_total", rf"(?:\w+_)?skipped_{_STEP}s(?:_total)?",
+        rf"(?:\w+_)?(?:num|total|number|n|count)_skipped(?:_{_STEP}s?)?",
+        r"(?:train_|optim_|amp_)?(?:num_|total_)?(?:grad_|gradient_|loss_scale_)?overflow(?:s|_count|_steps)",
+    ),
+    "gpu_mb": (
+        r"gpu_mb", r"(?!.*(?:peak|max))(?:\w+_)?(?:gpu|cuda|device|vram)(?:_\d+)?_(?:mem(?:ory)?_)?(?:used_|allocated_|reserved_)?"
+        rf"(?:{_SIZE})",
+    ),
+    "disk_free_mb": (r"disk_free_mb", rf"(?:disk_free|free_disk|disk_space_free|free_disk_space)_(?:{_SIZE})"),
+    "checkpoint_failed": (r"checkpoint_failed", r"(?:checkpoint|ckpt|save)_(?:failed|failure|error)"),
 }  # fmt: skip
 _MEGABYTES = {"gb": 1024.0, "gib": 1024.0, "kb": 1 / 1024.0, "bytes": 1 / 1048576.0}
 
@@ -106,7 +124,7 @@ def guess(
         if stream not in found and (column := _first(free, patterns)):
             found[stream] = column
     return Guess(
-        streams={stream: found[stream] for stream in STREAMS if stream in found},
+        streams={stream: found[stream] for stream in (*STREAMS, *ASKED) if stream in found},
         step=told.get("step") or kept.step or _exact(free, STEPS),
         event=told.get("event") or kept.event or _exact(free, ("event",)),
         run=told.get("run") or kept.run or _exact(free, RUNS),
@@ -169,8 +187,9 @@ def _exact(free: Mapping[str, str], wanted: Sequence[str]) -> str:
 
 def _factors(streams: Mapping[str, str]) -> dict[str, float]:
     factors: dict[str, float] = {}
-    if times := _MEGABYTES.get(spelled(streams.get("rss_mb", "")).rpartition("_")[2]):
-        factors["rss_mb"] = times
+    for stream in ("rss_mb", "gpu_mb", "disk_free_mb"):
+        if times := _MEGABYTES.get(spelled(streams.get(stream, "")).rpartition("_")[2]):
+            factors[stream] = times
     for stream in ("step_time", "data_time"):
         if spelled(streams.get(stream, "")).endswith("_ms"):
             factors[stream] = 1e-3

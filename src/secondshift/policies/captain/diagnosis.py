@@ -92,7 +92,7 @@ RULES: tuple[tuple[Cause, Callable[[Finding, Sequence[Finding]], bool]], ...] = 
     ("checkpoints_failing", _is("checkpoint_failure")),
     ("dead_logger", _is("frozen_metrics")),
     ("dead_loader", _is("dead_loader")),
-    ("unshuffled_loader", _is("unshuffled_loader")),
+    ("unshuffled_loader", _is("unshuffled_loader", "one_class")),
     ("overflow", _is("overflow_skipping")),
     ("learning_rate_too_high", _rate_jumped),
     ("bad_numbers", _is("non_finite")),

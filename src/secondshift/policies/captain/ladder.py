@@ -18,6 +18,7 @@ STEPS: dict[Symptom, tuple[Rung, int, float]] = {
     "no_update": ("ask", 6, 0.9),
     "dead_loader": ("repair", 12, 0.7),
     "unshuffled_loader": ("ask", 24, 0.7),
+    "one_class": ("ask", 24, 0.7),
     "slow_loader": ("repair", 96, 0.8),
     "memory_leak": ("repair", 1, 0.85),
     "evaluation_shift": ("ask", 4, 0.8),

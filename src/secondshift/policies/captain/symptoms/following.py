@@ -12,18 +12,22 @@ from secondshift.policies.captain.symptoms import process
 from secondshift.policies.captain.symptoms.evaluation import Evaluation
 from secondshift.policies.captain.symptoms.findings import Finding
 from secondshift.policies.captain.symptoms.gradients import Gradients
+from secondshift.policies.captain.symptoms.labels import Labels
 from secondshift.policies.captain.symptoms.loader import Loader
 from secondshift.policies.captain.symptoms.memory import Memory
 from secondshift.policies.captain.symptoms.numbers import Numbers
 from secondshift.policies.captain.symptoms.process import Process
+from secondshift.policies.captain.symptoms.skipping import Skipping
 from secondshift.policies.captain.symptoms.timing import Timing
 from secondshift.policies.captain.symptoms.updates import Updates
 
 # `step`, any of STREAMS and of `process.STREAMS`, and `time_s` where gaps are to be judged; None = an empty cell.
 # `checkpoint_failed`: 1 could not be written, 0 was; `proc_state`: the code point of a letter as in /proc (ord("T")).
 Row = Mapping[str, float | None]
-STREAMS = ("loss", "grad_norm", "lr", "step_time", "data_time", "rss_mb", "val_loss", "distinct")
-BESIDE = ("val_loss", *process.STREAMS)
+STREAMS = (
+    "loss", "grad_norm", "lr", "step_time", "data_time", "rss_mb", "val_loss", "distinct", "label_entropy", "skipped",
+    "skipped_total", "gpu_mb", "disk_free_mb", "checkpoint_failed",
+)  # fmt: skip
 PROCESS = frozenset(("time_s", *process.STREAMS))
 DENSE = 8  # rows in a row with a loss, after which an empty cell is a NaN
 NOTED = 0.6  # confidence that no rung above a note takes
@@ -44,6 +48,8 @@ class Following:
     evaluation: Evaluation = field(default_factory=Evaluation)
     device: Memory = field(default_factory=lambda: Memory(stream="gpu_mb"))
     process: Process = field(default_factory=Process)
+    labels: Labels = field(default_factory=Labels)
+    skipping: Skipping = field(default_factory=Skipping)
     evaluation_bad: int = 0  # non-finite evaluations in a row
     dense: int = 0  # rows of training in a row that had a loss
     guided: bool = False  # a gradient norm or an evaluation was seen
@@ -55,7 +61,7 @@ class Following:
         return type(self)(
             self.goal, self.numbers.copy(), self.gradients.copy(), self.updates.copy(), self.loader.copy(),
             self.timing.copy(), self.memory.copy(), self.evaluation.copy(), self.device.copy(),
-            self.process.copy(), self.evaluation_bad, self.dense, self.guided,
+            self.process.copy(), self.labels.copy(), self.skipping.copy(), self.evaluation_bad, self.dense, self.guided,
             self.step, self.restarts,
         )  # fmt: skip
 
@@ -65,6 +71,7 @@ class Following:
         self.gradients.announce()
         self.timing.announce()
         self.evaluation.announce()
+        self.labels.announce()
 
     def push(self, row: Row) -> list[Finding]:
         """Take one row; a step that goes back is a restart from a checkpoint."""
@@ -75,6 +82,7 @@ class Following:
             self.memory = Memory(limit_mb=self.memory.limit_mb)
             self.device = Memory(limit_mb=self.device.limit_mb, stream="gpu_mb")
             self.process.restart()
+            self.skipping.restart()
         self.step = step
         found: list[Finding] = []
         get = row.get
@@ -88,6 +96,7 @@ class Following:
             found += self.updates.push_rate(step, rate)
         if loss is not None:
             found += self._metrics(step, loss, norm, get("distinct"))
+        found += self._batches(step, row)
         found += self.timing.push(step, get("step_time"), get("data_time"))
         used = get("rss_mb")
         if used is not None:
@@ -97,6 +106,18 @@ class Following:
         if not PROCESS.isdisjoint(row):
             found += self._process(step, row, beat=loss is not None or value is not None or rate is not None)
         return found
+
+    def _batches(self, step: int, row: Row) -> list[Finding]:
+        """What the script says of its batches: the entropy of their labels, and whether it skipped a step on them."""
+        entropy, skipped, total = row.get("label_entropy"), row.get("skipped"), row.get("skipped_total")
+        found = self.labels.push(step, entropy) if entropy is not None else []
+        count = skipped if skipped is not None else total
+        if count is None:
+            return found
+        if skipped is None and self.skipping.stream == "skipped" and self.skipping.value < 0.0:
+            self.skipping.stream, self.skipping.each = "skipped_total", False
+        told = self.skipping.push(step, count)
+        return found + (told if not self.gradients.overflowed else [])  # the gradient norm says the same, and sooner
 
     def _process(self, step: int, row: Row, *, beat: bool) -> list[Finding]:
         watched, get = self.process, row.get
@@ -115,7 +136,8 @@ class Following:
 
     def _emptied(self, row: Row) -> float | None:
         """NaN for a row of training whose loss is empty where every such row before had one; tables write NaN so."""
-        if "loss" not in row or any(row.get(name) is not None for name in BESIDE):
+        held = {name for name, value in row.items() if value is not None} - {"step"}
+        if "loss" not in row or "val_loss" in held or (held and held <= PROCESS):
             return None  # an evaluation or a sample of the process
         dense, self.dense = self.dense, self.dense if self.numbers.bad else 0
         norm = row.get("grad_norm")
@@ -176,7 +198,7 @@ class Following:
         coarse = self.goal == "max" and 0.0 <= value <= 1.0
         still = self.updates.push_evaluation(step, value, coarse=coarse)
         # What skips every step or stands at a rate of zero says so itself.
-        return found + (still if not (self.gradients.overflowed or self.updates.idle) else [])
+        return found + (still if not (self.gradients.overflowed or self.skipping.in_a_row or self.updates.idle) else [])
 
 
 def start(*, goal: Literal["min", "max"] = "min", limit_mb: float = 0.0) -> Following:
