@@ -17,6 +17,7 @@ from secondshift.errors import ConfigInvalid, StudyMissing
 from secondshift.ledger import codec
 from secondshift.records.events import VERSION, StudyOpened
 from secondshift.records.studies import Days, Parameter, Policy, Quiet, Study, Swap, Value
+from secondshift.runtime.studyfiles import find_study
 
 AS_DESIGNED = """\
 command = "python train.py --lr {lr} --width {width} --seed {seed}"
@@ -353,15 +354,15 @@ def test_a_missing_file_says_how_to_name_one(tmp_path: Path) -> None:
     with pytest.raises(StudyMissing, match="--study"):
         config.load_study(tmp_path / "secondshift.toml")
     with pytest.raises(StudyMissing, match="--study"):
-        config.find_study(tmp_path)
+        find_study(tmp_path)
 
 
 def test_the_study_is_found_from_a_folder_below_it(tmp_path: Path) -> None:
     path = put(tmp_path, SMALL)
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
-    assert config.find_study(below) == path
-    assert config.find_study(path) == path
+    assert find_study(below) == path
+    assert find_study(path) == path
 
 
 def test_a_flag_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:

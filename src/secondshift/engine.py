@@ -163,8 +163,7 @@ class Engine:
     def end_if_over(self) -> None:
         """Close the shift once it was decided to end and nothing runs any more."""
         if self.state.shift is not None and self.state.ending and not self.state.attempts and not self.bells.ringing():
-            digest = self.ledger.digest()
-            self.record([facts.ShiftEnded(shift=self.state.shift.id, reason=self.state.ending, digest=digest)])
+            self.record([facts.ShiftEnded(shift=self.state.shift.id, reason=self.state.ending, digest=self.ledger.digest())])
 
     def record(self, payloads: Sequence[facts.Payload], batches: Sequence[Batch] = ()) -> None:
         """Append facts in one transaction and fold them in. LeaseLost and LedgerFull leave the state as it was."""

@@ -47,6 +47,7 @@ WATCH: Mapping[str, str] = {
     "relieving": "secondshift.policies.oncall.relieving:decide",
     "paging": "secondshift.policies.oncall.paging:decide",
     "inbox": "secondshift.policies.evidence.inbox:decide",
+    "accepting": "secondshift.policies.evidence.accepting:decide",
     "answering": "secondshift.policies.evidence.answering:decide",
     "racing": "secondshift.policies.evidence.racing:decide",
     "budgets": "secondshift.policies.schedulers.budgets:decide",

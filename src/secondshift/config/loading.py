@@ -21,23 +21,10 @@ from secondshift.config.tables import TABLES, StudyFile
 from secondshift.config.ways import check_passing, check_tier, passing_of, proof_named, tier_named
 from secondshift.errors import ConfigInvalid, StudyMissing
 from secondshift.records.studies import Budget, Launch, MetricsFrom, Notify, Objective, Policy, Space, Study
+from secondshift.runtime.studyfiles import FILE
 
-FILE = "secondshift.toml"
 PREFIX = "SECONDSHIFT_"
 MAX_BYTES = 1 << 20  # a study file is written by hand
-
-
-def find_study(start: Path | str = ".") -> Path:
-    """Find the study file: `start` itself, or `secondshift.toml` in it or in a folder above. Raises StudyMissing."""
-    start = Path(start).expanduser().absolute()
-    if start.is_file():
-        return start
-    for folder in (start, *start.parents):
-        if (folder / FILE).is_file():
-            return folder / FILE
-    raise StudyMissing(
-        f"No {FILE} was found in {start} or above it. Go to the study's folder, or name the file with --study PATH."
-    )
 
 
 def load_study(

@@ -1,8 +1,7 @@
-"""The night itself: shifts, charges, verdicts and briefs."""
+"""The night itself: shifts, charges and briefs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,20 +27,6 @@ class Shift:
     anchor_boot_s: float = 0.0  # seconds since boot at `started_at`: the study clock is counted from here
     ended_at: float | None = None
     reason: str = ""  # why it ended
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
-    """Candidate against baseline on fresh seeds."""
-
-    candidate: str
-    baseline: str
-    decision: Literal["supported", "refuted", "undecided"]
-    effect: float
-    low: float
-    high: float
-    seeds: tuple[int, ...] = ()
-    error_spent: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from secondshift.interfaces.brief.captains_log import handover
 from secondshift.interfaces.brief.found import found, unproven
+from secondshift.interfaces.brief.ideas import ideas
 from secondshift.interfaces.brief.sleep import sleep
 from secondshift.interfaces.brief.spent import spent
 from secondshift.interfaces.brief.standing import not_proved
@@ -30,6 +31,7 @@ def compose_traced(state: State, night: Trace, objective: Objective, shift: str,
         Section(key="section.night", statements=tuple(_night(night, state))),
         Section(key="section.needs_you", statements=tuple(needs_you(night, state))),
         Section(key="section.found", statements=tuple(found(night, state, objective))),
+        Section(key="section.ideas", statements=tuple(ideas(night, state))),
         Section(key="section.failed", statements=tuple(failed(night, state))),
         Section(key="section.spent", statements=tuple(spent(night, state))),
         Section(key="section.incidents", statements=tuple(incidents(night, state))),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from secondshift.interfaces.brief.branches import Branch, branches
 from secondshift.interfaces.brief.parameter_figures import Panel, panels
 from secondshift.interfaces.brief.trace import Trace, by_others
 from secondshift.interfaces.readmodel.objectives import current, ranked
@@ -55,6 +56,8 @@ class Figures:
     takeovers: tuple[float, ...] = field(
         default=()
     )  # moments (UTC seconds) at which an engine took over from a dead one
+    branches: tuple[Branch, ...] = ()  # ideas with their intervals
+    least: float = 0.0  # the gain that matters
     panels: tuple[Panel, ...] = ()  # parameters against result
 
 
@@ -67,6 +70,7 @@ def figures(night: Trace, state: State, objective: Objective, read: Reader) -> F
     takeovers = tuple(e.at for e in night.of(LeaseTaken) if e.fact.how in ("dead", "expired"))
     return Figures(
         metric=objective.metric, best=_best(night, done, objective), curves=curves, curves_of=of,
+        branches=branches(state), least=objective.min_effect,
         bars=tuple(bars[:MOST_BARS]), bars_of=len(bars), takeovers=takeovers,
         panels=panels(state.study.space.parameters if state.study else (), state.candidates, done, objective),
     )  # fmt: skip

@@ -72,7 +72,7 @@ def _room(low: float, high: float, *, share: float) -> tuple[float, float]:
     return low - share * (high - low), high + share * (high - low)
 
 
-def _svg(name: str, title: str, desc: str, body: str, height: float = HEIGHT) -> str:
+def drawing(name: str, title: str, desc: str, body: str, height: float = HEIGHT) -> str:
     return (
         f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-labelledby="{name}-title {name}-desc">'
         f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(desc)}</desc>{body}</svg>'
@@ -94,7 +94,7 @@ def best_so_far(data: Figures, lang: str) -> str:
     marks = [(v, duration(v, lang)) for v in spans(frame.x0, frame.x1)]
     body = frame.axes(say("plot.best_x", lang), data.metric, marks) + f'<path class="best" d="{"".join(path)}"/>{dots}'
     desc = say("plot.best_desc", lang, n=len(data.best) - 1, first=values[0], last=values[-1])
-    return _svg("plot-best", say("plot.best_title", lang), desc, body)
+    return drawing("plot-best", say("plot.best_title", lang), desc, body)
 
 
 def curves(data: Figures, lang: str) -> str:
@@ -121,7 +121,7 @@ def curves(data: Figures, lang: str) -> str:
     leader = next((c.trial for c in drawn if c.best), "")
     key = "plot.curves_desc" if leader else "plot.curves_desc_none"
     desc = say(key, lang, metric=data.metric, n=len(drawn), trial=leader)
-    return _svg("plot-curves", say("plot.curves_title", lang), desc, body)
+    return drawing("plot-curves", say("plot.curves_title", lang), desc, body)
 
 
 def _line(curve: Curve, frame: Frame) -> str:
@@ -167,7 +167,7 @@ def night(data: Figures, lang: str, zone: tzinfo | None = None) -> str:
         if low <= at <= high
     )
     desc = say("plot.night_desc", lang, n=len(data.bars), trials=trials, from_at=low, to_at=high, zone=zone)
-    return _svg("plot-night", say("plot.night_title", lang), desc, axis + ends + labels + bars + marks, height)
+    return drawing("plot-night", say("plot.night_title", lang), desc, axis + ends + labels + bars + marks, height)
 
 
 def _by_trial(bars: Sequence[Bar]) -> tuple[list[int], list[str]]:
@@ -220,7 +220,7 @@ def stream(data: Stream, lang: str) -> str:
     )
     title = say("incident.curve", lang, metric=data.metric, first=data.first, last=data.last)
     desc = say("incident.curve_desc", lang, metric=data.metric, n=len(data.parts), since=data.since, acts=len(data.acts))
-    return _svg("plot-stream", title, desc, body)
+    return drawing("plot-stream", title, desc, body)
 
 
 def _mark(x: float, base: float, kind: str, text: str) -> str:

@@ -9,6 +9,7 @@ from secondshift.interfaces.brief import plots
 from secondshift.interfaces.brief.citations import cited, excerpt, ranges
 from secondshift.interfaces.brief.documents import document_html, legend
 from secondshift.interfaces.brief.figures import MOST_BARS, MOST_CURVES, Figures
+from secondshift.interfaces.brief.forest import forest
 from secondshift.interfaces.brief.parameter_figures import MOST_PANELS
 from secondshift.interfaces.brief.parameter_plots import panel_svgs
 from secondshift.interfaces.messages.catalogue import say, tell
@@ -35,6 +36,8 @@ def render_html(
         sections.append(_section(section, facts, lang, zone))
         if section.key == "section.found":
             sections.append(_plots(figures, lang, zone))
+        if section.key == "section.ideas":
+            sections.append(_forest(figures, lang))
     body = f'<p class="written">{escape(written)}</p>\n{"".join(sections)}{_facts(brief, facts, lang, zone)}'
     return document_html(title, body, lang)
 
@@ -81,6 +84,12 @@ def _plots(figures: Figures, lang: str, zone: tzinfo | None) -> str:
         _figure("plot.night_title", plots.night(figures, lang, zone), _night_note(figures, lang), lang, wide=True),
     )
     return f'<div class="plots">\n{"".join(drawn)}</div>\n' if any(drawn) else ""
+
+
+def _forest(figures: Figures, lang: str) -> str:
+    drawn = forest(figures.branches, figures.metric, figures.least, lang)
+    note = legend([("accent", say("ideas.state_held_up", lang)), ("others", say("ideas.head_interval", lang))], "")
+    return f'<div class="plots">\n{_figure("ideas.forest_title", drawn, note, lang, wide=True)}</div>\n' if drawn else ""
 
 
 def _figure(title: str, svg: str, note: str, lang: str, *, wide: bool = False) -> str:

@@ -11,11 +11,14 @@ from secondshift.records.events import (
     AttemptEnded,
     AttemptOrdered,
     AttemptStarted,
+    BaselineMoved,
     CandidateProposed,
     ChargeReserved,
     ChargeSettled,
     DecisionMade,
     Event,
+    IdeaAmended,
+    IdeaCaptured,
     MetricsLogged,
     Payload,
     ShiftEnded,
@@ -24,6 +27,7 @@ from secondshift.records.events import (
     StudyOpened,
     TrialClosed,
     TrialQueued,
+    VerdictReached,
 )
 from secondshift.records.nights import Shift
 from secondshift.records.studies import Objective
@@ -116,11 +120,17 @@ class Trace:
     trials: dict[str, TrialTrace] = field(default_factory=dict)
     reserved: dict[str, float] = field(default_factory=dict)  # device-seconds set aside, by charge
     settled: list[tuple[int, ChargeSettled]] = field(default_factory=list)  # of the whole study
+    ideas: dict[str, dict[str, int]] = field(default_factory=dict)  # where each came in, its newest answer and verdict, by kind
+    baseline: int = 0  # the newest baseline.moved
     incidents: dict[str, Known] = field(default_factory=dict)  # of the whole study, as they stood at the end
 
     def met(self) -> list[Known]:
         """The incidents that this shift had to do with: something was recorded of them in it, or they are open still."""
         return [known for known in self.incidents.values() if not known.outcome or known.facts[-1] > self.started]
+
+    def of_idea(self, name: str) -> tuple[int, ...]:
+        """Sequence numbers of where an idea came in, and of its newest answer and verdict."""
+        return tuple(sorted(self.ideas.get(name, {}).values()))
 
     def of(self, kind: type[P]) -> list[Told[P]]:
         """The shift's facts of one kind, in order."""
@@ -143,6 +153,7 @@ def trace(events: Iterable[Event], shift: str, objective: Objective) -> Trace:
     for event in events:
         _shift(found, event, shift)
         _trial(found, event, objective, proposals)
+        _idea(found, event)
         gather(found.incidents, event)
         if found.started and event.kind in _TOLD:
             found.told.setdefault(event.kind, []).append(event)
@@ -160,6 +171,18 @@ def _shift(found: Trace, event: Event, shift: str) -> None:
             found.ended, found.reason, found.ended_at = event.seq, reason, event.at
         case StudyOpened() | StudyAmended():
             found.study = event.seq
+        case _:
+            pass
+
+
+def _idea(found: Trace, event: Event) -> None:
+    match event.payload:
+        case IdeaCaptured(idea=idea) | IdeaAmended(idea=idea):
+            found.ideas.setdefault(idea.id, {})[event.kind] = event.seq
+        case VerdictReached(verdict=verdict):
+            found.ideas.setdefault(verdict.idea, {})[event.kind] = event.seq
+        case BaselineMoved():
+            found.baseline = event.seq
         case _:
             pass
 

@@ -1,14 +1,14 @@
 """What every verb needs at hand: the study file, its private folder, its ledger for reading, the state so far."""
 
-import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from secondshift.config import find_study
 from secondshift.errors import SecondshiftError
-from secondshift.interfaces.cli.languages import language as language  # verbs at a desk have it from here
+from secondshift.interfaces.cli.askers import asker as asker  # verbs at a desk have these from here
+from secondshift.interfaces.cli.askers import study_file as study_file
+from secondshift.interfaces.cli.languages import language as language
 from secondshift.interfaces.readmodel.overview import Holder
 from secondshift.ledger.fold import fold
 from secondshift.ledger.leases import Lease
@@ -59,14 +59,6 @@ def life(lease: Lease) -> str:
     return "alive" if hosts.alive(lease.holder.pid, lease.holder.start_ticks, lease.holder.boot_id) else "dead"
 
 
-def study_file(study: Path | None) -> Path:
-    """The study file a person means: the one named, the one in the folder named, or the next one upwards from here.
-
-    Raises StudyMissing.
-    """
-    return find_study(study if study is not None else Path.cwd())
-
-
 @contextmanager
 def open_desk(study: Path | None) -> Iterator[Desk]:
     """Open a study for reading. Raises StudyMissing, LedgerDamaged, LedgerNewer, LedgerBusy."""
@@ -92,11 +84,3 @@ def trial_named(state: State, name: str) -> Trial:
     raise SecondshiftError(
         f"There is no trial {name!r} in this study. {have}. `secondshift status` lists the open ones."
     )
-
-
-def asker() -> str:
-    """Who sits at this terminal, for the record."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "someone at a terminal"  # a container's user need not have a name

@@ -13,7 +13,6 @@ from rich.text import Text
 
 from secondshift import doctor as doctoring
 from secondshift.config import check_study
-from secondshift.config.loading import FILE
 from secondshift.doctor import Examined
 from secondshift.errors import ConfigInvalid
 from secondshift.interfaces.cli.desk import language, study_file
@@ -27,6 +26,7 @@ from secondshift.records.proofs import Finding
 from secondshift.records.studies import Study
 from secondshift.runtime.guessing import sketch
 from secondshift.runtime.looking import look
+from secondshift.runtime.studyfiles import FILE
 
 FAULTY = 1  # exit code: something is wrong with the script or with how it is called
 LEVELS = {

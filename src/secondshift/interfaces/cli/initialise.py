@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from secondshift.config.loading import FILE, check_study
+from secondshift.config.loading import check_study
 from secondshift.errors import ConfigInvalid
 from secondshift.interfaces.cli.desk import language
 from secondshift.interfaces.cli.drafting import notes, written
@@ -16,6 +16,7 @@ from secondshift.interfaces.plain import one_line
 from secondshift.runtime.guessing import Axis, Sketch, sketch
 from secondshift.runtime.looking import look
 from secondshift.runtime.looks import Looked
+from secondshift.runtime.studyfiles import FILE
 
 
 def init(

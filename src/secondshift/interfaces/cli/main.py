@@ -59,7 +59,7 @@ app.command(
 )  # fmt: skip
 app.command(
     f"{VERBS}.trials:why", name="why", sort_key=4, group=LOOK,
-    help="Tell why a trial is where it is: every decision and its reason.",
+    help="Tell why a trial or idea is where it is, and on what evidence.",
 )  # fmt: skip
 app.command(
     f"{VERBS}.watch:watch", name="watch", sort_key=4.5, group=LOOK,
@@ -88,6 +88,18 @@ app.command(
 app.command(
     f"{VERBS}.answer:answer", name="answer", sort_key=7, group=ACT,
     help="Answer what the captain asks about an incident.",
+)  # fmt: skip
+app.command(
+    f"{VERBS}.idea:idea", name="idea", sort_key=6.5, group=ACT,
+    help="Hand an idea to the shift; it gets an answer from fresh seeds.",
+)  # fmt: skip
+app.command(
+    f"{VERBS}.ideas:ideas", name="ideas", sort_key=4.1, group=LOOK,
+    help="Show every idea and what became of it.",
+)  # fmt: skip
+app.command(
+    f"{VERBS}.accept:accept", name="accept", sort_key=6.7, group=ACT,
+    help="Make an idea that held up the baseline.",
 )  # fmt: skip
 app.command(
     f"{VERBS}.importing:take_over", name="import", sort_key=7.5, group=ACT,

@@ -1,4 +1,4 @@
-"""The verbs about one trial: `show` (which shows an incident, too) and `why`."""
+"""The verbs about one trial: `show` (which shows an incident, too) and `why` (which tells of an idea, too)."""
 
 import re
 import time
@@ -12,6 +12,7 @@ from rich.text import Text
 
 from secondshift.errors import SecondshiftError
 from secondshift.interfaces.cli.desk import language, open_desk, trial_named
+from secondshift.interfaces.cli.ideas import idea_story
 from secondshift.interfaces.cli.incidents import show_incident
 from secondshift.interfaces.cli.printing import console, document, indented, line, spoken
 from secondshift.interfaces.messages.formats import duration, number
@@ -151,17 +152,19 @@ def _print_attempts(screen: Console, doc: dict[str, Any]) -> None:
 
 
 def why(
-    trial: Name,
+    trial: Annotated[str, Parameter(help="A trial, such as t7, or an idea, such as e3.")],
     /,
     *,
     lang: Annotated[str | None, Parameter(help="en or ko.")] = None,
     study: Study = None,
     json: Json = False,
 ) -> int:
-    """Tell why a trial is where it is: every decision about it and its reason, each with the event that records it."""
+    """Tell why a trial or an idea is where it is: every decision about it, its reason and evidence, with the events."""
     tongue = language(lang)
     with open_desk(study) as desk:
         state = desk.state()
+        if trial in state.ideas:
+            return idea_story(state, state.ideas[trial], desk.ledger, tongue, as_json=json)
         found = trial_named(state, trial)
         told = story(trial_events(desk.ledger, found.id))
         values = {"status_word": found.status, "reason": found.reason}

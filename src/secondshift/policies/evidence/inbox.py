@@ -6,12 +6,11 @@ from dataclasses import replace
 
 from secondshift.records.decisions import Decision, answer, capture
 from secondshift.records.events import RequestReceived
-from secondshift.records.ideas import Idea
+from secondshift.records.ideas import SET, Idea
 from secondshift.records.states import State
 from secondshift.records.studies import Study, Value
 
 NAME = "inbox"
-SET = "set."  # before the name of a parameter in the arguments of a request
 WAITS = "it waits for somebody who can turn it into a change: `secondshift idea {id} --set NAME=VALUE` or --patch FILE"
 
 

@@ -1,0 +1,38 @@
+"""What became of every idea: held up, didn't, undecided, refused, with intervals, seeds and price."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+from secondshift.interfaces.brief.trace import Trace
+from secondshift.interfaces.readmodel.ideas import told
+from secondshift.interfaces.readmodel.objectives import written
+from secondshift.records.ideas import Verdict
+from secondshift.records.nights import Statement
+from secondshift.records.states import State
+
+MOST = 40  # ideas told one by one
+
+
+def ideas(night: Trace, state: State) -> Iterable[Statement]:
+    """The section; nothing where nobody ever had an idea."""
+    if not state.ideas:
+        return
+    if state.baseline:
+        values = {"candidate": state.baseline, "params": written(state.candidates[state.baseline].params) or "—"}
+        moved = night.baseline or night.study
+        yield Statement(key="ideas.baseline", values=values, facts=(moved,) if moved else ())
+    for statement in told(state, state.ideas.values())[:MOST]:
+        yield replace(statement, facts=night.of_idea(str(statement.values["idea"])))
+    yield from _pairing(night, state)
+
+
+def _pairing(night: Trace, state: State) -> Iterable[Statement]:
+    """What pairing the seeds gained, measured, where enough pairs say so."""
+    measured: list[Verdict] = [v for v in state.verdicts.values() if math.isfinite(v.pairing) and v.pairs >= 4]
+    if not measured:
+        return
+    gains = sorted(v.pairing for v in measured)
+    facts = tuple(sorted({seq for v in measured for seq in night.of_idea(v.idea)}))
+    values = {"times": gains[len(gains) // 2], "idea_list": ", ".join(v.idea for v in measured)}
+    yield Statement(key="ideas.pairing_helped", values=values, facts=facts)

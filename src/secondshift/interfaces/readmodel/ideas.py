@@ -1,0 +1,139 @@
+"""The inbox as windows show it: every idea with its state, its answer and what fresh seeds say of it."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from secondshift.interfaces.messages.formats import number
+from secondshift.interfaces.readmodel.objectives import written
+from secondshift.records.events import Event, IdeaAmended, IdeaCaptured, RequestReceived, VerdictReached
+from secondshift.records.ideas import SET, Idea, Verdict
+from secondshift.records.nights import Statement
+from secondshift.records.states import State
+
+ORDER = ("held up", "refuted", "undecided", "exploring", "open", "refused")  # as a brief tells them
+
+
+def inbox(state: State, waiting: Sequence[RequestReceived] = ()) -> list[dict[str, Any]]:
+    """All ideas in the order in which they came, then those that no engine has taken in yet; for --json and the web."""
+    rows = [row(state, idea) for idea in state.ideas.values()]
+    for request in waiting:
+        if request.verb == "idea" and request.id not in state.answered and not request.args.get("idea"):
+            params = {k.removeprefix(SET): v for k, v in request.args.items() if k.startswith(SET)}
+            author = str(request.args.get("author", "")) or request.who
+            rows.append({
+                "idea": "", "request": request.id, "state": "waiting", "text": str(request.args.get("text", "")),
+                "author": author, "authors": [author], "why": str(request.args.get("why", "")), "params": params,
+                "answer": "", "verdict": None,
+            })  # fmt: skip
+    return rows
+
+
+def row(state: State, idea: Idea) -> dict[str, Any]:
+    """One idea as a document; numbers that are not finite are None."""
+    found = state.verdicts.get(idea.id)
+    return {
+        "idea": idea.id, "request": idea.request, "state": idea.state, "text": idea.text, "author": idea.author,
+        "authors": [idea.author, *idea.also], "why": idea.why, "params": dict(idea.params), "answer": idea.answer,
+        "candidate": idea.candidate, "baseline": idea.baseline, "verdict": found and verdict_row(found),
+    }  # fmt: skip
+
+
+def verdict_row(found: Verdict) -> dict[str, Any]:
+    """One verdict as a document."""
+    numbers = ("effect", "low", "high", "log_evidence", "level", "pairing", "pairs_left", "device_s_left")
+    return {
+        "decision": found.decision, "ending": found.ending, "pairs": found.pairs, "crashed": found.crashed,
+        "baseline_crashed": found.baseline_crashed, "void": found.void, "reason": found.reason,
+        **{name: _finite(getattr(found, name)) for name in numbers},
+    }  # fmt: skip
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def named(idea: Idea) -> str:
+    """An idea in its author's words, or its change where there are none."""
+    return idea.text or written(idea.params) or "—"
+
+
+def told(state: State, ideas: Iterable[Idea]) -> list[Statement]:
+    """One statement for each idea, in the order of a brief."""
+    ranked = sorted(ideas, key=lambda idea: (ORDER.index(idea.state), idea.number()))
+    return [statement(state, idea) for idea in ranked]
+
+
+def statement(state: State, idea: Idea) -> Statement:
+    """Say what became of an idea."""
+    found = state.verdicts.get(idea.id)
+    who = ", ".join((idea.author, *idea.also))
+    values: dict[str, str | int | float] = {"idea": idea.id, "text": named(idea), "author": who}
+    if idea.state in ("refused", "open") or found is None or not found.pairs:
+        key = {"refused": "refused", "open": "open"}.get(idea.state, "begun")
+        if key == "open" and not (idea.params or idea.change):
+            key = "words"
+        return Statement(key=f"ideas.{key}", values={**values, "answer_words": idea.answer})
+    values |= {
+        "effect": found.effect, "low": found.low, "high": found.high, "pairs": found.pairs,
+        "metric": state.study.objective.metric if state.study else "", "crashed": found.crashed,
+    }  # fmt: skip
+    if idea.state in ("held up", "refuted"):
+        ending = found.ending.replace(" ", "_")
+        return Statement(key=f"ideas.{ending}", values={**values, "evalue": math.exp(min(found.log_evidence, 700.0)),
+                                                        "needed": 1.0 / found.level})  # fmt: skip
+    if found.ending == "unprotected metric":
+        return Statement(key="ideas.unprotected_metric", values=values)
+    if math.isfinite(found.pairs_left):
+        cost = {"left": math.ceil(found.pairs_left), "cost_s": found.device_s_left}
+        return Statement(key="ideas.undecided", values={**values, **cost})
+    return Statement(key="ideas.undecided_dear", values=values)
+
+
+def story(events: Iterable[Event]) -> list[Statement]:
+    """Tell the facts of one idea in order; of verdicts only the newest before each answer."""
+    said: list[Statement] = []
+    for event in events:
+        match event.payload:
+            case IdeaCaptured(idea=idea):
+                values = {"author": idea.author, "when_at": idea.captured_at or event.at, "text": named(idea)}
+                said.append(Statement(key="ideas.story_captured", values=values, facts=(event.seq,)))
+                if idea.why:
+                    why = {"author": idea.author, "why": idea.why}
+                    said.append(Statement(key="ideas.story_why", values=why, facts=(event.seq,)))
+            case IdeaAmended(why=why):
+                said.append(Statement(key="ideas.story_amended", values={"why_words": why}, facts=(event.seq,)))
+            case VerdictReached(verdict=found):
+                if said and said[-1].key == "ideas.story_verdict":
+                    said.pop()
+                values = {
+                    "pairs": found.pairs, "effect": found.effect, "low": found.low, "high": found.high,
+                    "evalue": math.exp(min(found.log_evidence, 700.0)), "needed": 1.0 / found.level,
+                    "crashed": found.crashed, "baseline_crashed": found.baseline_crashed,
+                }  # fmt: skip
+                said.append(Statement(key="ideas.story_verdict", values=values, facts=(event.seq,)))
+            case _:
+                pass
+    return said
+
+
+def pair_statements(state: State, idea: Idea) -> list[Statement]:
+    """Each pair of fresh seeds of an idea that was begun: both trials and what they came to."""
+    said = []
+    for pair in range(idea.first_pair, state.next_pair):
+        ours, theirs = (state.pairs.get(f"{name}/{pair}") for name in (idea.candidate, idea.baseline))
+        if ours is None or theirs is None:
+            continue
+        values = {
+            "pair": pair - idea.first_pair + 1, "trial": ours, "value_words": _outcome(state, ours), "baseline": theirs,
+            "baseline_value_words": _outcome(state, theirs),
+        }  # fmt: skip
+        said.append(Statement(key="ideas.story_pair", values=values))
+    return said
+
+
+def _outcome(state: State, name: str) -> str:
+    trial = state.trials[name]
+    value = trial.objective(state.study.objective) if state.study is not None and trial.status == "complete" else None
+    text = number(value) if value is not None else trial.status
+    return f"{text} (assisted)" if trial.assisted else text

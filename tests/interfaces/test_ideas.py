@@ -1,0 +1,118 @@
+"""The inbox from outside: an idea is handed over without an engine, taken in once, told in the brief, and drawn."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from secondshift.interfaces.brief.branches import branches
+from secondshift.interfaces.brief.compose import compose
+from secondshift.interfaces.brief.forest import forest
+from secondshift.interfaces.brief.render_markdown import render_markdown
+from secondshift.interfaces.cli.main import called
+from secondshift.interfaces.messages.catalogue import tell
+from secondshift.interfaces.readmodel.ideas import inbox, statement, story
+from secondshift.ledger.fold import fold
+from secondshift.records import events as facts
+from secondshift.records.ideas import Idea, Verdict
+from secondshift.records.states import State
+from secondshift.records.studies import Objective
+from secondshift.runtime.spool import pending
+
+STUDY = """
+command = "python train.py"
+[objective]
+metric = "loss"
+[horizon]
+steps = 3
+[search]
+lr = { low = 0.01, high = 1.0, log = true, default = 0.1 }
+"""
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    (tmp_path / "secondshift.toml").write_text(STUDY)
+    return tmp_path
+
+
+def test_an_idea_is_captured_without_an_engine_and_shown_as_waiting(study: Path, capsys: pytest.CaptureFixture) -> None:
+    asked = ["idea", "a warmer start", "--set", "lr=3e-1", "--why", "it is slow", "--author", "kim", "--study", str(study)]
+    assert called(asked) == 0
+    (request,) = pending(study / ".secondshift")
+    assert request.verb == "idea" and request.args["set.lr"] == 0.3 and request.args["author"] == "kim"
+    capsys.readouterr()
+    assert called(["ideas", "--json", "--study", str(study)]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["ideas"]
+    assert (row["state"], row["text"], row["params"]) == ("waiting", "a warmer start", {"lr": 0.3})
+    assert called(["ideas", "--lang", "ko", "--study", str(study)]) == 0
+    assert "아직 접수 전" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("asked", [["idea"], ["idea", "x", "--set", "lr"], ["idea", "words", "--again"]])
+def test_a_mistake_costs_a_sentence_and_nothing_is_put_into_the_spool(
+    asked: list[str], study: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert called([*asked, "--study", str(study)]) == 2
+    assert "xpected" in capsys.readouterr().err and not pending(study / ".secondshift")
+
+
+def folded(payloads: list[facts.Payload]) -> tuple[State, list[facts.Event]]:
+    events = [
+        facts.Event(seq=n, at=float(n), token=1, kind=facts.KIND_OF[type(p)], payload=p) for n, p in enumerate(payloads, 1)
+    ]
+    return fold(State(), events), events
+
+
+def known(**changes) -> State:
+    idea = Idea(id="e1", text="a <b>good</b> trick", author="kim", also=("lee",), candidate="c2", baseline="c1", params={"lr": 0.3})
+    verdict = Verdict(
+        idea="e1", candidate="c2", baseline="c1", decision="supported", ending="better", pairs=9, effect=0.5, low=0.1, high=0.9,
+        log_evidence=6.0,
+    )  # fmt: skip
+    return State(ideas={"e1": replace(idea, **{"state": "held up", **changes})}, verdicts={"e1": verdict})
+
+
+@pytest.mark.parametrize(("ending", "state", "word"), [
+    ("better", "held up", "HELD UP"), ("worse", "refuted", "DIDN'T"), ("too small", "refuted", "too small"),
+    ("no better", "refuted", "not better by what matters"), ("unsettled", "undecided", "UNDECIDED"),
+    ("unprotected metric", "undecided", "unprotected metric"),
+])  # fmt: skip
+def test_every_ending_has_its_own_sentence_in_both_languages(ending: str, state: str, word: str) -> None:
+    before = known(state=state)
+    changed = replace(before, verdicts={"e1": replace(before.verdicts["e1"], ending=ending)})
+    said = statement(changed, changed.ideas["e1"])
+    assert word in tell(said, "en") and "kim, lee" in tell(said, "en")
+    assert any("가" <= letter <= "힣" for letter in tell(said, "ko"))
+
+
+def test_words_alone_and_refused_ones_say_what_is_missing() -> None:
+    words = Idea(id="e1", text="wider", author="kim", answer="it waits")
+    assert "--set" in tell(statement(State(ideas={"e1": words}), words))
+    refused = replace(words, state="refused", answer="lrr is not a parameter")
+    assert "lrr is not a parameter" in tell(statement(State(ideas={"e1": refused}), refused))
+
+
+def test_the_brief_has_a_section_whose_sentences_stand_on_facts_and_a_plot_that_is_read_aloud() -> None:
+    before = known()
+    idea, verdict = before.ideas["e1"], before.verdicts["e1"]
+    state, events = folded([
+        facts.IdeaCaptured(idea=replace(idea, state="open"), decision="d1"), facts.VerdictReached(verdict=verdict),
+        facts.IdeaAmended(idea=idea, why="it holds up"),
+    ])  # fmt: skip
+    page = compose(state, events, Objective(metric="loss"), "s1", written_at=0.0)
+    (section,) = [s for s in page.sections if s.key == "section.ideas"]
+    assert section.statements[0].facts == (1, 2, 3)
+    assert "HELD UP" in render_markdown(page, "en")
+    drawn = forest(branches(state), "loss", 0.2, "en")
+    assert "1 held up" in drawn and "<b>" not in drawn and drawn.startswith("<svg")
+    assert [s.key for s in story(events)] == ["ideas.story_captured", "ideas.story_verdict", "ideas.story_amended"]
+    assert inbox(state)[0]["verdict"]["effect"] == 0.5
+
+
+def test_an_interval_without_an_end_runs_out_of_the_frame() -> None:
+    state = known()
+    wide = replace(state.verdicts["e1"], low=float("-inf"), high=float("inf"))
+    assert "inf" not in forest(branches(replace(state, verdicts={"e1": wide})), "loss", 0.0, "ko")
+    assert forest((), "loss", 0.0, "en") == ""
