@@ -1,0 +1,1 @@
+"""Simulated and recorded studies, other rules and the figures of the benchmark of evidence."""
