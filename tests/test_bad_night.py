@@ -1,5 +1,6 @@
 """A scripted bad night: the real engine and a real SQLite ledger on a simulated clock, five troubles, and one page at most."""
 
+import re
 from datetime import date, time
 
 import numpy as np
@@ -55,6 +56,9 @@ def test_five_troubles_of_one_night_are_met_with_at_most_one_page_and_a_note_tha
     assert replay(ledger).holds
 
     files = write_brief(tmp_path, ledger, state, "s1")
+    korean = next((tmp_path / name).read_text("utf-8") for name in files if name.endswith(".ko.md"))
+    english = [line for line in korean.splitlines() if re.search(r"(?:[A-Za-z]{2,} ){3}", line)]
+    assert english == [], "what was recorded in English is said in Korean"
     note = next((tmp_path / name).read_text("utf-8") for name in files if name.endswith("handover.md"))
     asked = next(one for one in opened if one.subject == "t5")
     line = next(line for line in note.splitlines() if f"{asked.id} (t5)" in line)

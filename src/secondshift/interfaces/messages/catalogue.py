@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from secondshift.interfaces.messages.formats import LANGUAGES, value
+from secondshift.interfaces.messages.recorded import in_korean
 from secondshift.records.nights import Statement
 
 # {name} is a value; {name|trial|trials} is a word that follows the value's number.
@@ -24,6 +25,10 @@ def sentences(lang: str) -> Mapping[str, str]:
         )
     tree = tomllib.loads(Path(__file__).with_name(f"{lang}.toml").read_text(encoding="utf-8"))
     return {f"{table}.{key}": text for table, lines in tree.items() for key, text in lines.items()}
+
+
+def _korean_word(name: str) -> str:
+    return sentences("ko").get(f"word.{name}", name)
 
 
 def say(
@@ -70,6 +75,8 @@ def filled(
             text = sentences(lang).get(f"word.{text}", text)
         elif name.endswith("_words"):
             text = _NAME.sub(lambda found: sentences(lang).get(f"word.{found[0]}", found[0]), text)
+        elif name == "reason" and lang == "ko":
+            text = in_korean(text, _korean_word)
         if place.string[place.end() : place.end() + 1] == ".":
             text = text.rstrip(".")  # a recorded reason may end its own sentence
         return quote(text) if quote else text
