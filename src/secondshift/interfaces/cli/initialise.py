@@ -30,7 +30,7 @@ def init(
     """Look at a training command, and write a commented secondshift.toml for it."""
     tongue, place = language(lang), folder.expanduser().absolute()
     target = place / FILE
-    words = [word for word in command if word != "--"] if command[:1] == ("--",) else list(command)
+    words = list(command[1:] if command[:1] == ("--",) else command)
     if not words:
         raise ConfigInvalid("init was given no command. Write it behind --, as in: secondshift init -- python train.py")
     if not place.is_dir():
