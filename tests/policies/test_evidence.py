@@ -172,5 +172,35 @@ def test_a_code_candidate_whose_metric_nobody_else_measured_does_not_hold_up() -
     assert (found.decision, found.ending) == ("undecided", "unprotected metric")
 
 
+def test_the_best_of_a_search_is_nominated_where_the_study_says_so_and_judged_on_fresh_seeds_only() -> None:
+    study = replace(STUDY, policy=replace(STUDY.policy, nominate=True), budget=Budget(trials=4))
+    played = night(study=study)
+    (idea,) = played.state.ideas.values()
+    best = next(t for t in played.state.trials.values() if t.candidate == idea.candidate)
+    assert idea.author == "search" and best.pair < 0 and best.id in idea.text and played.reason
+    assert played.state.verdicts["e1"].pairs > 0 and all(played.state.trials[n].pair >= 0 for n in played.state.pairs.values())
+    assert not night(study=replace(study, policy=STUDY.policy)).state.ideas
+
+
+def test_a_trial_of_the_search_is_asked_about_by_its_name() -> None:
+    first = night()
+    played = night(ask(1, trial="t2"), ask(2, trial="t99"), before=first.state)
+    (idea,) = played.state.ideas.values()
+    assert idea.candidate == first.state.trials["t2"].candidate and idea.text == "what t2 ran with"
+
+
+def test_what_the_budget_cannot_pay_for_is_parked_with_its_price_and_the_shift_ends() -> None:
+    study = replace(STUDY, budget=Budget(trials=3, device_s=90.0))
+    played = night(ask(1, "no-op", **{"set.trick": "noop"}), study=study)
+    assert played.reason and played.state.ideas["e1"].state == "undecided"
+    assert played.state.spend.settled_device_s <= 90.0
+
+
+def test_without_a_baseline_an_idea_says_so_and_keeps_no_shift_open() -> None:
+    bare = replace(STUDY, tier="opaque", offered="opaque", space=Space(parameters=(replace(AXES[0], default=None),)))
+    played = night(ask(1, "faster", **{"set.lr": 0.5}), study=bare)
+    assert played.reason and "nothing to judge it against" in played.state.ideas["e1"].answer
+
+
 def test_nothing_is_decided_where_there_are_no_ideas() -> None:
     assert not list(inbox.decide(State(study=STUDY))) and not verdicts.decide(State(study=STUDY))

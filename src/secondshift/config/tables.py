@@ -266,6 +266,7 @@ class PolicyTable(Table):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     max_failure_rate: Share = 0.5
     failure_floor: Count = 6
+    nominate: bool = False
     max_interruptions: Annotated[int, Field(ge=0)] = 3
 
 

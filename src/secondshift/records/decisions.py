@@ -136,11 +136,11 @@ def weighed(page: Page, *, reason: str, by: str) -> Decision:
     )  # fmt: skip
 
 
-def capture(idea: Idea, *, reason: str, request: str = "") -> Decision:
+def capture(idea: Idea, *, reason: str, request: str = "", source: Source = "person") -> Decision:
     """Take an idea in; it is given its id when it is recorded."""
     asked = (request,) if request else ()
     return Decision(
-        verb="capture", subject=request or idea.text[:40], ideas=(idea,), reason=reason, by=idea.author, source="person",
+        verb="capture", subject=request or idea.text[:40], ideas=(idea,), reason=reason, by=idea.author, source=source,
         based_on=asked,
     )  # fmt: skip
 

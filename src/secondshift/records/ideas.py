@@ -36,6 +36,10 @@ class Idea:
         """Which idea of the study it is, from 1: what its share of the error budget depends on."""
         return int(self.id.removeprefix("e"))
 
+    def ready(self) -> bool:
+        """Say whether there is something to run, and not words alone."""
+        return bool(self.params or self.change or self.candidate)
+
     def settled(self) -> bool:
         """Say whether no more seeds are spent on it."""
         return self.state in ("held up", "refuted", "refused")

@@ -101,7 +101,7 @@ class State:
 
     def settling(self) -> bool:
         """Say whether an idea waits for fresh seeds."""
-        return any(i.state == "exploring" or (i.state == "open" and (i.params or i.change)) for i in self.ideas.values())
+        return any(i.state == "exploring" or (i.state == "open" and i.ready()) for i in self.ideas.values())
 
     def may(self, authority: str) -> bool:
         """Say whether the captain was granted this; nothing is needed for what needs no authority."""

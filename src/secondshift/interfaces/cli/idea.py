@@ -26,6 +26,7 @@ def idea(
     ] = (),
     why: Annotated[str, Parameter(help="Why it should help.")] = "",
     author: Annotated[str, Parameter(help="Whose idea it is; left out: yours.")] = "",
+    trial: Annotated[str, Parameter(help="A trial of the search, such as t12: did it win by luck?")] = "",
     again: Annotated[
         bool, Parameter(negative="", help="With e3: ask it again, on the baseline of now.")
     ] = False,
@@ -35,7 +36,7 @@ def idea(
 ) -> int:
     """Hand an idea to the shift, whether or not one runs; `secondshift ideas` shows what becomes of it."""
     tongue, folder = language(lang), study_file(study).parent / ".secondshift"
-    if text is None and not set:
+    if text is None and not set and not trial:
         raise SecondshiftError("An idea needs words or a change. Expected: secondshift idea \"...\" [--set NAME=VALUE].")
     args: dict[str, Value] = {f"{SET}{name}": value for name, value in (_pair(one) for one in set)}
     known = text is not None and text[:1] == "e" and text[1:].isdigit()
@@ -43,7 +44,7 @@ def idea(
         args["idea" if known else "text"] = text
     if again and not known:
         raise SecondshiftError("--again asks an idea that is there once more. Expected its id, such as e3, before it.")
-    args |= {name: value for name, value in (("why", why), ("author", author), ("again", again)) if value}
+    args |= {name: value for name, value in (("why", why), ("author", author), ("trial", trial), ("again", again)) if value}
     request = put_request(folder, "idea", args, asker())
     said = say("ideas.taken", tongue, request=request)
     print(dumps({"exit": 0, "request": request, "text": said}, ensure_ascii=False) if json else said)

@@ -30,7 +30,14 @@ def _taken(state: State, request: RequestReceived, taken: list[Idea]) -> Decisio
     named = str(request.args.get("idea", ""))
     if named:
         return _changed(state, request, named, idea)
-    if not idea.text.strip() and not idea.params and not idea.change:
+    source = str(request.args.get("trial", ""))
+    if source:
+        trial = state.trials.get(source)
+        if trial is None or trial.pair >= 0:
+            return _dropped(request, f"there is no trial {source} of the search")
+        params = state.candidates[trial.candidate].params
+        idea = replace(idea, text=idea.text or f"what {source} ran with", params=params, candidate=trial.candidate)
+    if not idea.text.strip() and not idea.ready():
         return _dropped(request, "an idea needs a sentence or a change; nothing was given")
     twin = _twin([*state.ideas.values(), *taken], idea)
     if twin is not None and twin.id:
@@ -43,7 +50,7 @@ def _taken(state: State, request: RequestReceived, taken: list[Idea]) -> Decisio
     fault = misfit(state.study, idea.params)
     if fault:
         idea = replace(idea, state="refused", answer=fault)
-    elif not idea.params and not idea.change:
+    elif not idea.ready():
         idea = replace(idea, answer=WAITS.format(id=f"e{len(state.ideas) + len(taken)}"))
     return capture(idea, reason=f"{idea.author} had an idea: {idea.text[:80] or 'a change without words'}", request=request.id)
 
@@ -92,7 +99,7 @@ def _twin(known: list[Idea], idea: Idea) -> Idea | None:
     for other in known:
         if other.state == "refused":
             continue
-        if idea.params or idea.change:
+        if idea.ready():
             if (other.params, other.change) == (idea.params, idea.change):
                 return other
         elif plain(other.text) == plain(idea.text):

@@ -45,13 +45,21 @@ def decide(state: State) -> list[Decision]:
         return []
     if not state.baseline:
         return _baseline(state)
-    begun = [_begin(state, idea) for idea in state.ideas.values() if idea.state == "open" and (idea.params or idea.change)]
+    begun = [_begin(state, idea) for idea in state.ideas.values() if idea.state == "open" and idea.ready()]
     if begun:
         return begun
     field = [_runner(state, idea) for idea in state.ideas.values() if idea.state == "exploring"]
     hopeless = [runner for runner in field if runner.pairs >= FAIR and runner.left > HOPELESS]
+    if not _affordable(state) and not _confirming(state):
+        hopeless = field
     parked = [_park(state, runner) for runner in hopeless]
     return parked + _starts(state) + _repeats(state, [runner for runner in field if runner not in hopeless])
+
+
+def _affordable(state: State, pairs: float = 1.0) -> bool:
+    """Say whether the budget holds so many more pairs, as far as their cost is known."""
+    left = state.device_s_left()
+    return left is None or pair_cost(state) * pairs <= left
 
 
 def _baseline(state: State) -> list[Decision]:
@@ -61,7 +69,7 @@ def _baseline(state: State) -> list[Decision]:
     if params is None and state.study.tier_offered() == "cooperative":
         params = {}
     if params is None:
-        return [_without_baseline(idea) for idea in state.ideas.values() if idea.state == "open" and not idea.answer]
+        return [_without_baseline(idea) for idea in state.ideas.values() if idea.state == "open" and idea.ready()]
     known = next(
         (c for c in state.candidates.values() if c.revision == state.study.revision and c.params == params and not c.idea),
         None,
@@ -72,7 +80,7 @@ def _baseline(state: State) -> list[Decision]:
 
 def _without_baseline(idea: Idea) -> Decision:
     why = "there is nothing to judge it against: give every parameter of [search] a default"
-    return answer(replace(idea, answer=why), reason=f"{idea.id} waits: {why}.", by=NAME)
+    return answer(replace(idea, state="undecided", answer=why), reason=f"{idea.id} waits: {why}.", by=NAME)
 
 
 def _begin(state: State, idea: Idea) -> Decision:
@@ -142,14 +150,13 @@ def _within_share(state: State) -> bool:
 def _repeats(state: State, field: list[Runner]) -> list[Decision]:
     """Queue the next pairs: first of ideas with few, then of those that are nearest to being settled."""
     room = state.free_slots() - sum(t.status == "queued" for t in _confirming(state))
-    cost, left = pair_cost(state), state.device_s_left()
     planned: dict[str, int] = {}  # idea -> pairs queued now
     queued: list[Decision] = []
     names: set[str] = set()
     while room > 0 and field:
         best = min(field, key=lambda r: _rank(r, planned.get(r.idea.id, 0)))
         pair = best.next_pair + planned.get(best.idea.id, 0)
-        if left is not None and cost * (len(queued) / 2 + 1) > left:
+        if not _affordable(state, len(queued) / 2 + 1):
             break
         for candidate in (best.idea.candidate, best.idea.baseline):
             name = f"{candidate}/{pair}"

@@ -1,5 +1,6 @@
 """When the shift is over: the deadline, the device time, the wall time, or the number of trials has been used up."""
 
+from secondshift.policies.models.nominating import finish
 from secondshift.records.decisions import Decision, end
 from secondshift.records.states import MIN_GRANT_S, State
 
@@ -10,8 +11,11 @@ def decide(state: State) -> list[Decision]:
     """End the shift when one of its limits is reached."""
     if state.study is None or state.shift is None or state.ending:
         return []
-    reason = _deadline(state) or _wall(state) or _device_time(state) or _trials(state)
-    return [end(reason=reason, by=NAME)] if reason else []
+    reason = _deadline(state) or _wall(state) or _device_time(state)
+    if reason:
+        return [end(reason=reason, by=NAME)]
+    reason = _trials(state)
+    return finish(state, reason=reason, by=NAME) if reason else []
 
 
 def _deadline(state: State) -> str:
@@ -49,7 +53,7 @@ def _device_time(state: State) -> str:
 
 def _trials(state: State) -> str:
     cap = state.study.budget.trials if state.study else None
-    if cap is None or len(state.trials) - len(state.pairs) < cap or state.open or state.attempts or state.settling():
+    if cap is None or len(state.trials) - len(state.pairs) < cap or state.open or state.attempts:
         return ""
     ended = ((state.statuses.get(status, 0), status) for status in ("complete", "stopped", "failed"))
     return f"All {cap} trials of the budget have ended: {', '.join(f'{n} {status}' for n, status in ended if n)}."

@@ -1,8 +1,9 @@
 """First in, first out: every trial is run to the horizon, in the order in which it was proposed."""
 
+from secondshift.policies.models.nominating import finish
 from secondshift.policies.models.proposals import exhausted, trials_left
 from secondshift.policies.models.resuming import may_resume, resume_reason
-from secondshift.records.decisions import Decision, end, start
+from secondshift.records.decisions import Decision, start
 from secondshift.records.states import MIN_GRANT_S, State
 
 NAME = "fifo"
@@ -24,7 +25,7 @@ def decide(state: State) -> list[Decision]:
     for trial in queued[: slots - len(decisions)]:
         reason = f"{trial.id} is next in line; it runs all {horizon} steps."
         decisions.append(start(trial.id, until_step=horizon, reason=reason, by=NAME, based_on=(trial.candidate,)))
-    if paused or queued or state.attempts or state.settling():
+    if paused or queued or state.attempts:
         return decisions
     why = exhausted(state) or ("all trials of the budget were used" if trials_left(state) == 0 else "")
-    return [end(reason=f"The search is exhausted: {why}, and every trial has ended.", by=NAME)] if why else []
+    return finish(state, reason=f"The search is exhausted: {why}, and every trial has ended.", by=NAME) if why else []

@@ -8,10 +8,11 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from secondshift.policies.models.nominating import finish
 from secondshift.policies.models.proposals import exhausted, trials_left
 from secondshift.policies.models.resuming import cut_short, may_resume, resume_reason
 from secondshift.policies.models.standings import Rung, reached, rung_of, rungs, standings
-from secondshift.records.decisions import Decision, advance, end, pause, start, stop
+from secondshift.records.decisions import Decision, advance, pause, start, stop
 from secondshift.records.states import MIN_GRANT_S, State
 from secondshift.records.studies import Study
 from secondshift.records.trials import Attempt, Trial
@@ -204,6 +205,4 @@ def _finish(board: Board, table: tuple[Rung, ...]) -> list[Decision]:
                     return [start(name, until_step=board.study.horizon_steps, reason=reason, by=NAME)]
     if board.slots == 0 and board.at_rung and not state.free_devices:
         return []  # another study holds the devices; what is paused here may still be wanted
-    if state.settling():
-        return []  # fresh seeds are still to come
-    return [end(reason=f"The search is exhausted: {why}, and no paused trial is good enough to go on.", by=NAME)]
+    return finish(state, reason=f"The search is exhausted: {why}, and no paused trial is good enough to go on.", by=NAME)
