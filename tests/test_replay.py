@@ -6,12 +6,15 @@ from dataclasses import replace
 import pytest
 
 from secondshift.ledger import codec
+from secondshift.ledger.fold import fold
 from secondshift.ledger.memory import MemoryLedger
 from secondshift.ledger.opening import open_ledger
 from secondshift.records import events as facts
 from secondshift.records.events import Event
+from secondshift.records.states import State
 from secondshift.records.studies import Budget
 from secondshift.replay import replay
+from secondshift.runtime.spool import put_request
 from simulated_nights import Night, study
 
 
@@ -124,3 +127,20 @@ def test_a_changed_fact_is_flagged_while_the_night_still_goes_on(tmp_path):
     assert night.engine.state.shift is not None
     assert replay(copy(night)).holds
     assert not replay(copy(night, changed(facts.LeaseTaken, holder="somebody else"))).holds
+
+
+@pytest.mark.parametrize("crashes", [False, True], ids=["in one go", "with engines that die"])
+def test_a_night_of_ideas_replays_and_each_is_taken_in_once_whatever_dies(tmp_path, crashes):
+    (tmp_path / "spool/tmp").mkdir(parents=True)
+    night = Night(tmp_path, study(budget=Budget(trials=4)))
+    put_request(tmp_path, "idea", {"text": "faster", "set.lr": 0.03}, "kim")
+    put_request(tmp_path, "idea", {"text": "far too fast", "set.lr": 0.9}, "lee")
+    while night.engine.state.shift is not None or not night.engine.state.shifts:
+        state = night.run(ticks=7 if crashes else 20_000)
+        if crashes:
+            night.take_over(fold(State(), night.ledger.read()))
+    assert [(idea.author, idea.state) for idea in state.ideas.values()] == [("kim", "held up"), ("lee", "refuted")]
+    assert len(state.trials) == len({trial.id for trial in state.trials.values()})
+    assert len({(t.candidate, t.pair) for t in state.trials.values() if t.pair >= 0}) == len(state.pairs)
+    report = replay(night.ledger)
+    assert report.holds, report
