@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.watched.test_ends import exited, history, printed, wandb_file
 from secondshift.watching.live import Live
 from secondshift.watching.sightings import Asked, Sighting
 from watching.test_once import csv, curve
@@ -113,3 +114,25 @@ def test_a_command_may_make_the_folder_later(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     write(tmp_path / "runs" / "run.csv", curve(50, nan_from=30), header=True)
     assert [s.step for s in live.tick(10.0)][:1] == [30]
+
+
+def test_a_run_whose_tracker_wrote_its_end_is_over_and_never_silent_until_it_is_resumed(tmp_path: Path) -> None:
+    path = wandb_file(tmp_path)
+    evening = Evening(tmp_path)
+    evening.wait(5)
+    with path.open("ab") as file:
+        file.write(printed("RuntimeError: CUDA out of memory\nTraceback (most recent call last)\n") + exited(1))
+    [told] = evening.wait(5)
+    assert (told.symptom, told.diagnosis, evening.state("run-abc.wandb")) == ("crash", "oom", "ended")
+    assert evening.wait(3000, every=50.0) == []
+    with path.open("ab") as file:
+        file.write(history(3, loss=1.0) + history(4, loss=1.0))
+    evening.wait(5)
+    assert evening.state("run-abc.wandb") == "growing"
+
+
+def test_a_run_whose_tracker_wrote_no_end_is_silent(tmp_path: Path) -> None:
+    wandb_file(tmp_path)
+    evening = Evening(tmp_path)
+    assert [told.symptom for told in evening.wait(3000, every=50.0)] == ["silence"]
+    assert evening.state("run-abc.wandb") == "silent"

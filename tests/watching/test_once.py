@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.watched.test_ends import HEAD, TRACEBACK, exited, printed, wandb_file
 from runtime.watched.test_reading import event
 from secondshift.errors import SecondshiftError
 from secondshift.watching import once
@@ -207,3 +208,34 @@ def test_skipped_steps_and_one_class_are_told_with_the_names_of_their_columns(tm
     csv(tmp_path / "a.csv", step=list(range(300)), loss=curve(300), overflow_count=total, labels_entropy=entropy)
     found = {(one.place, one.symptom, one.since) for one in seen(look([tmp_path], Asked()), "a.csv").sightings}
     assert found == {("a.csv:overflow_count", "overflow_skipping", 201), ("a.csv:labels_entropy", "one_class", 250)}
+
+
+def test_a_run_whose_tracker_says_that_it_failed_is_told_with_its_cause(tmp_path: Path) -> None:
+    wandb_file(tmp_path, printed(TRACEBACK), exited(1))
+    [one] = look([tmp_path], Asked()).runs
+    [told] = one.sightings
+    assert (told.place, told.symptom, told.diagnosis, told.action) == ("run-abc.wandb:output", "crash", "oom", "ask")
+    assert told.evidence["status"] == "failed" and told.evidence["exit_code"] == 1.0 and told.step == 2
+
+
+@pytest.mark.parametrize(("code", "told"), [(0, []), (255, [("ended_by_signal", "note")]), (7, [("script_error", "ask")])])
+def test_an_end_from_outside_is_noted_and_a_good_one_is_nothing(code: int, told: list, tmp_path: Path) -> None:
+    wandb_file(tmp_path, exited(code))
+    [one] = look([tmp_path], Asked()).runs
+    assert [(sighting.diagnosis, sighting.action) for sighting in one.sightings] == told
+
+
+def test_a_run_that_failed_before_its_first_number_is_told(tmp_path: Path) -> None:
+    (tmp_path / "run-abc.wandb").write_bytes(HEAD + printed("ModuleNotFoundError: No module named 'x'\nTraceback\n") + exited(1))
+    [one] = look([tmp_path], Asked()).runs
+    assert [sighting.diagnosis for sighting in one.sightings] == ["launch_config_error"]
+
+
+def test_a_failure_of_which_nothing_was_printed_has_no_known_cause(tmp_path: Path) -> None:
+    run = tmp_path / "0" / "r1"
+    (run / "metrics").mkdir(parents=True)
+    (run / "metrics" / "loss").write_text("".join(f"{step} {1.0 / (1 + step)} {step}\n" for step in range(50)))
+    (run / "meta.yaml").write_text("run_id: r1\nstatus: 4\nlifecycle_stage: active\n")
+    [one] = look([tmp_path], Asked()).runs
+    [told] = one.sightings
+    assert (told.symptom, told.action, told.evidence["status"], "exit_code" in told.evidence) == ("crash", "ask", "failed", False)

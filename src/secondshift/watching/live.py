@@ -71,7 +71,8 @@ class Live:
         """What is known of each run."""
         for name, run in self.runs.items():
             growth = self._growth[name]
-            run.seen.state = "silent" if growth.silent else "growing" if growth.lives else "still"
+            seen = "silent" if growth.silent else "growing" if growth.lives else "still"
+            run.seen.state = "ended" if run.ended else seen
         return [run.finish() for run in self.runs.values()]
 
     def _search(self, now_s: float) -> set[str]:
@@ -106,9 +107,9 @@ class Live:
         return found
 
     def _silence(self, name: str, growth: Growth, now_s: float) -> list[Sighting]:
-        if not growth.lives or growth.silent:
-            return []
         run = self.runs[name]
+        if not growth.lives or growth.silent or run.ended:
+            return []
         if not run.seen.guessed.streams:
             return []
         normal = growth.normal_s(self._asked.quiet_s)
@@ -155,6 +156,6 @@ class Beside:
         output = self.output
         return self.run.tell(
             ended(
-                output.head, list(output.tail), code=self.command.code or 0, step=self.run.seen.step, signs=self._signs
+                output.words.head, list(output.words.tail), code=self.command.code or 0, step=self.run.seen.step, signs=self._signs
             )
         )

@@ -45,7 +45,7 @@ def _look(paths: Sequence[Path], asked: Asked, cores: int) -> Report:
     else:
         jobs = [partial(_source, source, asked) for source in found.sources]
     for seen in _all(jobs, cores if found.bytes >= WORTH or len(jobs) >= 64 else 1):
-        if seen.guessed.streams:
+        if seen.guessed.streams or seen.sightings:
             report.runs.append(seen)
         else:
             report.skipped[seen.run] = seen.state if seen.state != "read" else why_not(seen)

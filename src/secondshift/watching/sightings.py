@@ -54,7 +54,7 @@ class RunSeen:
     own_steps: bool = False  # the format itself says the steps
     tails: dict[str, list[float]] = field(default_factory=dict)  # stream -> its last points
     sightings: list[Sighting] = field(default_factory=list)
-    state: str = "read"  # read, growing, still, silent; a command also: ended
+    state: str = "read"  # read, growing, still, silent, ended
 
 
 @dataclass(kw_only=True, slots=True)

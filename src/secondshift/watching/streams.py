@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from secondshift.policies.captain.columns import Guess, counts_epochs, guess
-from secondshift.policies.captain.foreign import Told, hush, see, watched
-from secondshift.runtime.watched.cells import Cells, numbers_of, split
+from secondshift.policies.captain.foreign import Told, hush, see, tracked_end, watched
+from secondshift.runtime.watched.cells import Cells, End, numbers_of, split
 from secondshift.watching.gaps import Gaps
 from secondshift.watching.sightings import Asked, RunSeen, Sighting
 
@@ -29,11 +29,22 @@ class RunWatch:
         self._counted = 0  # rows; the next step where rows are counted
         self._counting = False  # the run's own steps are of no use
         self._gaps = Gaps()
+        self.ended = False  # its tracker says so; silence never does
 
     def take(self, cells: Cells) -> list[Sighting]:
         """Follow new rows; give what was found in them."""
         seen = self.seen
         seen.lost += cells.lost
+        self.ended = cells.end is not None or (self.ended and not cells.count)  # a run that goes on was resumed
+        return self._rows(cells) + self._end(cells.end)
+
+    def _end(self, end: End | None) -> list[Sighting]:
+        if end is None:
+            return []
+        return self.tell(tracked_end(end.status, code=end.code, head=end.head, tail=end.tail, step=self.seen.step))
+
+    def _rows(self, cells: Cells) -> list[Sighting]:
+        seen = self.seen
         if not cells.count:
             return []
         self._learn_names(cells)

@@ -51,7 +51,7 @@ def show(screen: Console, report: Report, lang: str) -> None:
 
 def guesses(runs: Sequence[RunSeen], lang: str) -> list[str]:
     """How the columns were understood, in one sentence for all runs that are alike."""
-    counts = Counter(mapping(seen, lang) for seen in runs)
+    counts = Counter(mapping(seen, lang) for seen in runs if seen.guessed.streams)
     return [
         say("watch.columns", lang, runs=count, mapping=text, goal_word=f"goal_{goal}")
         for (text, goal), count in counts.most_common(MOST_OTHERS)

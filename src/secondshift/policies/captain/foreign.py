@@ -1,7 +1,7 @@
 """What the captain says of a run that is not his: each finding with its diagnosis and what he would do. Nothing is done."""
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from secondshift.policies.captain.crashes import classify
 from secondshift.policies.captain.diagnosis import diagnose
@@ -79,6 +79,23 @@ def ended(head: list[str], tail: list[str], *, code: int, step: int, signs: Coll
     evidence = {"exit_code": float(code), "line": line, "role": crash.role, "last_words": _last(tail)}
     action: Rung = "ask" if crash.deterministic or name == "unknown" else "repair"
     return [_crash(name, action, step, SURE_ROOT if crash.role == "root" else SURE_REST, evidence)]
+
+
+def tracked_end(
+    status: str, *, code: int | None, head: Sequence[str], tail: Sequence[str], step: int
+) -> list[Told]:
+    """Class how a run ended of which its tracker says so: `failed` is a crash, `killed` came from outside, others are none.
+
+    head, tail: lines that it printed, where the tracker kept them; without any, the cause is not known.
+    """
+    if status == "killed":
+        return [_crash("ended_by_signal", "note", max(step, 0), SURE_REST, {"status": status, "last_words": _last(list(tail))})]
+    if status != "failed":
+        return []
+    known = ended(list(head), list(tail), code=code or 1, step=step)
+    told = known or [_crash("unknown", "ask", max(step, 0), SURE_REST, {})]
+    evidence = {name: value for name, value in told[0].evidence.items() if name != "exit_code" or code}
+    return [replace(told[0], evidence={"status": status, **evidence})]
 
 
 def _crash(name: str, action: Rung, step: int, confidence: float, evidence: Mapping[str, float | str]) -> Told:

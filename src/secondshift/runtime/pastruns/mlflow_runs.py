@@ -81,10 +81,16 @@ def folder_run(folder: Path) -> PastRun:
     run = str(meta.get("run_id") or meta.get("run_uuid") or folder.name)
     return PastRun(
         source="mlflow", run=run, name=str(meta.get("run_name") or meta.get("name") or run),
-        status=_status(meta.get("status"), meta.get("lifecycle_stage")), params=_texts(folder / "params"),
+        status=folder_status(folder), params=_texts(folder / "params"),
         hints=_named(_texts(folder / "tags").items()), columns=gathered.columns,
         started_at=_seconds(meta.get("start_time")), ended_at=_seconds(meta.get("end_time")), damaged=gathered.damaged,
     )  # fmt: skip
+
+
+def folder_status(folder: Path) -> RunStatus:
+    """How one run of a file store stands, as its `meta.yaml` says; unknown where that cannot be read."""
+    meta = read_yaml(folder / "meta.yaml")
+    return _status(meta.get("status"), meta.get("lifecycle_stage"))
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -10,7 +10,7 @@ from secondshift.runtime.pastruns.plain_yaml import read_yaml
 from secondshift.runtime.readers.offline_runs import read_run
 from secondshift.runtime.readers.protobuf import BYTES, VARINT, fields
 
-_CONFIG, _RUN, _EXIT = 5, 17, 18  # numbers of the fields of a record
+_CONFIG, _RUN, EXIT = 5, 17, 18  # numbers of the fields of a record
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class _Told:
                     self._config(value)
                 elif number == _RUN:
                     self._run(value)
-                elif number == _EXIT:
+                elif number == EXIT:
                     self._exit(value)
         except (ValueError, RecursionError):
             return
@@ -70,8 +70,13 @@ class _Told:
                 self.started_at = parts.get(1, 0) + parts.get(2, 0) / 1e9
 
     def _exit(self, content: bytes) -> None:
-        found = {number: value for number, wire, value in fields(content) if wire == VARINT and isinstance(value, int)}
-        self.code, self.runtime_s = found.get(1, 0), found.get(2, 0)
+        self.code, self.runtime_s = exit_of(content)
+
+
+def exit_of(content: bytes) -> tuple[int, int]:
+    """The code of a record of an exit, and how long the run lasted (s). Raises ValueError if it is none."""
+    found = {number: value for number, wire, value in fields(content) if wire == VARINT and isinstance(value, int)}
+    return found.get(1, 0), found.get(2, 0)
 
 
 def wandb_run(file: Path) -> PastRun:

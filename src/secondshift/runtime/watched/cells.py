@@ -1,15 +1,31 @@
 """What a source of foreign runs gives at each look: new rows of one run, column by column."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from secondshift.records.pastruns import RunStatus
 from secondshift.runtime.readers.numbers import number
 
 Cell = str | float | int | bool | None
 Picked = TypeVar("Picked")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class End:
+    """How a run ended, as its tracker says; there is none of a run that is only silent."""
+
+    status: RunStatus  # finished, failed, killed
+    code: int | None = None  # exit code, where it was written
+    head: tuple[str, ...] = ()  # the first lines of what it printed that speak of an error
+    tail: tuple[str, ...] = ()  # the last ones
+
+
+def end_of(status: RunStatus) -> End | None:
+    """The end that a status tells of."""
+    return End(status=status) if status in ("finished", "failed", "killed") else None
 
 
 @dataclass(slots=True)
@@ -22,6 +38,7 @@ class Cells:
     run: str = ""  # within the source, where that holds several
     lost: int = 0  # lines or bytes that could not be used
     announced: list[int] = field(default_factory=list)  # steps of planned changes that stand in no column
+    end: End | None = None  # the run is over
 
 
 class Source(Protocol):
@@ -90,15 +107,13 @@ def split(cells: Cells, column: str) -> list[Cells]:
         runs.setdefault(str(cell if cell is not None else "").strip(), []).append(slice(begin, end))
         begin = end
     if len(runs) == 1:
-        return [
-            Cells(count=cells.count, columns=cells.columns, steps=cells.steps, run=next(iter(runs)), lost=cells.lost)
-        ]
+        return [replace(cells, run=next(iter(runs)))]
     return [
         Cells(
             count=sum(rows.stop - rows.start for rows in pieces),
             columns={name: _picked(values, pieces) for name, values in cells.columns.items()},
             steps=None if cells.steps is None else _picked(cells.steps, pieces), run=run,
-            lost=0 if place else cells.lost,
+            lost=0 if place else cells.lost, end=cells.end if place == len(runs) - 1 else None,
         )
         for place, (run, pieces) in enumerate(runs.items())
     ]  # fmt: skip

@@ -10,6 +10,7 @@ from secondshift.errors import SecondshiftError
 from secondshift.runtime.pastruns.mlflow_runs import is_database, is_run_folder
 from secondshift.runtime.pastruns.tensorboard_runs import run_folders
 from secondshift.runtime.watched.cells import Source
+from secondshift.runtime.watched.ends import MlflowRun, WandbRun
 from secondshift.runtime.watched.tables import LINES, TABLES, Table
 from secondshift.runtime.watched.trackers import Database, Parquet, Tracked
 
@@ -98,18 +99,21 @@ def _places(path: Path, files: list[Path], prefix: str) -> Iterator[tuple[str, C
         elif ending in PARQUET:
             yield name, partial(Parquet, file, name)
         elif ending == ".wandb":
-            yield name, partial(Tracked, "wandb", name, partial(_only, file))
+            yield name, partial(_wandb, file, name)
         elif file.name == "meta.yaml" and is_run_folder(file.parent):
             yield (
                 named(file.parent),
-                partial(Tracked, "mlflow", named(file.parent), partial(_metric_files, file.parent)),
+                partial(
+                    Tracked, "mlflow", named(file.parent), partial(_metric_files, file.parent), end=MlflowRun(file.parent).end
+                ),
             )
         elif ending in DATABASES and is_database(file):
             yield name, partial(Database, file, name)
 
 
-def _only(file: Path) -> Sequence[Path]:
-    return [file]
+def _wandb(file: Path, name: str) -> Tracked:
+    run = WandbRun(file)
+    return Tracked("wandb", name, lambda: [file], read=run.read, end=run.end)
 
 
 def _event_files(folder: Path) -> Sequence[Path]:

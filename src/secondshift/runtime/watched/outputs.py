@@ -1,18 +1,14 @@
 """What a command prints, read as it passes: its numbers, announced changes, and the lines that tell how it ended."""
 
 import json
-import re
-from collections import deque
 
 from secondshift.runtime.readers.columns import Columns
 from secondshift.runtime.readers.dialects import Printed
 from secondshift.runtime.readers.texts import LINE_CAP, Terminal
 from secondshift.runtime.watched.cells import Cells
 from secondshift.runtime.watched.joining import Joiner
+from secondshift.runtime.watched.words import LONGEST, Words
 
-HEAD, TAIL = 64, 60  # lines
-LONGEST = 2000  # characters of a line that are kept
-_ERROR = re.compile(r"(?i)\b(?:error|exception|traceback|fatal|killed|abort(?:ed)?|out of memory|fault)\b|Error\b")
 _END = (b"\n", b"\r", b"\x08")
 
 
@@ -36,8 +32,7 @@ class Output:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.head: list[str] = []  # from the first line on that speaks of an error
-        self.tail: deque[str] = deque(maxlen=TAIL)
+        self.words = Words()
         self._lines: list[str] = []  # since they were last taken
         self._announced: list[int] = []
         self._joiner = Joiner()
@@ -80,11 +75,8 @@ class Output:
         text = text[:LONGEST]
         if '"event"' in text:
             self._event(text)
-        if text.strip():
-            self.tail.append(text)
+        if self.words.hear(text):
             self._lines.append(text)
-            if len(self.head) < HEAD and (self.head or _ERROR.search(text)):
-                self.head.append(text)
 
     def _event(self, text: str) -> None:
         try:

@@ -12,8 +12,7 @@ from secondshift.runtime.pastruns.mlflow_runs import database_runs
 from secondshift.runtime.readers.columns import Columns
 from secondshift.runtime.readers.eventfiles import read_events
 from secondshift.runtime.readers.file_stores import read_metric
-from secondshift.runtime.readers.offline_runs import read_run
-from secondshift.runtime.watched.cells import Cell, Cells, changed_at
+from secondshift.runtime.watched.cells import Cell, Cells, End, changed_at, end_of
 from secondshift.runtime.watched.joining import Joiner
 
 LIMIT = 16 << 20
@@ -24,24 +23,24 @@ def _events(path: str, offset: int, ended: bool) -> tuple[Columns, int]:
     return read_events(path, offset, ended=ended, limit=LIMIT)
 
 
-def _history(path: str, offset: int, ended: bool) -> tuple[Columns, int]:
-    return read_run(path, offset, ended=ended, limit=LIMIT)
-
-
 def _metric(path: str, offset: int, ended: bool) -> tuple[Columns, int]:
     return read_metric(path, offset, ended=ended, limit=LIMIT)
 
 
-READS: dict[str, Read] = {"tensorboard": _events, "wandb": _history, "mlflow": _metric}
+READS: dict[str, Read] = {"tensorboard": _events, "mlflow": _metric}
 
 
 class Tracked:
     """One run whose files only grow: new ones may come, as when a run is resumed."""
 
-    def __init__(self, kind: str, name: str, files: Callable[[], Sequence[Path]]) -> None:
+    def __init__(
+        self, kind: str, name: str, files: Callable[[], Sequence[Path]], *, read: Read | None = None,
+        end: Callable[[], End | None] = lambda: None,
+    ) -> None:  # fmt: skip
         self.about, self.name = kind, name
-        self._files = files
-        self._read = READS[kind]
+        self._files, self._end = files, end
+        self._read = read or READS[kind]
+        self._ended: End | None = None  # as it was told
         self._offsets: dict[str, int] = {}
         self._joiner = Joiner()
 
@@ -58,10 +57,13 @@ class Tracked:
                 self._joiner.add(columns.columns)
                 lost += sum(columns.damaged.values()) + sum(columns.left_out.values())
             self._offsets[path] = max(start, end)
-        cells = self._joiner.take(ended=ended)
-        if cells is None:
-            return [Cells(lost=lost)] if lost else []
-        cells.lost = lost
+        end = self._end()
+        fresh, self._ended = end is not None and self._ended is None, end
+        cells = self._joiner.take(ended=ended or fresh)
+        if cells is None and not lost and not fresh:
+            return []
+        cells = cells or Cells()
+        cells.lost, cells.end = lost, end if fresh else None
         return [cells]
 
     def newest(self) -> float:
@@ -79,10 +81,12 @@ class Database:
         self._stamp = (0, 0)
         self._joiners: dict[str, Joiner] = {}
         self._known: dict[tuple[str, str], int] = {}  # run, metric -> points taken in
+        self._ends: dict[str, End | None] = {}  # run -> how it ended, as it was told
 
     def poll(self, *, ended: bool) -> list[Cells]:
         """Give the rows since the last look."""
         stamp = _stamp(self.path)
+        fresh: dict[str, End] = {}
         if stamp != self._stamp:
             self._stamp = stamp
             for run in self._runs():
@@ -90,8 +94,17 @@ class Database:
                     run.run, Joiner(run.name if run.name == run.run else f"{run.name} {run.run}")
                 )
                 joiner.add({name: self._new(run.run, name, points) for name, points in run.columns.items()})
-        taken = [joiner.take(ended=ended) for joiner in self._joiners.values()]
-        return [cells for cells in taken if cells is not None]
+                end = end_of(run.status)
+                if end is not None and self._ends.get(run.run) is None:
+                    fresh[run.run] = end
+                self._ends[run.run] = end
+        found: list[Cells] = []
+        for run, joiner in self._joiners.items():
+            cells = joiner.take(ended=ended or run in fresh)
+            if cells is not None or run in fresh:
+                found.append(cells or Cells(run=joiner.run))
+                found[-1].end = fresh.get(run)
+        return found
 
     def newest(self) -> float:
         """When it changed last (UTC seconds)."""
