@@ -37,7 +37,7 @@ def patch_of(folder: Path, files: dict[str, str | None], name: str = "change.pat
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text)
     git(folder, "add", "-A", "-N", "--", *[p for p, t in files.items() if t is not None and before[p] is None] or ["train.py"])
-    text = git(folder, "diff", "--binary")
+    text = git(folder, "diff", "--binary", "--", *files)
     git(folder, "reset", "-q")
     for path, was in before.items():
         if was is None:

@@ -93,6 +93,13 @@ def test_what_cannot_be_applied_is_refused_with_what_to_do_and_nothing_is_kept(s
     assert not (study.parent / "out.py").exists()
 
 
+def test_a_change_that_was_left_in_the_studys_files_is_named_as_such(study: Path) -> None:
+    patch = patch_of(study, {"train.py": FASTER})
+    (study / "train.py").write_text(FASTER)
+    with pytest.raises(ChangeUnusable, match="in the study's files already"):
+        changes.store(study / ".secondshift", study, patch=patch)
+
+
 def test_mistakes_of_people_are_named(study: Path, tmp_path: Path) -> None:
     private = study / ".secondshift"
     with pytest.raises(ChangeUnusable, match="no branch 'nowhere'"):

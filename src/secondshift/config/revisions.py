@@ -2,18 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from secondshift.records.studies import Study
+from secondshift.runtime.protectedfiles import protected_files
 
 # A change of one of these asks another question; results before and after are never compared.
 REVISING = frozenset(
     ["command", "folder", "objective", "horizon_steps", "schedule", "space", "evaluate", "evaluator_hash", "passing", "metrics"]
 )
 _NOT_IN_THE_FILE = frozenset(["revision"])
-_PRIVATE = ".secondshift"  # our own folder changes all the time
 _PIECE = 1 << 20  # bytes read at a time
 
 
@@ -43,18 +42,9 @@ def evaluator_hash(folder: Path, read_only: tuple[str, ...], evaluate: tuple[str
     if not read_only and not evaluate:
         return ""
     total = hashlib.sha256(json.dumps([evaluate, sorted(read_only)]).encode())
-    for path in sorted({path for pattern in read_only for path in _files(folder, pattern)}):
+    for path in protected_files(folder, read_only):
         total.update(f"\0{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
         with path.open("rb") as stream:
             while piece := stream.read(_PIECE):
                 total.update(piece)
     return total.hexdigest()
-
-
-def _files(folder: Path, pattern: str) -> Iterator[Path]:
-    """Give the files a pattern stands for; a folder stands for all files below it, and so does `folder/**`."""
-    stem = pattern.removesuffix("**").rstrip("/")
-    for path in folder.glob(stem) if stem else [folder]:
-        for file in path.rglob("*") if path.is_dir() else [path]:
-            if file.is_file() and _PRIVATE not in file.relative_to(folder).parts:
-                yield file

@@ -39,6 +39,7 @@ class Order:
     sample_every_s: float = 5.0  # between two looks of the supervisor at memory, CPU, disk and devices; 0: none
     env: Mapping[str, str] = field(default_factory=dict)
     metrics: MetricsFrom = field(default_factory=MetricsFrom)  # where its numbers are read
+    writable: tuple[str, ...] = ()  # the only paths that it may write below, where there are some: see `confinement`
     files: Mapping[str, str] = field(default_factory=dict)  # path in `folder` -> text, written before anything starts
 
 

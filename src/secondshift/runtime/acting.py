@@ -11,7 +11,7 @@ from secondshift.records import events as facts
 from secondshift.records.orders import Order, Sign
 from secondshift.records.states import State
 from secondshift.records.trials import Attempt, Exit
-from secondshift.runtime import pruning
+from secondshift.runtime import pruning, trying
 from secondshift.runtime.devices import fair_threads
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.ingest import end_facts
@@ -28,11 +28,12 @@ class Hands:
     secrets: dict[str, str] = field(default_factory=dict)  # variables of the study file that are never recorded
     submitted: dict[str, tuple[float, int]] = field(default_factory=dict)  # attempt -> grant, until_step
     cancelled: dict[str, tuple[str, bool]] = field(default_factory=dict)  # attempt -> mode, now
+    examined: set[str] = field(default_factory=set)  # changes that were looked at
 
 
 def act(state: State, executor: Executor, hands: Hands) -> list[facts.Payload]:
     """Submit what is ordered, extend what was granted more, cancel what was asked to leave."""
-    outcomes: list[facts.Payload] = []
+    outcomes = trying.newcomers(state, hands.folder, hands.place, hands.examined)
     for attempt in state.attempts.values():
         wanted = (attempt.grant_s, attempt.until_step)
         if hands.submitted.get(attempt.id) != wanted:
@@ -40,8 +41,11 @@ def act(state: State, executor: Executor, hands: Hands) -> list[facts.Payload]:
                 pruning.set_aside(hands.folder, attempt)
                 executor.submit(order_for(state, attempt, hands))
             except DeviceBusy as busy:
-                exit = Exit(cause="refused", message=str(busy))
-                outcomes.extend(end_facts(attempt, Sign(attempt=attempt.id, kind="ended", exit=exit)))
+                outcomes.extend(_not_started(attempt, str(busy)))
+                continue
+            except trying.REFUSALS as why:
+                outcomes.extend(_not_started(attempt, str(why).splitlines()[0]))
+                outcomes.extend(trying.not_placed(state, attempt.trial, why))
                 continue
             hands.submitted[attempt.id] = wanted
         asked = (attempt.asked, attempt.asked_now)
@@ -53,8 +57,16 @@ def act(state: State, executor: Executor, hands: Hands) -> list[facts.Payload]:
     return outcomes
 
 
+def _not_started(attempt: Attempt, why: str) -> list[facts.Payload]:
+    exit = Exit(cause="refused", message=why)
+    return end_facts(attempt, Sign(attempt=attempt.id, kind="ended", exit=exit))
+
+
 def order_for(state: State, attempt: Attempt, hands: Hands) -> Order:
-    """Write out everything an executor needs for this attempt; the same facts give the same order."""
+    """Write out everything an executor needs for this attempt; the same facts give the same order.
+
+    That of a code candidate is in a tree of its own. Raises one of trying.REFUSALS where it may not run.
+    """
     study = state.study
     if study is None:
         raise ValueError(
@@ -67,7 +79,7 @@ def order_for(state: State, attempt: Attempt, hands: Hands) -> Order:
         checkpoints = pruning.own_folder(hands.folder, attempt.id)
     folder = str(hands.folder / "attempts" / attempt.id)
     start = given(study, params, seed=trial.seed, checkpoint_dir=str(checkpoints), folder=folder)
-    return Order(
+    order = Order(
         attempt=attempt.id,
         trial=trial.id,
         number=attempt.number,
@@ -99,6 +111,7 @@ def order_for(state: State, attempt: Attempt, hands: Hands) -> Order:
         files=start.files,
         metrics=study.metrics,
     )
+    return trying.placed(state, order, hands.folder, hands.place) if state.candidates[trial.candidate].code else order
 
 
 def with_python(command: tuple[str, ...], path: str | None) -> tuple[str, ...]:

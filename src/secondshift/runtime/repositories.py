@@ -106,6 +106,11 @@ def apply(private: Path, base: Base, patch: bytes) -> str:
         try:
             git("apply", "--cached", "--whitespace=nowarn", "-", folder=store, variables=variables, data=patch)
         except ChangeUnusable as problem:
+            if _undoes(store, variables, patch):
+                raise ChangeUnusable(
+                    "The change is in the study's files already: what ideas are judged against would have it too. Expected "
+                    "files without it. Take it out there (`git apply -R` with that patch) and bring it again."
+                ) from problem
             raise ChangeUnusable(
                 f"The change does not apply to the study as it is (commit {base.head[:10]} and what is not committed): "
                 f"{_words(problem)}. Expected a diff against it. Make it anew with `git diff`, or rebase the branch."
@@ -114,6 +119,15 @@ def apply(private: Path, base: Base, patch: bytes) -> str:
         if tree == base.tree:
             raise ChangeUnusable("The change changes nothing: the study's files are the same with it. Expected a difference.")
         return _committed(store, tree, base.commit, "a candidate")
+
+
+def _undoes(store: Path, variables: Mapping[str, str], patch: bytes) -> bool:
+    """Say whether a patch could be taken out of what is in the index: then it is in there."""
+    try:
+        git("apply", "--cached", "--check", "--reverse", "-", folder=store, variables=variables, data=patch)
+    except ChangeUnusable:
+        return False
+    return True
 
 
 def touched(private: Path, before: str, after: str) -> list[Touched]:
@@ -132,6 +146,25 @@ def hunk(private: Path, before: str, after: str, path: str) -> str:
     said = git("diff", "--no-renames", "--no-ext-diff", "--no-textconv", before, after, "--", path, folder=private / STORE)
     text = said.decode("utf-8", "replace")
     return text if len(text) <= HUNK_CAP else f"{text[:HUNK_CAP]}\n[...]"
+
+
+def tree_of(private: Path, commit: str) -> str:
+    """Git's digest of all files of a commit of ours."""
+    return git("rev-parse", "--verify", f"{commit}^{{tree}}", folder=private / STORE).decode().strip()
+
+
+def name(private: Path, candidate: str, commit: str, *, before: str) -> None:
+    """Remember which commit a candidate is, and which one it was made on."""
+    for key, value in ((f"{candidate}.base", before), (candidate, commit)):
+        git("update-ref", f"refs/candidates/{key}", value, folder=private / STORE)
+
+
+def named(private: Path, candidate: str) -> str:
+    """The commit that a candidate is; "" if it has none yet."""
+    try:
+        return git("rev-parse", "--verify", "--quiet", f"refs/candidates/{candidate}", folder=private / STORE).decode().strip()
+    except ChangeUnusable:
+        return ""
 
 
 @contextmanager

@@ -117,7 +117,7 @@ class Supervision:
         self.started = boot_s()
         self.sample_at = self.started + min(FIRST_SAMPLE_S, self.sample_s) if self.sample_s > 0 else float("inf")
         self.pid, problem = spawn(
-            list(self.order["command"]),
+            confined(self.order),
             cwd=self.order["cwd"],
             variables=environment(self.order, self.env_token),
             output=self.output,
@@ -340,6 +340,15 @@ class Supervision:
                 if boot_s() > until or problem.errno == errno.ENOENT:
                     raise
                 time.sleep(0.5)
+
+
+def confined(order: dict) -> list[str]:
+    """The command of an order; one that may write below some paths only is run by what sees to that, in the same process."""
+    command, writable = list(order["command"]), list(order.get("writable") or ())
+    if not writable:
+        return command
+    keeper = os.path.join(os.path.dirname(os.path.abspath(__file__)), "confinement.py")
+    return [sys.executable, "-I", "-S", keeper, *writable, "--", *command]
 
 
 def main(folder: str, driver: str = "") -> int:

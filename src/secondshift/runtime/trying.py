@@ -1,0 +1,79 @@
+"""Code ideas on their way to a run: tried on the study's code when they come, refused where they may not run."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from secondshift.records import events as facts
+from secondshift.records.ideas import Idea
+from secondshift.records.orders import Order
+from secondshift.records.states import State
+from secondshift.runtime import workspaces
+from secondshift.runtime.originals import OtherCode
+from secondshift.runtime.repositories import ChangeUnusable
+from secondshift.runtime.workspaces import BaseMoved, Change, ChangeRefused, Ground
+
+Refusal = ChangeRefused | ChangeUnusable | BaseMoved | OtherCode
+REFUSALS = (ChangeRefused, ChangeUnusable, BaseMoved, OtherCode)
+
+
+def ground_of(state: State, private: Path, place: Path) -> Ground:
+    """Where the study of a state lies."""
+    if state.study is None:
+        raise ValueError("There is no study in this state. Expected study.opened before it; the ledger is out of order.")
+    return Ground(private=private, place=place, study=state.study)
+
+
+def newcomers(state: State, private: Path, place: Path, examined: set[str]) -> list[facts.Payload]:
+    """Refuse the ideas that came in with a change that may not run or does not apply; each is looked at once by an engine."""
+    out: list[facts.Payload] = []
+    for idea in state.ideas.values():
+        key = f"{idea.id} {idea.change} {state.baseline}"
+        if idea.state != "open" or not idea.change or key in examined:
+            continue
+        examined.add(key)
+        try:
+            workspaces.examined(ground_of(state, private, place), Change(digest=idea.change, on=_code_of(state, state.baseline)))
+        except REFUSALS as why:
+            out.append(refused(state, idea, why))
+    return out
+
+
+def placed(state: State, order: Order, private: Path, place: Path) -> Order:
+    """The order of an attempt of a code candidate, in a tree of its own. Raises one of REFUSALS, OSError."""
+    candidate = state.candidates[state.trials[order.trial].candidate]
+    idea = state.ideas.get(candidate.idea)
+    parent = candidate.parents[0] if candidate.parents else ""
+    change = Change(digest=idea.change if idea is not None else "", on=_code_of(state, parent))
+    return workspaces.placed(ground_of(state, private, place), order, candidate.id, change)
+
+
+def refused(state: State, idea: Idea, why: Refusal) -> facts.IdeaAmended:
+    """What becomes of an idea that may not run as it is: it is refused, with the reason and, where there is one, the diff.
+
+    One that was made on code that is not there any more is open again: nothing speaks against it.
+    """
+    after = replace(idea, state="refused", answer=str(why))
+    if isinstance(why, BaseMoved):
+        after = replace(idea, state="open", candidate="", baseline="", first_pair=state.next_pair, answer=str(why))
+    return facts.IdeaAmended(idea=after, why=_first(why))
+
+
+def not_placed(state: State, trial: str, why: Refusal) -> list[facts.Payload]:
+    """What becomes of a trial that may not run, of those that wait for the same candidate, and of its idea."""
+    candidate = state.candidates[state.trials[trial].candidate]
+    waiting = (name for name in state.open if state.trials[name].candidate == candidate.id)
+    ended = [name for name in waiting if name == trial or state.attempt_of(name) is None]
+    closed = [facts.TrialClosed(trial=name, status="stopped", reason=_first(why), decision="") for name in ended]
+    idea = state.ideas.get(candidate.idea)
+    known = idea is not None and idea.candidate == candidate.id and idea.state != "refused"
+    return [*closed, *([refused(state, idea, why)] if known and idea else [])]
+
+
+def _first(why: Refusal) -> str:
+    return str(why).splitlines()[0]
+
+
+def _code_of(state: State, name: str) -> str:
+    """A candidate by its name if it has code of its own; "" where it runs in the study's working tree."""
+    candidate = state.candidates.get(name)
+    return name if candidate is not None and candidate.code else ""

@@ -1,0 +1,198 @@
+"""A working tree of its own for each trial of a code candidate: the study as it is, with the change, and nothing else.
+
+Made beside everything else and marked when it is whole, so that one that a crash left half made is made anew.
+"""
+
+import contextlib
+import filecmp
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from secondshift.errors import SecondshiftError
+from secondshift.records.orders import Order
+from secondshift.records.protection import guarded, refusal
+from secondshift.records.studies import Study
+from secondshift.runtime import changes, originals, repositories
+from secondshift.runtime.executors import confinement
+from secondshift.runtime.executors.attempt_files import write_atomic
+from secondshift.runtime.executors.processes import boot_id
+from secondshift.runtime.protectedfiles import protected_files
+from secondshift.runtime.repositories import STORE, Base, ChangeUnusable
+
+
+class ChangeRefused(SecondshiftError):
+    """A change touches what it may not. Bring it without that part."""
+
+
+class BaseMoved(SecondshiftError):
+    """The study's code changed since the candidate was made. It is made anew from the code as it is now."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ground:
+    """Where a study lies, and what of it a change may not touch."""
+
+    private: Path  # the study's `.secondshift`
+    place: Path  # where the study file lies
+    study: Study
+
+    def command_folder(self) -> Path:
+        """Where the study's command runs."""
+        return (self.place / self.study.folder).resolve()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """What a code candidate is made of."""
+
+    digest: str  # of a kept change; empty: nothing but what it is made on
+    on: str = ""  # the candidate whose code it is made on; empty: the study's working tree
+
+
+def examined(ground: Ground, change: Change) -> tuple[Base, str]:
+    """Try a change on the code that it is made on; give that and our commit of the result.
+
+    Raises ChangeRefused where it touches what is protected, with the diff, and ChangeUnusable where it does not apply.
+    """
+    base = _base(ground, change)
+    if not change.digest:
+        return base, base.commit
+    commit = repositories.apply(ground.private, base, changes.read(ground.private, change.digest))
+    inside = os.path.relpath(ground.place.resolve(), base.top)
+    why, path = refusal(repositories.touched(ground.private, base.commit, commit), guarded(ground.study), inside)
+    if why:
+        diff = repositories.hunk(ground.private, base.commit, commit, path)
+        raise ChangeRefused(f"refused: {why}. Bring the change without that part.\n{diff}")
+    return base, commit
+
+
+def _base(ground: Ground, change: Change) -> Base:
+    folder = ground.command_folder()
+    if not change.on:
+        return repositories.base_of(folder, ground.private)
+    commit = repositories.named(ground.private, change.on)
+    if not commit:
+        raise ChangeUnusable(f"The code of {change.on} is not there any more. Expected it in {ground.private / STORE}.")
+    top, head, *_ = repositories.top_of(folder)
+    return Base(top=top, head=head, tree=repositories.tree_of(ground.private, commit), commit=commit)
+
+
+def settled(ground: Ground, candidate: str, change: Change) -> tuple[Base, str]:
+    """The commit that a candidate is, made when it first runs and the same for all its trials.
+
+    Raises BaseMoved where the study's code is no longer what it was then, and what `examined` raises.
+    """
+    known = repositories.named(ground.private, candidate)
+    if not known:
+        base, commit = examined(ground, change)
+        repositories.name(ground.private, candidate, commit, before=base.commit)
+        return base, commit
+    base, before = _base(ground, change), repositories.named(ground.private, f"{candidate}.base")
+    if repositories.tree_of(ground.private, before) != base.tree:
+        moved = ", ".join(one.path for one in repositories.touched(ground.private, before, base.commit)[:3])
+        raise BaseMoved(f"the study's code changed since {candidate} was made ({moved}); it is tried anew on fresh seeds")
+    return base, known
+
+
+def placed(ground: Ground, order: Order, candidate: str, change: Change) -> Order:
+    """The order of an attempt of a code candidate, in its own tree; the tree is made if it is not there yet.
+
+    Raises ChangeRefused, BaseMoved, ChangeUnusable, OtherCode, OSError.
+    """
+    tree = ground.private / "worktrees" / order.trial
+    ready = tree.with_name(f"{order.trial}.ready")
+    if not _whole(ready):
+        base, commit = settled(ground, candidate, change)
+        _make(ground, tree, commit, base.top)
+        _check_protected(ground, tree, base.top)
+        moved = _moved(order, ground, tree, base.top)
+        roots = originals.roots_in(moved, tree, base.top)
+        note = {"boot": boot_id(), "top": str(base.top), "roots": roots}
+        write_atomic(str(ready), json.dumps(note).encode(), sync=True)
+    note = json.loads(ready.read_bytes())
+    moved = _moved(order, ground, tree, Path(note["top"]))
+    return originals.with_roots(moved, note["roots"])
+
+
+def clear(private: Path, trials: Iterable[str]) -> None:
+    """Delete the trees of trials that have ended. One that cannot be deleted stays; it costs space and nothing else."""
+    for trial in trials:
+        tree = private / "worktrees" / trial
+        tree.with_name(f"{trial}.ready").unlink(missing_ok=True)
+        shutil.rmtree(tree, ignore_errors=True)
+    with contextlib.suppress(ChangeUnusable):
+        repositories.git("worktree", "prune", folder=private / STORE)
+
+
+def standing(private: Path) -> list[str]:
+    """List the trials that have a tree."""
+    try:
+        return sorted(entry.name for entry in os.scandir(private / "worktrees") if entry.is_dir(follow_symlinks=False))
+    except FileNotFoundError:
+        return []
+
+
+def _whole(ready: Path) -> bool:
+    """Say whether a tree was made to its end, since this machine booted: what was not synced may be lost with the power."""
+    try:
+        return json.loads(ready.read_bytes())["boot"] == boot_id()
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _make(ground: Ground, tree: Path, commit: str, top: Path) -> None:
+    tree.parent.mkdir(exist_ok=True)
+    clear(ground.private, [tree.name])
+    repositories.git("worktree", "add", "--quiet", "--detach", "--force", str(tree), commit, folder=ground.private / STORE)
+    for path in _borrowed(ground, top):
+        twin = tree / path.relative_to(top)
+        if not os.path.lexists(twin):
+            twin.parent.mkdir(parents=True, exist_ok=True)
+            twin.symlink_to(path)
+
+
+def _borrowed(ground: Ground, top: Path) -> list[Path]:
+    """Files that a candidate reads where they are, because git does not keep them: protected ones, and [data]."""
+    found = [*protected_files(ground.place, ground.study.read_only), *(ground.command_folder() / n for n in ground.study.data)]
+    resolved = [Path(os.path.abspath(path)) for path in found]
+    return [path for path in resolved if path.is_relative_to(top)]
+
+
+def _check_protected(ground: Ground, tree: Path, top: Path) -> None:
+    """Say whether protected files are byte for byte the study's: attributes of a change may alter what git writes."""
+    for path in protected_files(ground.place, guarded(ground.study)):
+        twin = tree / Path(os.path.abspath(path)).relative_to(top)
+        if not twin.exists() or not (twin.is_symlink() or filecmp.cmp(path, twin, shallow=False)):
+            raise ChangeRefused(
+                f"refused: {twin.relative_to(tree)} is protected, and the change alters how it is written (.gitattributes)."
+            )
+
+
+def _moved(order: Order, ground: Ground, tree: Path, top: Path) -> Order:
+    """The order with every path of the study's tree replaced by its twin in the candidate's; what it may write."""
+    cwd = tree / Path(order.cwd).relative_to(top)
+    command = [_twin(word, tree, top, ground.private) for word in order.command]
+    program = Path(command[0])
+    if len(program.parts) > 1 and not program.is_absolute() and not (cwd / program).exists():
+        command[0] = str(Path(order.cwd) / program)  # such as .venv/bin/python, which git does not keep
+    writable = (str(tree), order.folder, order.checkpoints, "/dev") if confinement.available() else ()
+    caches = dict.fromkeys(("TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "MPLCONFIGDIR"), f"{order.folder}/tmp")
+    paths = order.env.get("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+    env = {**order.env, **caches}
+    if paths:
+        env["PYTHONPATH"] = os.pathsep.join(_twin(path, tree, top, ground.private) for path in paths.split(os.pathsep))
+    return replace(order, command=tuple(command), cwd=str(cwd), writable=writable, env=env)
+
+
+def _twin(word: str, tree: Path, top: Path, private: Path) -> str:
+    """A path of the study's tree, or what follows the = of a flag, as the path of its twin where there is one."""
+    flag, equals, value = word.rpartition("=")
+    path = Path(value)
+    if not path.is_absolute() or not path.is_relative_to(top) or path.is_relative_to(private):
+        return word
+    twin = tree / path.relative_to(top)
+    return f"{flag}{equals}{twin}" if twin.exists() else word

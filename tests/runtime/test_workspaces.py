@@ -1,0 +1,172 @@
+"""Trees of code candidates: the study as it is with the change on top, of their own, and with nothing to write elsewhere."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from repositories import TRAIN, git, patch_of, repository
+from secondshift.records.orders import Order
+from secondshift.records.studies import Objective, Study
+from secondshift.runtime import changes, workspaces
+from secondshift.runtime.executors import confinement
+from secondshift.runtime.originals import OtherCode
+from secondshift.runtime.repositories import ChangeUnusable
+from secondshift.runtime.workspaces import BaseMoved, Change, ChangeRefused, Ground
+
+STUDY = Study(
+    name="s", command="python train.py", folder=".", objective=Objective(metric="loss"), horizon_steps=3,
+    evaluate=("python", "eval.py", "{artefact}"), read_only=("eval.py", "data/**"),
+)  # fmt: skip
+needs_landlock = pytest.mark.skipif(not confinement.available(), reason="this kernel cannot confine a process")
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Ground:
+    place = repository(tmp_path / "study", {"data/kept.csv": "1\n", "lib.py": "name = 'study'\n", ".gitignore": "big.bin\n"})
+    return Ground(private=place / ".secondshift", place=place, study=STUDY)
+
+
+def order(ground: Ground, *command: str, trial: str = "t1", **env: str) -> Order:
+    folder = ground.private / "attempts" / f"{trial}.a1"
+    for path in (folder / "tmp", ground.private / "trials" / trial):
+        path.mkdir(parents=True, exist_ok=True)
+    return Order(
+        attempt=f"{trial}.a1", trial=trial, number=1, token=1, command=command or (sys.executable, "train.py"),
+        cwd=str(ground.command_folder()), folder=str(folder), checkpoints=str(ground.private / "trials" / trial), env=env,
+    )  # fmt: skip
+
+
+def changed(ground: Ground, files: dict[str, str | None]) -> Change:
+    return Change(digest=changes.store(ground.private, ground.place, patch=patch_of(ground.place, files)))
+
+
+def run(placed: Order) -> subprocess.CompletedProcess[str]:
+    keeper = [sys.executable, "-I", "-S", confinement.__file__, *placed.writable, "--"] if placed.writable else []
+    return subprocess.run(
+        [*keeper, *placed.command], cwd=placed.cwd, env={**os.environ, **placed.env}, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_candidate_runs_its_own_code_and_the_study_stays_as_it_is(ground: Ground) -> None:
+    placed = workspaces.placed(ground, order(ground), "c2", changed(ground, {"train.py": TRAIN.replace("= 1", "= 0.5")}))
+    assert "loss=0.5" in run(placed).stdout
+    assert (ground.place / "train.py").read_text() == TRAIN
+    assert git(ground.place, "worktree", "list").count("\n") == 1, "nothing was registered in the study's repository"
+    assert workspaces.standing(ground.private) == ["t1"]
+    again = workspaces.placed(ground, order(ground), "c2", changed(ground, {"train.py": TRAIN.replace("= 1", "= 0.5")}))
+    assert again == placed
+
+
+def test_what_is_not_committed_is_part_of_a_candidate_and_an_edit_since_begins_it_anew(ground: Ground) -> None:
+    (ground.place / "lib.py").write_text("name = 'dirty'\n")
+    (ground.place / "fresh.py").write_text("x = 1\n")
+    change = changed(ground, {"train.py": "import fresh, lib\nprint(lib.name)\n"})
+    assert run(workspaces.placed(ground, order(ground), "c2", change)).stdout == "dirty\n"
+    (ground.place / "lib.py").write_text("name = 'edited later'\n")
+    with pytest.raises(BaseMoved, match=r"lib\.py"):
+        workspaces.placed(ground, order(ground, trial="t2"), "c2", change)
+    assert run(workspaces.placed(ground, order(ground, trial="t3"), "c3", change)).stdout == "edited later\n"
+
+
+def test_a_tree_that_was_left_half_made_is_made_anew(ground: Ground) -> None:
+    change = changed(ground, {"train.py": "print(open('lib.py').read())\n"})
+    half = ground.private / "worktrees" / "t1"
+    half.mkdir(parents=True)
+    (half / "lib.py").write_text("half")
+    assert "name = 'study'" in run(workspaces.placed(ground, order(ground), "c2", change)).stdout
+    workspaces.clear(ground.private, ["t1"])
+    assert workspaces.standing(ground.private) == []
+    assert "name = 'study'" in run(workspaces.placed(ground, order(ground), "c2", change)).stdout
+
+
+def test_protected_files_that_git_does_not_keep_are_there_to_be_read(ground: Ground) -> None:
+    (ground.place / ".gitignore").write_text("data/big.csv\n")
+    (ground.place / "data" / "big.csv").write_text("2\n")
+    change = changed(ground, {"train.py": "print(open('data/kept.csv').read(), open('data/big.csv').read())\n"})
+    placed = workspaces.placed(ground, order(ground), "c2", change)
+    assert run(placed).stdout == "1\n 2\n\n"
+
+
+@needs_landlock
+@pytest.mark.parametrize("target", ["data/kept.csv", "train.py", ".secondshift/attempts/t9.a1/out", ".secondshift/ledger.db"])
+def test_a_candidate_cannot_write_outside_of_what_is_its_own(ground: Ground, target: str) -> None:
+    (ground.private / "attempts/t9.a1").mkdir(parents=True)
+    goal = ground.place / target
+    before = goal.read_bytes() if goal.exists() else None
+    script = f"import os\ntry:\n    open({str(goal)!r}, 'a').write('x')\nexcept OSError as e:\n    print(e.errno)\n"
+    done = run(workspaces.placed(ground, order(ground), "c2", changed(ground, {"train.py": script})))
+    assert done.stdout == "13\n"
+    assert (goal.read_bytes() if goal.exists() else None) == before
+
+
+@needs_landlock
+def test_a_candidate_may_write_into_its_own_tree_outputs_and_temporary_files(ground: Ground) -> None:
+    script = "import os, tempfile\nopen('log.txt', 'w').write('x')\nopen(os.devnull, 'w').write('x')\n"
+    script += "open(os.path.join(os.environ['OUT'], 'm'), 'w').write('x')\ntempfile.NamedTemporaryFile(dir=os.environ['OUT'])\n"
+    made = order(ground, OUT=str(ground.private / "attempts/t1.a1/tmp"))
+    done = run(workspaces.placed(ground, made, "c2", changed(ground, {"train.py": script + "print('ok')\n"})))
+    assert (done.stdout, done.stderr) == ("ok\n", "")
+
+
+@needs_landlock
+@pytest.mark.skipif(confinement.version() < confinement.SIGNALS, reason="this kernel does not keep signals inside")
+def test_a_candidate_cannot_signal_what_is_not_its_own(ground: Ground) -> None:
+    sleeper = subprocess.Popen(["sleep", "30"])
+    try:
+        script = f"import os\ntry:\n    os.kill({sleeper.pid}, 9)\nexcept OSError as e:\n    print(e.errno)\n"
+        done = run(workspaces.placed(ground, order(ground), "c2", changed(ground, {"train.py": script})))
+        assert done.stdout == "1\n" and sleeper.poll() is None
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+
+
+def test_a_change_of_what_is_protected_is_refused_with_its_hunk(ground: Ground) -> None:
+    with pytest.raises(ChangeRefused, match=r"changes eval\.py, which is protected") as caught:
+        workspaces.examined(ground, changed(ground, {"train.py": "x = 1\n", "eval.py": "print('loss=0')\n"}))
+    assert "+print('loss=0')" in str(caught.value) and "x = 1" not in str(caught.value)
+
+
+def test_attributes_that_would_alter_protected_files_in_the_tree_are_refused_and_others_are_not(ground: Ground) -> None:
+    with pytest.raises(ChangeRefused, match=r"data/kept\.csv"):
+        workspaces.placed(ground, order(ground), "c2", changed(ground, {".gitattributes": "*.csv text eol=crlf\n"}))
+    honest = changed(ground, {".gitattributes": "*.md text eol=crlf\n"})
+    assert workspaces.placed(ground, order(ground, trial="t2"), "c3", honest).trial == "t2"
+
+
+def test_modules_come_from_the_tree_and_not_from_an_editable_install(ground: Ground, tmp_path: Path) -> None:
+    (ground.place / "src/pkg").mkdir(parents=True)
+    (ground.place / "src/pkg/__init__.py").write_text("name = 'study'\n")
+    (ground.place / "train.py").write_text("import pkg\nprint(pkg.name)\n")
+    git(ground.place, "add", "-A")
+    git(ground.place, "commit", "-qm", "a package")
+    installed = tmp_path / "site"
+    installed.mkdir()
+    (installed / "sitecustomize.py").write_text(f"import sys\nsys.path.append({str(ground.place / 'src')!r})\n")
+    change = changed(ground, {"src/pkg/__init__.py": "name = 'candidate'\n"})
+    placed = workspaces.placed(ground, order(ground, PYTHONPATH=str(installed)), "c2", change)
+    assert run(placed).stdout == "candidate\n"
+    (installed / "sitecustomize.py").write_text(f"import sys\nsys.path.insert(0, {str(ground.place / 'src')!r})\n")
+    with pytest.raises(OtherCode, match="import pkg") as caught:
+        workspaces.placed(ground, order(ground, trial="t2", PYTHONPATH=str(installed)), "c2", change)
+    assert str(ground.place / "src/pkg/__init__.py") in str(caught.value) and "worktrees/t2" in str(caught.value)
+
+
+def test_paths_of_the_study_in_a_command_become_those_of_the_tree(ground: Ground) -> None:
+    change = changed(ground, {"train.py": "import sys\nprint(sys.argv[1:])\n"})
+    absolute = (sys.executable, str(ground.place / "train.py"), f"--cfg={ground.place}/lib.py", f"--out={ground.private}/x")
+    placed = workspaces.placed(ground, order(ground, *absolute), "c2", change)
+    tree = ground.private / "worktrees/t1"
+    assert placed.command[1:] == (str(tree / "train.py"), f"--cfg={tree}/lib.py", f"--out={ground.private}/x")
+
+
+def test_a_candidate_on_a_code_baseline_has_both_changes(ground: Ground) -> None:
+    one = changed(ground, {"train.py": "import lib\nprint(lib.name, 1)\n"})
+    workspaces.placed(ground, order(ground), "c2", one)
+    two = Change(digest=changed(ground, {"lib.py": "name = 'both'\n"}).digest, on="c2")
+    assert run(workspaces.placed(ground, order(ground, trial="t2"), "c3", two)).stdout == "both 1\n"
+    with pytest.raises(ChangeUnusable, match="not there any more"):
+        workspaces.placed(ground, order(ground, trial="t4"), "c5", Change(digest=two.digest, on="c9"))
