@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from secondshift.runtime import environments
-from secondshift.runtime.environments import Environments, environment_marks, interpreter_of
+from secondshift.runtime.environments import Environments, environment_marks
+from secondshift.runtime.interpreters import interpreter_of
 
 
 @pytest.fixture

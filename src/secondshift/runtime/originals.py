@@ -10,8 +10,8 @@ from pathlib import Path
 
 from secondshift.errors import SecondshiftError
 from secondshift.records.orders import Order
-from secondshift.runtime.environments import interpreter_of
 from secondshift.runtime.executors import confinement
+from secondshift.runtime.interpreters import interpreter_of
 
 TIMEOUT_S = 20.0
 MOST = 500  # modules that are asked for
