@@ -274,6 +274,7 @@ handover = "08:30"
 zone = "Asia/Seoul"
 quiet_hours = "23:00-07:00"
 sleep_worth = 40
+remind_after = "10m"
 channels = ["env:PAGES"]
 dead_man_url = "env:ALIVE"
 dead_man_every = "2m"
@@ -303,6 +304,7 @@ def test_a_rota_is_read_and_what_a_person_lacks_is_the_tables(tmp_path: Path) ->
     assert mina.away == (days("2026-12-31"), days("2027-01-04", "2027-01-08"))
     assert rota.swaps == (Swap(days=days("2026-12-24", "2026-12-26"), who="jonas"),)
     assert (oncall.sleep_worth, oncall.dead_man_url, oncall.dead_man_every_s) == (40.0, "env:ALIVE", 120.0)
+    assert oncall.remind_s == 600.0
 
 
 def test_all_mistakes_of_a_rota_are_told_at_once_with_key_and_line(tmp_path: Path) -> None:

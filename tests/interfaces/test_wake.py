@@ -159,6 +159,16 @@ def test_an_incident_that_waited_first_and_was_paged_later_counts_as_paged() -> 
     assert "mina, who was awake by the rota" in said[1] and len(said) == 2
 
 
+def test_a_reminder_says_that_it_is_one_and_counts_as_a_page() -> None:
+    again = replace(PAGE, id="g4", reminder=True, reminders=1)
+    assert "nobody has answered about i3 yet" in write_page(scene(), again).text
+    assert "아직 아무도 답하지 않았습니다" in write_page(scene("ko"), again).text
+    assert "Sent again" not in write_page(scene(), PAGE).text
+    said = brief_of(weighed(PAGE), outcome(PAGE, "env:PHONE", "sent"), weighed(again), outcome(again, "env:PHONE", "sent"))
+    assert said[0].startswith("2 pages sent, 2 to somebody asleep")
+    assert "nobody had answered about i3, and env:PHONE took another page, for mina" in said[2]
+
+
 def test_the_brief_tells_who_took_over_in_both_languages() -> None:
     cover = Cover(begins=T0, ends=T0 + 3600, who="jonas", why="hand-over", asked_by="mina", note="look at i3")
     assert "as mina asked. Note: look at i3" in brief_of(DutyCovered(cover=cover, decision="d1"))[0]

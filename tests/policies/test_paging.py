@@ -32,7 +32,7 @@ ROTA = Rota(people={"mina": SLEEPER, "jonas": OTHER}, order=("mina", "jonas"), s
 
 def state(
     now: float = NIGHT, *, default: str = "leave", devices: int = 1, waiting: int = 0, asked: bool = True, held: bool = False,
-    rota: Rota = ROTA, worth: float = 5.0, deadline_h: float = 0.5, ends_h: float = 24.0,
+    rota: Rota = ROTA, worth: float = 5.0, deadline_h: float = 0.5, ends_h: float = 24.0, remind_s: float = 0.0,
 ) -> State:  # fmt: skip
     question = Question(asked_at=now, deadline_at=now + deadline_h * HOUR, suggested="roll_back", default=default)
     question = replace(question, answer="pause", answered_by="default") if held else question
@@ -45,7 +45,7 @@ def state(
         from_step=0, until_step=9, grant_s=60.0, started_at=now - HOUR, ordered_at=now - HOUR,
     )  # fmt: skip
     return State(
-        study=study(oncall=Oncall(rota=rota, sleep_worth=worth)), now_s=now, incidents={"i1": incident},
+        study=study(oncall=Oncall(rota=rota, sleep_worth=worth, remind_s=remind_s)), now_s=now, incidents={"i1": incident},
         shift=Shift(id="s1", started_at=now - HOUR, deadline_at=now + ends_h * HOUR, slots=8),
         trials={t.id: t for t in (running, *others)}, open={t.id: True for t in (running, *others)},
         attempts={} if held else {"t1.a1": attempt}, free_devices=("cpu-9",) if held else (),
@@ -197,3 +197,70 @@ def test_in_quiet_hours_nobody_is_paged_for_less_than_a_broken_night(hours: floa
     assert (page.awake_at > one.now_s) == quiet
     if quiet and page.waiting <= 20.0:
         assert page.verdict != "page"
+
+
+REMIND = 1200.0
+
+
+def later(one: State, minutes: float) -> State:
+    return replace(one, now_s=one.now_s + 60 * minutes)
+
+
+def test_a_page_that_nobody_answers_is_sent_once_more_and_then_to_the_next_on_call_and_then_no_more() -> None:
+    one, (page,) = ticked(state(remind_s=REMIND))
+    assert not page.reminder and ticked(later(one, 25))[1] == [], "one that is on its way is not sent again"
+    one = sent(one, page)
+    assert ticked(later(one, 19))[1] == []
+    one, (again,) = ticked(later(one, 21))
+    assert (again.person, again.reminder, again.reminders) == ("mina", True, 1) and again.id != page.id
+    assert one.pages["i1"].due() == "file:/a"
+    one = sent(one, again)
+    assert ticked(later(one, 19))[1] == []
+    one, (other,) = ticked(later(one, 21))
+    assert (other.person, other.reminder, other.reminders, other.paged_to) == ("jonas", True, 2, "mina")
+    one = sent(one, other)
+    assert [ticked(later(one, minutes))[1] for minutes in (1, 30, 90, 300)] == [[]] * 4
+
+
+def test_an_answer_ends_the_reminders() -> None:
+    one, (page,) = ticked(state(remind_s=REMIND))
+    one = sent(one, page)
+    incident = one.incidents["i1"]
+    answered = replace(incident.questions[0], answer="leave", answered_by="mina")
+    one = replace(one, incidents={"i1": replace(incident, questions=(answered,))})
+    assert ticked(later(one, 60))[1] == []
+
+
+def test_nobody_is_reminded_where_that_is_off_or_no_channel_took_the_page_or_nobody_else_is_there() -> None:
+    one, (page,) = ticked(state())
+    assert ticked(later(sent(one, page), 60))[1] == []
+    one, (page,) = ticked(state(remind_s=REMIND))
+    failed = sent(sent(one, page, "failed"), page, "failed", "file:/b")
+    assert ticked(later(failed, 60))[1] == []
+    one, (page,) = ticked(state(remind_s=REMIND, rota=replace(ROTA, order=("mina",))))
+    one, (again,) = ticked(later(sent(one, page), 21))
+    assert again.person == "mina" and ticked(later(sent(one, again), 60))[1] == []
+
+
+def test_the_next_is_woken_only_where_waiting_costs_more_than_that_sleep() -> None:
+    one, (page,) = ticked(state(worth=7.5, remind_s=REMIND))  # eight hours of one device are at stake, and less with each
+    one, (again,) = ticked(later(sent(one, page), 21))
+    assert again.waiting == pytest.approx(7.65) and ticked(later(sent(one, again), 21))[1] == []
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(MOMENTS, st.booleans()), max_size=40), st.floats(0.0, 12.0))
+def test_of_one_incident_there_are_at_most_two_reminders_each_after_its_time(ticks: list[tuple[float, bool]], worth: float) -> None:
+    one, pages = state(worth=worth, remind_s=REMIND, ends_h=400.0), []
+    for hours, works in sorted(ticks):
+        one, made = ticked(replace(one, now_s=NIGHT + hours * HOUR))
+        for page in made:
+            if page.verdict == "page":
+                pages.append(page)
+                one = sent(one, page, "sent" if works else "failed")
+                one = one if works else sent(one, page, "failed", "file:/b")
+    assert sum(page.reminder for page in pages) <= 2
+    for before, after_it in pairwise(pages):
+        assert not after_it.reminder or after_it.at >= before.at + REMIND
+    by_person = {page.person: sum(one.person == page.person for one in pages) for page in pages}
+    assert max(by_person.values(), default=0) <= 2 + 2  # a turn's first page, one for three times as much, and the reminders

@@ -114,7 +114,7 @@ def oncall_of(file: StudyFile) -> Oncall:
         swaps=tuple(Swap(days=_days((swap,))[0], who=swap.who) for swap in table.swaps),
     )  # fmt: skip
     return Oncall(
-        rota=rota, sleep_worth=table.sleep_worth, dead_man_url=table.dead_man_url,
+        rota=rota, sleep_worth=table.sleep_worth, remind_s=table.remind_after, dead_man_url=table.dead_man_url,
         dead_man_every_s=table.dead_man_every,
     )  # fmt: skip
 

@@ -236,6 +236,7 @@ class OncallTable(Table):
     country: str = ""
     channels: Annotated[list[Word], AfterValidator(_channels)] = []
     sleep_worth: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 20.0
+    remind_after: Duration = 1200.0
     dead_man_url: Annotated[str, AfterValidator(_address)] = ""
     dead_man_every: Duration = 300.0
 

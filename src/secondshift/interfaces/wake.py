@@ -51,6 +51,8 @@ def statements(state: State, page: Page, incident: Incident, person: Person, fin
     yield from _tried(incident)
     yield from _what_next(state, incident)
     yield _why_now(page)
+    if page.reminder:
+        yield Statement(key="wake.reminder", values={"incident": incident.id})
     price = state.study.budget.usd_per_device_s if state.study is not None else None
     if price is not None:
         yield Statement(key="wake.price", values={"cost_usd": page.waiting * 3600.0 * price})

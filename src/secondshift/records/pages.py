@@ -31,6 +31,8 @@ class Page:
     channels: tuple[str, ...] = ()  # where a page goes, the first that works
     paged: float = 0.0  # what was at stake when somebody was last paged about the incident, this page included; 0: nobody was
     paged_to: str = ""  # who that was
+    reminder: bool = False  # sent again, or to the next person, because nobody had answered
+    reminders: int = 0  # how many there were about the incident, this page included
     failed: tuple[str, ...] = ()  # channels that were tried and failed
     outcome: Literal["", "sent", "failed"] = ""  # of a page; failed: no channel took it
 

@@ -234,6 +234,7 @@ class Oncall:
 
     rota: Rota = Rota()
     sleep_worth: float = 20.0  # device-hours that one broken night counts for
+    remind_s: float = 1200.0  # without an answer, until a page is sent again, and then to the next person; 0: never
     dead_man_url: str = ""  # told that the captain lives; "env:NAME" or an address without secrets; empty: none
     dead_man_every_s: float = 300.0
 

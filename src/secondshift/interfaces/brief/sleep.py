@@ -47,7 +47,7 @@ def _page(told: Told[PageWeighed], sent: list[Told[PageSent]]) -> Statement:
     if took is None:
         key = "sleep.unreached" if tries else "sleep.unsent"
         return Statement(key=key, values={**_values(page), "detail": tries[-1].fact.detail if tries else "—"}, facts=facts)
-    key = "sleep.paged" if page.because == "dear" else "sleep.told"
+    key = "sleep.reminded" if page.reminder else "sleep.paged" if page.because == "dear" else "sleep.told"
     return Statement(key=key, values={**_values(page), "channel": took.fact.channel}, facts=facts)
 
 

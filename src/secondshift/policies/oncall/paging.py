@@ -1,9 +1,12 @@
 """Wake or wait: for each incident that waits for a person, page now, let it wait, or leave it to the brief.
 
 One page for one incident. Another one only if three times as much is at stake, or if somebody else came on call meanwhile.
+A page that nobody answers is sent once more to the same person, then to the next on call, if waiting is still dearer than sleep.
 """
 
-from secondshift.policies.oncall.rota import awake_at, on_call
+from dataclasses import replace
+
+from secondshift.policies.oncall.rota import awake_at, on_call, turn_ends
 from secondshift.policies.oncall.stakes import asks, stakes
 from secondshift.policies.oncall.waking import Trouble, Weighing, weigh
 from secondshift.records.decisions import Decision, weighed
@@ -14,6 +17,7 @@ from secondshift.records.studies import Person
 NAME = "paging"
 AGAIN = 3.0  # times as much at stake as when somebody was paged
 LEAST_MORE = 1.0  # device-hours that it must be more
+REMINDERS = 2  # of one incident at most: to the same person, and to the next
 ANEW_S = 3600.0  # a verdict not to page is not written down anew before that, unless somebody else is on call
 _DEAR = {"idle": "devices stand idle", "risk": "work may be lost", "deadline": "the default comes first", "nothing": ""}
 
@@ -26,8 +30,12 @@ def decide(state: State) -> list[Decision]:
     if not waiting:
         return []
     person = behind(state)
-    found = (judge(state, incident.id, stakes(state, incident), person) for incident in waiting)
-    return [decision for decision in found if decision is not None]
+    decisions: list[Decision] = []
+    for incident in waiting:
+        trouble = stakes(state, incident)
+        decision = judge(state, incident.id, trouble, person) or remind(state, incident.id, trouble)
+        decisions += [decision] if decision is not None else []
+    return decisions
 
 
 def behind(state: State) -> Person:
@@ -51,8 +59,39 @@ def judge(state: State, incident: str, trouble: Trouble, person: Person) -> Deci
         channels=person.channels,
         paged=weighing.waiting if verdict == "page" else last.paged if last else 0.0,
         paged_to=person.name if verdict == "page" else last.paged_to if last else "",
+        reminders=last.reminders if last else 0,
     )  # fmt: skip
     return weighed(page, reason=explained(page, weighing), by=NAME)
+
+
+def remind(state: State, incident: str, trouble: Trouble) -> Decision | None:
+    """Send a page again that nobody answered: an answer ends the incident's waiting, so whoever waits was not answered."""
+    last = state.pages.get(incident)
+    if state.study is None or last is None or last.outcome != "sent" or last.reminders >= REMINDERS:
+        return None
+    after_s = state.study.oncall.remind_s
+    person = _reminded(state, last)
+    if after_s <= 0.0 or state.now_s < last.at + after_s or person is None:
+        return None
+    weighing = weigh(trouble, person, now=state.now_s, sleep_worth=state.study.oncall.sleep_worth)
+    if _verdict(weighing, person)[0] != "page":
+        return None
+    page = replace(
+        last, id="", person=person.name, because=_verdict(weighing, person)[1], waiting=weighing.waiting, waking=weighing.waking,
+        biggest=weighing.biggest, at=state.now_s, awake_at=awake_at(person, state.now_s), channels=person.channels,
+        reminder=True, reminders=last.reminders + 1, failed=(), outcome="",
+    )  # fmt: skip
+    quiet = f"nobody answered about {incident} for {(state.now_s - last.at) / 60:.0f} min"
+    return weighed(page, reason=f"{quiet}; {explained(page, weighing)}", by=NAME)
+
+
+def _reminded(state: State, last: Page) -> Person | None:
+    """The same person the first time, then whoever is on call next; None where nobody else is."""
+    rota = state.rota()
+    if not last.reminder:
+        return rota.people.get(last.person)
+    after = on_call(rota, turn_ends(rota, state.now_s))[0]
+    return rota.people[after] if after != last.person else None
 
 
 def _verdict(weighing: Weighing, person: Person) -> tuple[Verdict, Because]:
