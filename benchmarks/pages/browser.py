@@ -35,6 +35,10 @@ def found() -> bool:
 class Browser:
     """A headless Chromium with an empty profile, for the length of a `with` block."""
 
+    def __init__(self, extensions: Sequence[Path] = ()) -> None:
+        """extensions: folders to load unpacked, as a person would under chrome://extensions."""
+        self.more = [f"--load-extension={','.join(str(folder.resolve()) for folder in extensions)}"] if extensions else []
+
     def __enter__(self) -> "Browser":
         self.place = tempfile.mkdtemp(prefix="brief-browser-")
         self.driver = subprocess.Popen(
@@ -43,7 +47,7 @@ class Browser:
         )  # fmt: skip
         try:
             self.base = self._address()
-            options = {"binary": shutil.which("chromium"), "args": [*QUIET, f"--user-data-dir={self.place}/profile"]}
+            options = {"binary": shutil.which("chromium"), "args": [*QUIET, *self.more, f"--user-data-dir={self.place}/profile"]}
             wanted = {"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}}
             self.session = f"/session/{self._ask('POST', '/session', wanted)['sessionId']}"
         except BaseException:
@@ -89,8 +93,35 @@ class Browser:
 
     def open(self, page: Path) -> dict[str, float]:
         """Load a page; milliseconds to its load event, its first paint and the frame after it; its width and height."""
-        self._ask("POST", f"{self.session}/url", {"url": page.resolve().as_uri()})
+        self.go(page.resolve().as_uri())
         return self.run_async(TIMES)
+
+    def go(self, address: str) -> None:
+        """Load an address."""
+        self._ask("POST", f"{self.session}/url", {"url": address})
+
+    def tabs(self) -> list[str]:
+        """The open tabs, by handles."""
+        return self._ask("GET", f"{self.session}/window/handles", None)
+
+    def turn_to(self, tab: str) -> None:
+        """Look at another tab."""
+        self._ask("POST", f"{self.session}/window", {"handle": tab})
+
+    def shut(self) -> None:
+        """Close the tab that is looked at; turn to another one after it."""
+        self._ask("DELETE", f"{self.session}/window", None)
+
+    def into(self, frame: int | None) -> None:
+        """Look into a frame of the page, by its number; None: at the page itself."""
+        self._ask("POST", f"{self.session}/frame", {"id": frame})
+
+    def press(self, text: str, *, held: str = "") -> None:
+        """Type on the keyboard, with one key held down meanwhile."""
+        strokes = [{"type": kind, "value": key} for key in text for kind in ("keyDown", "keyUp")]
+        if held:
+            strokes = [{"type": "keyDown", "value": held}, *strokes, {"type": "keyUp", "value": held}]
+        self._ask("POST", f"{self.session}/actions", {"actions": [{"type": "key", "id": "keys", "actions": strokes}]})
 
     def run_async(self, script: str, args: Sequence[Answer] = ()) -> Answer:
         """Run a script that calls its last argument with the answer."""

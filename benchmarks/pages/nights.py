@@ -53,10 +53,14 @@ def mishaps(trials: int, share: float, seed: int) -> dict[str, tuple[Mishap, ...
     return {t: (Mishap(kind=chance.choice(KINDS), at_step=chance.randrange(1, STEPS // 3)),) for t in hit}  # type: ignore[arg-type]  # one of KINDS
 
 
-def play(folder: Path, trials: int, *, share: float = 0.02, deaths: int = 0, seed: int = 0) -> tuple[Ledger, State]:
-    """Work a whole simulated night in `folder`, the study's private one; `share` of the trials meets a mishap.
+def play(
+    folder: Path, trials: int, *, share: float = 0.02, deaths: int = 0, seed: int = 0,
+    evening: float = EVENING, hours: float = HOURS,
+) -> tuple[Ledger, State]:  # fmt: skip
+    """Work a simulated night in `folder`, the study's private one; `share` of the trials meets a mishap.
 
-    deaths: how often another engine has to take over. The ledger is left open.
+    deaths: how often another engine has to take over. evening: when it begins, UTC seconds. hours: how much of it is played;
+    a night that is not over by then is left as it stands. The ledger is left open.
     """
     for name in ("spool/tmp", "attempts", "trials", "briefs"):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -66,7 +70,7 @@ def play(folder: Path, trials: int, *, share: float = 0.02, deaths: int = 0, see
         budget=Budget(trials=trials, device_s=SLOTS * HOURS * 3600.0), policy=Policy(searcher="random", max_failure_rate=0.9),
         launch=Launch(slots=SLOTS, quiet_s=600.0),
     )  # fmt: skip
-    host, ledger = SimulatedClock(EVENING), open_ledger(folder)
+    host, ledger = SimulatedClock(evening), open_ledger(folder)
     executor = SimulatedExecutor(
         folder, curves=curve, clock=host, slots=SLOTS, seconds_per_step=STEP_S, mishaps=mishaps(trials, share, seed)
     )
@@ -82,10 +86,11 @@ def play(folder: Path, trials: int, *, share: float = 0.02, deaths: int = 0, see
 
     working = engine(State())
     working.record([facts.StudyOpened(study=study)])
-    working.begin(EVENING + HOURS * 3600)
+    working.begin(evening + HOURS * 3600)
     dies = sorted(random.Random(seed + 1).uniform(0.05, 0.4) * HOURS * 3600 for _ in range(deaths))
-    while working.state.shift is not None:
-        if dies and host.wall() - EVENING > dies[0]:
+    stop = math.inf if hours >= HOURS else evening + hours * 3600
+    while working.state.shift is not None and host.wall() < stop:
+        if dies and host.wall() - evening > dies[0]:
             dies.pop(0)
             working = engine(working.state)
         if not working.tick():

@@ -6,9 +6,9 @@ import { forget, keep, kept } from "./queue.js";
 import { spoken, words } from "./words.js";
 
 const EVERY_MS = 10_000;
-const SHOWN = 5; // ideas
 const at = (id) => document.getElementById(id);
 const popup = location.search === "?popup";
+const SHOWN = popup ? 3 : 6; // ideas
 let say = (key) => key;
 let lang = "en";
 
@@ -17,7 +17,15 @@ function show(id, wanted) {
 }
 
 function fill(list, texts) {
-  list.replaceChildren(...texts.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+  list.replaceChildren(...texts.map((text) => written("li", text)));
+}
+
+// A sentence with what stands between backticks as code; text all of it.
+function written(tag, text) {
+  const parts = text.split("`");
+  const whole = document.createElement(tag);
+  whole.append(...parts.map((part, n) => (n % 2 && n < parts.length - 1 ? Object.assign(document.createElement("code"), { textContent: part }) : part)));
+  return whole;
 }
 
 async function speak() {
@@ -25,7 +33,7 @@ async function speak() {
   lang = spoken(chosen);
   say = await words(lang);
   document.documentElement.lang = lang;
-  for (const place of document.querySelectorAll("[data-say]")) place.textContent = say(place.dataset.say);
+  for (const place of document.querySelectorAll("[data-say]")) place.replaceChildren(...written("span", say(place.dataset.say)).childNodes);
   at("idea").placeholder = say("hint");
   at("why").setAttribute("aria-label", say("why"));
   at("code").placeholder = say("pairCode");
@@ -74,12 +82,14 @@ function drawn(bar) {
 function drawMood(mood) {
   at("mood").className = mood;
   at("mood").textContent = mood ? say(mood) : "";
+  show("mood", mood);
 }
 
 function drawTrouble(problem, port) {
   const kind = problem instanceof Unanswered ? problem.kind : "trouble";
   const known = kind === "refused" ? "trouble" : kind;
-  at("trouble").textContent = known === "trouble" ? say("trouble", problem.text ?? String(problem)) : say(known, port);
+  const text = known === "trouble" ? say("trouble", problem.text ?? String(problem)) : say(known, port);
+  at("trouble").replaceChildren(written("span", text));
   show("trouble", true);
   for (const id of ["needs", "running", "spent", "brief"]) show(id, false);
   fill(at("lines"), []);
@@ -92,8 +102,7 @@ function drawTrouble(problem, port) {
 async function drawIdeas(handed, all) {
   const mine = await kept();
   const known = new Set(mine.map((idea) => idea.id));
-  const waiting = mine.reverse().map((idea) => ({ ...idea, state: idea.state }));
-  const rows = [...waiting, ...handed.filter((idea) => !known.has(idea.id)).slice(0, SHOWN)];
+  const rows = [...mine.reverse(), ...handed.filter((idea) => !known.has(idea.id)).slice(0, SHOWN)];
   at("ideas").querySelector("ul").replaceChildren(...rows.map(ideaRow));
   show("ideas", rows.length);
   show("moreIdeas", all > SHOWN);
@@ -162,10 +171,10 @@ async function restoreDraft() {
 
 async function look() {
   const paired = await pairing();
-  show("pair", !paired);
   at("pairedWith").textContent = paired ? say("pairing", paired.port) : say("unpaired");
   show("unpair", paired);
   if (!paired) {
+    show("pair", true);
     drawMood("");
     await drawIdeas([], 0);
     return;
@@ -173,6 +182,7 @@ async function look() {
   try {
     const zone = encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone ?? "");
     const [now, inbox] = await Promise.all([ask(paired, `/now?lang=${lang}&zone=${zone}`), ask(paired, "/ideas")]);
+    show("pair", false); // only now: a form that vanishes for a moment takes the cursor with it
     drawNight(now);
     await drawIdeas(inbox.ideas, inbox.all);
   } catch (problem) {
@@ -185,13 +195,14 @@ async function pair(event) {
   event.preventDefault();
   const wanted = parsed(at("code").value);
   if (!wanted) {
-    at("pairSaid").textContent = say("pairBad");
+    at("pairSaid").replaceChildren(written("span", say("pairBad")));
     return;
   }
   try {
     await ask(wanted, "/now");
   } catch (problem) {
-    at("pairSaid").textContent = say(problem.kind ?? "trouble", problem.kind === "trouble" ? problem.text : wanted.port);
+    const known = ["down", "stranger", "expired"].includes(problem.kind) ? problem.kind : "trouble";
+    at("pairSaid").replaceChildren(written("span", say(known, known === "trouble" ? problem.text : wanted.port)));
     return;
   }
   await chrome.storage.local.set({ pairing: wanted });
@@ -246,6 +257,7 @@ function wire() {
 }
 
 document.body.classList.toggle("popup", popup);
+if (popup) at("needs").after(at("ask")); // a popup is 600 pixels high at most, and the box must not be below them
 await speak();
 await restoreDraft();
 document.body.hidden = false;

@@ -11,6 +11,7 @@ from secondshift.records.nights import Statement
 from secondshift.records.states import State
 
 MOST = 5  # trials, and things that need a person
+TELLING = ("status.next_ending", "status.next_all_done")  # of what comes next; the rest stands in `status`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,14 +38,14 @@ class Glance:
     spent_share: float | None  # of the device-time budget; None: no cap
 
 
-def glance(state: State, holder: Holder, *, requests: int, now: float, fallback: str = "") -> Glance:
-    """Look at a study. `now` is UTC seconds, `requests` those in the spool, `fallback` a name where none is recorded."""
+def glance(state: State, holder: Holder, *, now: float, fallback: str = "") -> Glance:
+    """Look at a study. `now` is UTC seconds, `fallback` a name for it where none is recorded."""
     running = sorted(state.running(), key=lambda t: -t.logged_step)
     needs = tuple(_needs(state))
     works = holder.life in ("alive", "remote") and state.shift is not None
-    lines = [engine_line(state, holder), shift_line(state)] if not works else [shift_line(state)]
-    if holder.life != "never":
-        lines += [*_best(state), *upcoming(state, requests, now)]
+    lines = [*_best(state), *_counts(state), shift_line(state) if works else engine_line(state, holder)]
+    if works:
+        lines += [line for line in upcoming(state, 0, now) if line.key in TELLING]
     return Glance(
         study=one_line(state.study.name if state.study else fallback, limit=80),
         metric=one_line(state.study.objective.metric if state.study else "", limit=60),
@@ -82,6 +83,15 @@ def _best(state: State) -> list[Statement]:
     assert value is not None, "ranked trials have a value"
     values = {"trial": order[0].id, "metric": state.study.objective.metric, "value": value, "n": len(order)}
     return [Statement(key="glance.best", values=values)]
+
+
+def _counts(state: State) -> list[Statement]:
+    """How many trials there are of each kind."""
+    if not state.trials:
+        return []
+    kinds = ("complete", "paused", "stopped", "failed", "running", "queued")
+    counts = {kind: state.statuses.get(kind, 0) for kind in kinds}
+    return [Statement(key="found.counts", values={"n": sum(counts.values()), **counts})]
 
 
 def _bar(state: State, name: str, now: float) -> Bar:

@@ -50,8 +50,7 @@ class Counter:
             desk = self._at_desk()
             state, holder = (desk.state(), desk.holder()) if desk else (State(), Holder(life="never"))
             briefed = _any_shift(desk)
-        requests = len(list((self.folder / "spool").glob("*.json")))
-        seen = glance(state, holder, requests=requests, now=time.time(), fallback=self.file.resolve().parent.name)
+        seen = glance(state, holder, now=time.time(), fallback=self.file.resolve().parent.name)
         return {
             "study": seen.study,
             "metric": seen.metric,
