@@ -148,7 +148,6 @@ async function handIn(event) {
   }
   at("whyBox").open = false;
   at("idea").focus();
-  await keepDraft();
   const how = await chrome.runtime.sendMessage("send").catch(() => "trouble");
   at("said").textContent = say(how === "sent" ? "handed" : how === "unpaired" || how === "expired" ? "keptUnpaired" : "kept");
   await look();

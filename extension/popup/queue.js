@@ -3,7 +3,7 @@
 
 import { Unanswered, ask, pairing } from "./pairing.js";
 
-const PREFIX = "idea:";
+export const PREFIX = "idea:";
 const LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"; // as the spool makes ids: they sort by time
 export const ALARM = "send";
 
@@ -15,12 +15,11 @@ function newId() {
   return `${time}-${chance}`;
 }
 
-// Keep an idea; it is safe once this returns.
+// Keep an idea; it is safe once this returns. One write, which also empties the draft and wakes the worker: the popup may close at any moment.
 export async function keep(text, why) {
   const id = newId();
-  await chrome.storage.local.set({ [PREFIX + id]: { id, text, why, made: Date.now(), state: "queued", reason: "" } });
-  await chrome.alarms.create(ALARM, { delayInMinutes: 0.5, periodInMinutes: 1 });
-  return id;
+  const idea = { id, text, why, made: Date.now(), state: "queued", reason: "" };
+  await chrome.storage.local.set({ [PREFIX + id]: idea, draft: { text: "", why: "" } });
 }
 
 export async function kept() {
@@ -36,11 +35,22 @@ export async function forget(id) {
 }
 
 let going = null;
+let again = false;
 
 // Send what waits, one after the other; only the worker calls this, so there is one sender. Says how it went: sent, or a kind of Unanswered.
 export function send() {
-  going ??= sendAll().finally(() => (going = null));
+  again = true; // whoever asks while a round is under way gets one more: it may have looked already
+  going ??= rounds().finally(() => (going = null));
   return going;
+}
+
+async function rounds() {
+  let how;
+  while (again) {
+    again = false;
+    how = await sendAll();
+  }
+  return how;
 }
 
 async function sendAll() {
@@ -50,6 +60,7 @@ async function sendAll() {
       await chrome.alarms.clear(ALARM);
       return "sent";
     }
+    await chrome.alarms.create(ALARM, { delayInMinutes: 0.5, periodInMinutes: 1 }); // should this worker be ended before it is through
     const paired = await pairing();
     if (!paired) return "unpaired";
     try {

@@ -1,6 +1,6 @@
-// Sends waiting ideas when a page asks for it, when the browser starts, and once a minute while some wait.
+// Sends ideas: as soon as one is kept, when the browser starts, and once a minute while some wait. A page asks how it went.
 
-import { ALARM, kept, send } from "./queue.js";
+import { ALARM, PREFIX, send } from "./queue.js";
 
 chrome.runtime.onMessage.addListener((message, sender, answer) => {
   if (sender.id !== chrome.runtime.id || message !== "send") return false;
@@ -12,12 +12,10 @@ chrome.alarms.onAlarm.addListener((alarm) => {
   if (alarm.name === ALARM) send();
 });
 
-async function wake() {
-  if ((await kept()).some((idea) => idea.state === "queued")) {
-    await chrome.alarms.create(ALARM, { delayInMinutes: 0.5, periodInMinutes: 1 });
-    await send();
-  }
-}
+chrome.storage.onChanged.addListener((changes, area) => {
+  const fresh = Object.entries(changes).some(([key, { newValue }]) => key.startsWith(PREFIX) && newValue?.state === "queued");
+  if (area === "local" && (fresh || changes.pairing?.newValue)) send();
+});
 
-chrome.runtime.onStartup.addListener(wake);
-chrome.runtime.onInstalled.addListener(wake);
+chrome.runtime.onStartup.addListener(() => send());
+chrome.runtime.onInstalled.addListener(() => send());

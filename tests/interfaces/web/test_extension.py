@@ -220,7 +220,7 @@ def test_an_acknowledgement_that_was_lost_is_asked_for_again_and_counts_once(
     with opened(place) as window:
         page.pair(window.code)
         page.hand_in("only once")
-        page.until("document.getElementById('said').innerText.startsWith('Kept here')")
+        page.until("/Kept here|Handed/.test(document.getElementById('said').innerText)")
         assert lost and lost[0][0] == 201
         page.run("await chrome.runtime.sendMessage('send')")
         assert texts(window) == ["only once"] and page.kept() == []
@@ -235,6 +235,17 @@ def test_two_presses_hand_one_idea_in(page: Page, window: Open) -> None:
     page.until("document.getElementById('said').innerText === 'Handed to the shift.'")
     assert page.kept() == []
     assert texts(window) == ["once"]
+
+
+@needs_chromium
+@pytest.mark.slow
+def test_ideas_kept_while_others_are_on_their_way_go_out_too(page: Page, window: Open) -> None:
+    page.pair(window.code)
+    wanted = [f"idea {n}" for n in range(20)]
+    for text in wanted:
+        page.run("document.getElementById('idea').value = given[0]; document.getElementById('ask').requestSubmit()", text)
+    soon(lambda: len(texts(window)) == 20, 30)
+    assert texts(window) == wanted and page.kept() == []
 
 
 @needs_chromium
