@@ -8,12 +8,14 @@ from captain.parts import Reported
 
 from evidence.digits import recorded
 from evidence.studies import STUDY, Outcome, Track, ideas_of, play
-from secondshift.policies.evidence.verdicts import verdict
+from secondshift.policies.evidence.levels import level
+from secondshift.policies.evidence.verdicts import pairs_left, verdict
 from secondshift.records.states import State
 
 IDEAS, PAIRS = 20, 100
 PLANTED = (2.0, 1.5, 1.0, -1.0, -1.5, -2.0)  # standard deviations of a run; the others do nothing
 LOOK_PAIRS = 60
+EARLY = 5  # pairs after which a price is looked at
 
 
 def measured(studies: int) -> Reported:
@@ -24,6 +26,7 @@ def measured(studies: int) -> Reported:
     rng = np.random.default_rng(71)
     _study_rows(found, "simulated", [_simulated(rng) for _ in range(studies)])
     _study_rows(found, "digits", [_digits(rng) for _ in range(studies)])
+    _prices(found, 10 * studies)
     _speed(found)
     return found
 
@@ -83,6 +86,26 @@ def _study_rows(found: Reported, name: str, studies: list[Made]) -> None:
     found.row(f"{name}, studies with parking: false discovery rate", rate, "share", "<= 0.05", rate <= 0.05)
     found.lines.append(f"| {name} | all of a study | | | {np.median(runs):.0f} runs | {np.quantile(runs, 0.9):.0f} runs | "
                        f"{run_s * np.median(runs):.1f} | |")  # fmt: skip
+
+
+def _prices(found: Reported, count: int) -> None:
+    """Was the price that a brief would have told after a few pairs about what it then took?"""
+    found.lines += [
+        "", f"The price told after {EARLY} pairs (pairs to go) of ideas e2 that then held up, beside what it took:", "",
+        "| effect (sd of a run) | told, median | took, median | told / took: p10 | median | p90 |", "|---" * 6 + "|",
+    ]  # fmt: skip
+    for effect in (1.0, 2.0):
+        told, taken = [], []
+        for losses in np.random.default_rng(75).normal(size=(count, 2, PAIRS)):
+            losses[1] -= effect
+            ideas = ideas_of(2)
+            (outcome,) = play(losses, names=["e2"], ideas=ideas, closing=True)
+            if outcome is not None and outcome.kept() and outcome.verdict.pairs > EARLY:
+                told.append(pairs_left(Track(losses[1], losses[0]).better[:EARLY], level(ideas, "e2"), 0.0))
+                taken.append(outcome.verdict.pairs - EARLY)
+        ratios = np.quantile(np.array(told) / np.array(taken), [0.1, 0.5, 0.9], method="higher")
+        shown = " | ".join(f"{ratio:.2f}" for ratio in ratios)
+        found.lines.append(f"| {effect:g} | {np.median(told):.0f} | {np.median(taken):.0f} | {shown} |")
 
 
 def _ending(outcome: Outcome) -> str:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -10,7 +11,8 @@ from captain.scoring import wilson
 from scipy import stats
 
 from evidence.noises import COVERED, Noise
-from evidence.studies import Outcome, ideas_of, play
+from evidence.studies import STUDY, Outcome, ideas_of, play
+from secondshift.records.studies import Objective, Study
 
 EFFECTS = (0.5, 1.0, 2.0)  # standard deviations of one run
 WITHIN = (30, 60, 100)  # pairs
@@ -18,22 +20,25 @@ PLACES = {"only": 1, "one of 20": 0, "20th": 20, "200th": 200}  # 0: drawn from 
 ERRORS = {"only": 1, "one of 20": 20, "20th": 20, "200th": 200}  # what an oracle shares its 5 % among
 TOGETHER = (0.5, 0.9)  # correlations of the two runs of a pair
 SETTLES = {"only": 9.0, "one of 20": 16.0}  # pairs in which 2 sd settle, in the median
+MATTERS = 0.5  # least effect that matters, in standard deviations of one run
 NOISES = ("Student t(2)", "10 % crashing", "two modes", "drifting hardware", "skewed")
 
 
 def planted(
-    effect: float, place: str, count: int, *, rho: float = 0.0, noise: Noise | None = None, parking: bool = False
-) -> list[Outcome]:
+    effect: float, place: str, count: int, *, rho: float = 0.0, noise: Noise | None = None, parking: bool = False,
+    study: Study = STUDY,
+) -> list[Outcome]:  # fmt: skip
     """Judge one real idea in each of some studies; those it does not settle get the verdict of all pairs."""
-    rng = np.random.default_rng([41, round(100 * effect), round(100 * rho)])
+    rng = np.random.default_rng([41, round(100 * (effect + 10.0)), round(100 * rho)])
     shape = (count, 2, max(WITHIN))
     losses = rng.normal(size=shape) if noise is None else noise(rng, shape)
     losses = math.sqrt(rho) * rng.normal(size=(count, 1, max(WITHIN))) + math.sqrt(1.0 - rho) * losses
     losses[:, 1] -= effect
     outcomes = []
-    for study in losses:
+    for runs in losses:
         number = PLACES[place] or int(rng.integers(1, 21))
-        (outcome,) = play(study, names=[f"e{number}"], ideas=ideas_of(number), parking=parking, closing=True)
+        name = f"e{number}"
+        (outcome,) = play(runs, names=[name], ideas=ideas_of(number), parking=parking, closing=True, study=study)
         assert outcome is not None, "closing"
         outcomes.append(outcome)
     return outcomes
@@ -72,6 +77,7 @@ def power(count: int) -> Reported:
     _pairing(found, count)
     _elsewhere(found, count)
     _parked(found, max(20, count // 2))
+    _least(found, count)
     return found
 
 
@@ -129,6 +135,18 @@ def _parked(found: Reported, count: int) -> None:
             if effect:
                 share = float((took(outcomes) <= max(WITHIN)).mean())
                 found.row(f"power with parking, {effect:g} sd, {place}: found within 100 pairs", share, "share", "", None)
+
+
+def _least(found: Reported, count: int) -> None:
+    """How ideas end where a gain below half a standard deviation does not matter."""
+    study = replace(STUDY, objective=Objective(metric="loss", min_effect=MATTERS))
+    endings = ("better", "too small", "no better", "worse", "unsettled")
+    found.lines += ["", f"Where only gains from {MATTERS:g} sd on matter (`min_effect`), the only idea, at most 100 pairs:", "",
+                    f"| effect | {' | '.join(endings)} | spent, mean |", "|---" * 7 + "|"]  # fmt: skip
+    for effect in (-0.5, 0.0, 0.25, 0.5, 1.0, 2.0):
+        verdicts = [outcome.verdict for outcome in planted(effect, "only", count, study=study)]
+        shares = " | ".join(f"{np.mean([one.ending == ending for one in verdicts]):.3f}" for ending in endings)
+        found.lines.append(f"| {effect:g} | {shares} | {np.mean([one.pairs for one in verdicts]):.1f} |")
 
 
 def coverage(count: int) -> Reported:
