@@ -25,6 +25,8 @@ def found(night: Trace, state: State, objective: Objective) -> Iterable[Statemen
     if seen:
         yield _counts(night, seen)
     best = ranked(objective, done)
+    fresh = [state.trials[name] for name in state.pairs.values() if name in night.trials]
+    fresh = ranked(objective, [t for t in fresh if t.status == "complete"])
     rest = [t for t in done if t not in best]
     if not best:
         if not done:
@@ -35,7 +37,7 @@ def found(night: Trace, state: State, objective: Objective) -> Iterable[Statemen
         yield from _without_value(night, rest, objective)
         yield from _ahead(night, seen, objective)
         yield from imported(state)
-        yield from noise(night, state, [], before(state), None)
+        yield from noise(night, state, fresh, before(state), None)
         return
     yield _best(night, state, best[0], objective)
     yield from _assisted(night, helped, objective)
@@ -43,7 +45,7 @@ def found(night: Trace, state: State, objective: Objective) -> Iterable[Statemen
     yield from other_environments(night, state, best)
     yield from _against_defaults(night, state, best, objective)
     yield from imported(state)
-    yield from noise(night, state, best, before(state), _gain(state, best, objective))
+    yield from noise(night, state, [*best, *fresh], before(state), _gain(state, best, objective))
     yield from _without_value(night, rest, objective)
 
 
