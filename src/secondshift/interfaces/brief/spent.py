@@ -57,7 +57,7 @@ def _trials(night: Trace, state: State, edges: tuple[int, ...]) -> Iterable[Stat
     queued = night.seqs("trial.queued")
     yield Statement(key="spent.trials_now", values={"n": len(queued)}, facts=queued or edges)
     if cap is not None:
-        used = len(state.trials)
+        used = len(state.trials) - len(state.pairs)
         facts = (*_capped(night), *(t.queued for t in night.trials.values() if t.queued))
         yield Statement(
             key="spent.trials_cap", values={"used": used, "cap": cap, "left": max(0, cap - used)}, facts=facts

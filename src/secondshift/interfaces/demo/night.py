@@ -21,6 +21,7 @@ from typing import TextIO
 from secondshift.errors import SecondshiftError
 from secondshift.interfaces.demo.checks import Finding, Result, agree, examine, named, processes_of, result, trains
 from secondshift.interfaces.demo.examining import prove
+from secondshift.interfaces.demo.ideas import show_ideas
 from secondshift.interfaces.demo.stories import Story, drill, real
 from secondshift.interfaces.demo.studies import METRIC, Half, lay_out
 from secondshift.ledger.opening import open_ledger
@@ -96,6 +97,7 @@ def demo(seed: int = 0, folder: Path | None = None, json: bool = False, *, scrip
         _show_brief(show, *stories[-1])
     if len(results) == 2:
         _compare(show, results, stories)
+        show.problems += show_ideas(show.folder, seed=show.seed, say=show.say, script=script)
         _watch(show)
     code = _close(show, began)
     if json:
@@ -326,7 +328,7 @@ def _close(show: Demo, began: float) -> int:
     left = processes_of(show.folder)
     if left:
         show.problems.append(f"Processes are left behind: {', '.join(map(str, left))}.")
-    for kind in ("random", "halving"):
+    for kind in ("random", "halving", "ideas"):
         page = show.folder / kind / ".secondshift" / "briefs" / "s1.html"
         if page.exists():
             show.say(f"brief of {kind}: {page}  (Korean: {page.with_name('s1.ko.html').name} beside it)")

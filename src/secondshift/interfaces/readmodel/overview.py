@@ -114,7 +114,7 @@ def budgets(state: State, now: float) -> list[dict[str, Any]]:
     rows = [
         _budget("device_s", budget.device_s, spend.settled_device_s, spend.reserved_device_s),
         _budget("wall_s", budget.wall_s, wall, 0.0),
-        _budget("trials", budget.trials, len(state.trials), 0),
+        _budget("trials", budget.trials, len(state.trials) - len(state.pairs), 0),
     ]
     if budget.usd_per_device_s is not None:
         price = budget.usd_per_device_s
