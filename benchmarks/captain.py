@@ -1,6 +1,6 @@
 """How well the captain's symptoms, diagnosis and ladder do, on data that nothing was tuned on, beside other tools' defaults.
 
-    python3 benchmarks/captain.py --data DIR [--only live|generator|real|rl|crash|speed|left-out] [--seeds N] [--quick] [--json]
+    python3 benchmarks/captain.py --data DIR [--only live|generator|real|rl|crash|speed|left-out] [--seeds N] [--held-out-seeds N] [--quick] [--json]
 
 DIR is the folder of incidents (live_faults, algoperf, nanogpt, rl, crash_logs); without it only `generator` and `speed` run.
 What tunes and what judges stands in docs/captain/recoverable.md; results stand in docs/captain/benchmark.md.
@@ -36,6 +36,7 @@ def main() -> None:
     options.add_argument("--data", type=Path, help="the folder of incidents")
     options.add_argument("--only", choices=NAMES, action="append", help="one part; may be given again")
     options.add_argument("--seeds", type=int, default=10, help="fresh seeds of each kind of the generator")
+    options.add_argument("--held-out-seeds", type=int, default=24, help="the same of kinds that are held out, and of rises")
     options.add_argument("--quick", action="store_true", help="one seed a kind, and without left-out")
     options.add_argument("--json", action="store_true", help="one JSON object as the last line")
     given = options.parse_args()
@@ -44,9 +45,9 @@ def main() -> None:
     missing = [name for name in chosen if name not in NEED_NO_DATA]
     if missing and given.data is None:
         options.error(f"{', '.join(missing)} reads the folder of incidents: say where it is with --data DIR")
-    seeds = 1 if given.quick else given.seeds
+    seeds, held_out = (1, 1) if given.quick else (given.seeds, given.held_out_seeds)
     calls: dict[str, Callable[[], Reported]] = {
-        "live": lambda: parts.live(given.data), "generator": lambda: parts.generated(seeds),
+        "live": lambda: parts.live(given.data), "generator": lambda: parts.generated(seeds, held_out),
         "real": lambda: parts.real(given.data), "rl": lambda: parts.rl(given.data), "crash": lambda: parts.crash(given.data),
         "speed": parts.speed, "left-out": lambda: leaving_out.measured(given.data, seeds),
     }  # fmt: skip

@@ -15,7 +15,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Literal
 
-from captain import generator, kinds, trainings
+from captain import bumps, generator, kinds, returns, trainings
 from captain.kinds import KINDS, RISES
 from captain.scoring import Expected
 
@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve().parents[2]
 CACHE = HERE / ".benchmarks" / "captain"  # ignored by git
 LIVE_HELD_OUT = frozenset({"bad_shard60", "weights_saturated", "dead_loader_same_batch", "straggler_x1.6",
                            "small_bump", "ckpt_pause"})  # fmt: skip
-FIRST_JUDGING_SEED = 200_000  # those from 100,000 judged a first round, and were seen
+FIRST_JUDGING_SEED = 300_000  # those from 100,000 judged a first round, those from 200,000 a second, and were seen
 HEALTHY = Expected(kind="healthy", fault=False, onset=-1, acceptable=frozenset(), right=frozenset(), causes=frozenset(),
                    slow=False, held_out=False)  # fmt: skip
 
@@ -107,17 +107,20 @@ def live(data: Path) -> Iterator[Stream]:
                          rows=rows[int(truth["run"])], announced=tuple(json.loads(truth["announced"])))  # fmt: skip
 
 
-def generated(part: Part, seeds: int) -> Iterator[Stream]:
-    """Runs of our own generator, kept for the next call; kinds that are held out never tune."""
-    sources = (generator.__file__, kinds.__file__, trainings.__file__)
+def generated(part: Part, seeds: int, *, held_out: int = 0, names: Sequence[str] = ()) -> Iterator[Stream]:
+    """Runs of our own generator, kept for the next call; kinds that are held out never tune.
+
+    held_out: how many seeds of those kinds, where it is not the same; names: only these kinds.
+    """
+    sources = (generator.__file__, kinds.__file__, trainings.__file__, bumps.__file__, returns.__file__)
     key = zlib.crc32(b"".join(Path(source).read_bytes() for source in sources))
     place = CACHE / f"generated-{key:08x}"
     place.mkdir(parents=True, exist_ok=True)
     first = 0 if part == "tuning" else FIRST_JUDGING_SEED
     for kind in KINDS.values():
-        if part == "tuning" and kind.held_out:
+        if (part == "tuning" and kind.held_out) or (names and kind.name not in names):
             continue
-        for seed in range(first, first + seeds):
+        for seed in range(first, first + (held_out if kind.held_out and held_out else seeds)):
             file = place / f"{kind.name}-{seed}.pickle"
             if not file.exists():
                 file.write_bytes(pickle.dumps(generator.generate(kind.name, seed)))

@@ -22,7 +22,7 @@ import numpy as np  # noqa: E402
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
-from captain import returns  # noqa: E402
+from captain import bumps, returns  # noqa: E402
 from captain.kinds import KINDS  # noqa: E402
 from captain.trainings import (  # noqa: E402
     SCHEDULES,
@@ -87,6 +87,7 @@ class Plan:
     announced: list[int] = field(default_factory=list)
     thin: int = 1  # every so many steps are logged
     lasts: int = 0  # steps of a bump; 0 = to the end
+    rises: list[bumps.Bump] = field(default_factory=list)
 
 
 def generate(kind: str, seed: int) -> tuple[Run, Truth]:
@@ -103,9 +104,11 @@ def generate(kind: str, seed: int) -> tuple[Run, Truth]:
         while kind == "recovered_bump" and _elevated(rows, plan) and plan.factor > -1.2:
             plan.factor -= 0.6
             rows = _train(plan)
+        if plan.rises:
+            rows = _as_named(rows, plan)
     goal = "min" if plan.metric == "loss" else "max"
     rows = [{**row, **_simulated(plan, index)} for index, row in enumerate(rows)]
-    if plan.thin > 1 or kind in ("ended_elevated", "recovered_bump"):
+    if plan.thin > 1 or kind in ("ended_elevated", "recovered_bump", *bumps.KINDS):
         rows = _thinned(rows, plan.thin)
     if kind == "frozen_logger":
         kept = {name: rows[plan.onset - 1][name] for name in ("loss", "grad_norm")}
@@ -116,6 +119,23 @@ def generate(kind: str, seed: int) -> tuple[Run, Truth]:
         f"{plan.optimiser} {plan.base:g} {plan.schedule} batch {plan.batch} metric {plan.metric} x{plan.factor:.3g}"
     )
     return run, Truth(kind=kind, seed=seed, onset=onset, task=plan.task.name, detail=detail)
+
+
+def _as_named(rows: list[dict[str, float | None]], plan: Plan) -> list[dict[str, float | None]]:
+    """Train again until the rises are what the kind's name says."""
+    sign = 1.0 if plan.metric == "loss" else -1.0
+    stays = plan.kind == "ended_short"
+    for _ in range(12):
+        standing = bumps.stands([sign * (row["loss"] or 0.0) for row in rows], plan.onset)
+        if (standing > 1.0) if stays else (standing < 0.0):
+            break
+        if stays and plan.rises[-1][1] < plan.horizon:  # it had gone away before the log ended
+            begin, _, strong = plan.rises[-1]
+            plan.rises[-1] = (begin, plan.horizon, strong)
+        else:
+            plan.rises = bumps.weaker(plan.rises, 1.6 if stays else 0.6)
+        rows = _train(plan)
+    return rows
 
 
 def _draw(rng: np.random.Generator, kind: str) -> Plan:
@@ -176,6 +196,8 @@ def _set_kind(plan: Plan) -> None:
         plan.warmup = 0
     if kind in ("ended_elevated", "recovered_bump"):
         _set_bump(plan)
+    if kind in bumps.KINDS:
+        _set_bumps(plan)
     if kind == "warmup_bump":
         plan.warmup = 120
         plan.base *= 3.0
@@ -202,6 +224,22 @@ def _set_bump(plan: Plan) -> None:
         plan.lasts = plan.thin * int(rng.integers(1, 6))
     if plan.kind == "ended_elevated":
         plan.lasts = plan.horizon
+
+
+def _set_bumps(plan: Plan) -> None:
+    """The same logs as public runs of the captain's benchmark are: short ones of every step, or long ones that are thinned."""
+    rng = plan.rng
+    plan.warmup, plan.schedule = 0, "constant"
+    if plan.kind in bumps.SHORT:
+        plan.horizon, plan.every, plan.base = 100, 1000, plan.base * 4.0
+    else:
+        plan.horizon, plan.thin = int(rng.integers(2400, 4800)), int(rng.choice([1, 2, 4]))
+        plan.schedule = str(rng.choice(["constant", "linear", "cosine"]))
+        plan.every = int(rng.choice([40, 100]))
+        plan.onset = plan.thin * int(rng.integers(plan.horizon // 3, int(plan.horizon * 0.7)) // plan.thin)
+    plan.rises = bumps.drawn(rng, plan.kind, plan.horizon)
+    if plan.rises:
+        plan.onset = plan.rises[-1 if plan.kind == "ended_short" else 0][0]
 
 
 def _elevated(rows: list[dict[str, float | None]], plan: Plan) -> bool:
@@ -286,6 +324,10 @@ def _step(plan: Plan, network: Network, step: int, chosen: Array) -> dict[str, f
     inputs, targets = _spoil(plan, step, inputs, targets)
     if step == plan.onset:
         _damage(plan, network)
+    if kind == "planned_restart" and step == plan.onset - plan.thin:  # seen one point before it was announced
+        fresh = make_network(rng, plan.task)
+        network.weights, network.biases, network.moments = fresh.weights, fresh.biases, []
+        network.updates = 0
     layers = forward(network, inputs)
     loss, accuracy, at_output = loss_of(layers[-1], targets, plan.task.outputs)
     grads = gradients(network, layers, at_output)
@@ -315,6 +357,8 @@ def _rate(plan: Plan, step: int) -> float:
         rate *= 10 ** (1.8 + 0.7 * plan.factor)
     elif plan.kind in ("ended_elevated", "recovered_bump") and 0 <= step - plan.onset < plan.lasts:
         rate *= 10 ** (1.3 + 0.9 * plan.factor)
+    elif plan.rises:
+        rate *= bumps.times(plan.rises, step)
     elif plan.kind == "lr_bad_from_start":
         rate *= 10 ** (2.7 + plan.factor)
     elif plan.kind == "lr_zero" and after:

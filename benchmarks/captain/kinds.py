@@ -60,6 +60,7 @@ FAULTS = (
     _fault("memory_leak", {"memory_leak"}, causes={"memory_leak"}, slow=True),
     _fault("overfit", {"overfitting"}, causes={"overfitting"}, slow=True),
     _fault("ended_elevated", JUMP | {"non_finite"}, whole=True),
+    _fault("ended_short", JUMP | {"non_finite"}, whole=True),
     _fault("evaluation_shift", {"evaluation_shift"}, causes={"evaluation_changed"}),
 )  # fmt: skip
 LOOKALIKES = (
@@ -82,6 +83,9 @@ LOOKALIKES = (
     _lookalike("memory_sawtooth"),
     _lookalike("loss_scale_search"),
     _lookalike("recovered_bump"),
+    _lookalike("bumps_short"),
+    _lookalike("recurrent_spikes"),
+    _lookalike("planned_restart", announced=True),
     _lookalike("reinforcement_noise"),
     _lookalike("reinforcement_sparse"),
     _lookalike("reinforcement_forgetting"),

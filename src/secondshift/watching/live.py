@@ -154,7 +154,7 @@ class Beside:
 
     def _ended(self) -> list[Sighting]:
         output = self.output
-        return self.run.tell(
+        return self.run.over() + self.run.tell(
             ended(
                 output.words.head, list(output.words.tail), code=self.command.code or 0, step=self.run.seen.step, signs=self._signs
             )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from secondshift.policies.captain.columns import Guess, counts_epochs, guess
-from secondshift.policies.captain.foreign import Told, hush, see, tracked_end, watched
+from secondshift.policies.captain.foreign import Told, finish, hush, see, tracked_end, watched
 from secondshift.runtime.watched.cells import Cells, End, numbers_of, split
 from secondshift.watching.gaps import Gaps
 from secondshift.watching.sightings import Asked, RunSeen, Sighting
@@ -41,7 +41,7 @@ class RunWatch:
     def _end(self, end: End | None) -> list[Sighting]:
         if end is None:
             return []
-        return self.tell(tracked_end(end.status, code=end.code, head=end.head, tail=end.tail, step=self.seen.step))
+        return self.over() + self.tell(tracked_end(end.status, code=end.code, head=end.head, tail=end.tail, step=self.seen.step))
 
     def _rows(self, cells: Cells) -> list[Sighting]:
         seen = self.seen
@@ -77,6 +77,10 @@ class RunWatch:
             self._watched, now_s=now_s, last_growth_s=last_growth_s, longest_gap_s=longest_gap_s, step=self.seen.step
         )
         return self._sighted(told)
+
+    def over(self) -> list[Sighting]:
+        """The run has ended: judge where it stands."""
+        return self._sighted(finish(self._watched))
 
     def tell(self, told: Sequence[Told]) -> list[Sighting]:
         """Take over what was found elsewhere, as in how a command ended."""

@@ -53,6 +53,11 @@ def see(state: Watched, rows: Iterable[Row], announced: Iterable[int] = ()) -> t
     return Watched(following=following, incident=incident), told
 
 
+def finish(state: Watched) -> list[Told]:
+    """The run is over: say where it stands against its best, if that is worth a question."""
+    return [_told(finding, _incident(state.incident, finding)) for finding in state.following.finish()]
+
+
 def hush(
     state: Watched, *, now_s: float, last_growth_s: float, longest_gap_s: float, step: int
 ) -> tuple[Watched, list[Told]]:

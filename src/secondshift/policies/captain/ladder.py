@@ -48,6 +48,8 @@ def rung(finding: Finding) -> Rung:
 
     `page` is never reached here: whether a question wakes somebody is weighed by `policies/oncall`.
     """
+    if finding.evidence.get("ended", 0.0) > 0.0:
+        return "ask" if finding.confidence >= SURE else "note"  # the run is over: it cannot last any longer
     above = STEPS.get(finding.symptom)
     if above is None or not (_lasting(finding) or (finding.lasted >= above[1] and finding.confidence >= above[2])):
         return "note"

@@ -31,6 +31,7 @@ class _Watched:
     guessed: Guess = field(default_factory=Guess)
     fields: dict[str, str] = field(default_factory=dict)  # metric -> stream
     attempt: str = ""
+    over: bool = False  # its last step was logged
     fresh: list[Finding] = field(default_factory=list)
 
 
@@ -108,6 +109,9 @@ class Watchkeeper:
                 watched.following.memory.limit_mb = batch.values[-1]
         for row in _rows(batches, watched.fields, watched.following.step):
             watched.fresh += watched.following.push(row)
+            if study is not None and not watched.over and watched.following.step >= study.horizon_steps - 1:
+                watched.over = True
+                watched.fresh += watched.following.finish()
 
 
 def _learn(study: Study | None, watched: _Watched, metrics: set[str]) -> None:

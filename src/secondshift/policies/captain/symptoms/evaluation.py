@@ -17,7 +17,7 @@ SURE_SPAN = 0.04  # share of the range that evaluation must lose; sure at twice 
 GAP_SPAN, GAP_NOISE = 0.035, 1.0  # what training must gain to be compared: of its whole gain, in units of its noise
 ALONE = 0.3  # share of a jump that training may show too
 AT_ONCE = 0.5  # share of a shift that its first evaluation shows; else it is a hump, as of double descent
-GRADUAL = 0.7  # the most confidence in such a one while evaluation is still better than at its start
+GRADUAL = 0.7  # the most confidence in such a one while training improves or evaluation is better than at its start
 SPAN = 0.06  # least jump, as a share of the range so far
 
 
@@ -42,6 +42,7 @@ class Evaluation:
     since: int = 0
     limit: float = float("inf")
     jump: float = 0.0  # of the first evaluation above the limit, over those before
+    joint: bool = False  # training rose during this shift too
     usual_train: float = 0.0  # level of training at the last clean evaluation
 
     def copy(self) -> Self:
@@ -89,14 +90,18 @@ class Evaluation:
         if self.count > KNOWN and value > self.limit:
             self.shifted += 1
             if self.shifted == 1:
-                self.since, self.jump = step, value - middle(self.recent[-4:])
+                self.since, self.jump, self.joint = step, value - middle(self.recent[-4:]), False
+            self.joint = self.joint or train_raised
             level = middle(self.recent[-4:])
             with_training = train - self.usual_train > ALONE * (value - level)
             if train_raised or with_training or not doubled(self.shifted, SHIFTED):
                 return []
             seen = {"evaluation": self.sign * value, "before": self.sign * level, "limit": self.sign * self.limit}
             confidence = confidence_of(value - level, self.limit - level, least=0.6) if begun else 0.5
-            if self.jump < AT_ONCE * (value - level) and value <= (self.first or 0.0):
+            improving = train < self.usual_train  # then a gradual rise is that of overfitting, which is noted
+            if self.jump < AT_ONCE * (value - level) and (improving or value <= (self.first or 0.0)):
+                confidence = min(confidence, GRADUAL)
+            if self.joint:  # training rose with it: that rise is judged by itself, and evaluation comes back more slowly
                 confidence = min(confidence, GRADUAL)
             return [Finding(symptom="evaluation_shift", stream="val_loss", step=step, since=self.since, lasted=self.shifted,
                             confidence=confidence, evidence=seen)]  # fmt: skip

@@ -9,6 +9,7 @@ from math import exp
 from typing import Literal, Self
 
 from secondshift.policies.captain.symptoms import process
+from secondshift.policies.captain.symptoms.ending import Ending
 from secondshift.policies.captain.symptoms.evaluation import Evaluation
 from secondshift.policies.captain.symptoms.findings import Finding
 from secondshift.policies.captain.symptoms.gradients import Gradients
@@ -55,6 +56,7 @@ class Following:
     guided: bool = False  # a gradient norm or an evaluation was seen
     step: int = -1
     restarts: int = 0
+    ending: Ending = field(default_factory=Ending)
 
     def copy(self) -> Self:
         """An independent copy."""
@@ -62,7 +64,7 @@ class Following:
             self.goal, self.numbers.copy(), self.gradients.copy(), self.updates.copy(), self.loader.copy(),
             self.timing.copy(), self.memory.copy(), self.evaluation.copy(), self.device.copy(),
             self.process.copy(), self.labels.copy(), self.skipping.copy(), self.evaluation_bad, self.dense, self.guided,
-            self.step, self.restarts,
+            self.step, self.restarts, self.ending.copy(),
         )  # fmt: skip
 
     def announce(self) -> None:
@@ -72,6 +74,7 @@ class Following:
         self.timing.announce()
         self.evaluation.announce()
         self.labels.announce()
+        self.ending = Ending()  # the best before says nothing of what comes after
 
     def push(self, row: Row) -> list[Finding]:
         """Take one row; a step that goes back is a restart from a checkpoint."""
@@ -119,6 +122,11 @@ class Following:
         told = self.skipping.push(step, count)
         return found + (told if not self.gradients.overflowed else [])  # the gradient norm says the same, and sooner
 
+    def finish(self) -> list[Finding]:
+        """The run is over, and nothing will bring it back: where it stands against its best. To be asked once."""
+        found = self.ending.finish(self.step, self.numbers.sign, self.numbers.name)
+        return [self._beside(one) for one in found]
+
     def _process(self, step: int, row: Row, *, beat: bool) -> list[Finding]:
         watched, get = self.process, row.get
         found: list[Finding] = []
@@ -152,6 +160,7 @@ class Following:
                 step, norm, loss_finite=loss - loss == 0.0, loss_fell=fell, begun=self.numbers.begun
             )
         if loss - loss == 0.0:
+            self.ending.push(step, self.numbers.sign * loss)
             found += self.updates.push_metrics(step, loss, norm)
         if distinct is not None:
             found += self.loader.push(step, distinct, loss)

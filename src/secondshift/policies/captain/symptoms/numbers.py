@@ -18,6 +18,10 @@ STEP_BLOCKS = 2  # suspicious blocks in a row that make a step
 RISEN = 4  # ... that make one before the run has learned anything
 DIVERGING = 8  # blocks in a row above the best that make a slow divergence
 LOST, LOST_NOISE = 0.5, 6.0  # share of what was gained, and units of noise, whose loss makes a step sure
+RETURNS = 2  # times the longest rise that went away by itself that another must last to be sure
+FALLING = 8  # blocks in which a rise may be coming back
+HALF = 0.5  # ... and the share that is left of it: of its crest where it is below the run's start, else since it was told last
+PASSING = 0.65  # the most confidence in one that may go away by itself
 SHORT = 3  # blocks in a smooth level while a run has had few
 SHARE_SHORT, SHARE_LONG = 0.35, 0.1  # of what was gained that must be lost again to have diverged
 WIDE = 8  # blocks in one of the slow averages that show a sudden plateau
@@ -41,6 +45,10 @@ class Numbers:
     calm: int = 0  # clean blocks since the last point above the limit
     peak: float = 0.0
     risen: float = 0.0  # mean level since the level rose
+    crest: float = 0.0  # the highest block since
+    told: float = 0.0  # how high the rise was when it was told last
+    lasts: int = 0  # blocks of the rise that is going on
+    healed: int = 0  # blocks of the longest rise that went away by itself
     best: float = float("inf")  # lowest smooth level
     best_noise: float = 0.0
     best_step: int = 0
@@ -155,6 +163,7 @@ class Numbers:
         level = self.level
         if level.raised:
             return self._raised(step)
+        self.healed, self.lasts = max(self.healed, self.lasts), 0
         self.calm += 1
         if self.above and self.calm > 3:
             self.above = 0
@@ -171,6 +180,8 @@ class Numbers:
         level = self.level
         self.apart = 0
         self.risen = level.last if level.raised == 1 else self.risen + (level.last - self.risen) / level.raised
+        self.crest = level.last if level.raised == 1 else max(self.crest, level.last)
+        self.lasts = level.raised
         if not doubled(level.raised, STEP_BLOCKS) or not (self.begun or level.raised >= RISEN):
             return []
         since = min(level.since, self.above_since) if self.above else level.since
@@ -178,10 +189,21 @@ class Numbers:
         lost = self.risen - level.level
         if level.raised >= RISEN and lost > LOST * (self.start - level.level) and lost > LOST_NOISE * level.noise:
             confidence = max(confidence, 0.8)  # the limit may be wide, as after a fast start; so much lost is sure all the same
+        if self._passing():
+            confidence = min(confidence, PASSING)
+        self.told = level.last - level.level
         seen = {"level": self.sign * level.last, "mean_level": self.sign * self.risen, "before": self.sign * level.level,
                 "limit": self.sign * level.ceiling, "noise": level.noise}  # fmt: skip
         lasted = level.raised * BLOCK
         return [self._tell("step_up", step, since=since, lasted=lasted, confidence=confidence, seen=seen)]
+
+    def _passing(self) -> bool:
+        """Whether this rise may still go away: no longer than others of this run that did, or going down fast."""
+        level = self.level
+        known = level.raised <= RETURNS * self.healed
+        before = self.crest - level.level if level.last < self.start else self.told
+        falling = level.raised > STEP_BLOCKS and level.last - level.level < HALF * before
+        return known or (falling and level.raised <= FALLING)
 
     def _slow(self, step: int) -> list[Finding]:
         """The smooth level has left the best behind for long: told once and at doubling lengths."""
