@@ -1,6 +1,7 @@
 """How well the captain's symptoms, diagnosis and ladder do, on data that nothing was tuned on, beside other tools' defaults.
 
-    python3 benchmarks/captain.py --data DIR [--only live|generator|real|rl|crash|speed|left-out] [--seeds N] [--held-out-seeds N] [--quick] [--json]
+    python3 benchmarks/captain.py --data DIR [--only live|generator|real|rl|crash|speed|left-out] [--quick] [--json]
+                                  [--seeds N] [--held-out-seeds N]
 
 DIR is the folder of incidents (live_faults, algoperf, nanogpt, rl, crash_logs); without it only `generator` and `speed` run.
 What tunes and what judges stands in docs/captain/recoverable.md; results stand in docs/captain/benchmark.md.
