@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def evening(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def start(folder: Path, arguments: str) -> "subprocess.Popen[str]":
     environment = {**os.environ, "PYTHONPATH": SOURCE, "SECONDSHIFT_HOST_DIR": f"{folder}-host", "COLUMNS": "100"}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    command = [sys.executable, "-m", "secondshift", *arguments.split()]
+    command = [sys.executable, "-m", "secondshift", *shlex.split(arguments)]
     return subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
