@@ -73,7 +73,7 @@ def statement(state: State, idea: Idea) -> Statement:
         key = {"refused": "refused", "open": "open"}.get(idea.state, "begun")
         if key == "open" and not (idea.params or idea.change):
             key = "words"
-        return Statement(key=f"ideas.{key}", values={**values, "answer_words": idea.answer})
+        return Statement(key=f"ideas.{key}", values={**values, "reason": idea.answer or "—"})
     values |= {
         "effect": found.effect, "low": found.low, "high": found.high, "pairs": found.pairs,
         "metric": state.study.objective.metric if state.study else "", "crashed": found.crashed,
@@ -102,7 +102,7 @@ def story(events: Iterable[Event]) -> list[Statement]:
                     why = {"author": idea.author, "why": idea.why}
                     said.append(Statement(key="ideas.story_why", values=why, facts=(event.seq,)))
             case IdeaAmended(why=why):
-                said.append(Statement(key="ideas.story_amended", values={"why_words": why}, facts=(event.seq,)))
+                said.append(Statement(key="ideas.story_amended", values={"reason": why}, facts=(event.seq,)))
             case VerdictReached(verdict=found):
                 if said and said[-1].key == "ideas.story_verdict":
                     said.pop()
