@@ -4,11 +4,12 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # the real one lives in `typing`, which costs more to import than everything a script uses
 if TYPE_CHECKING:
+    from secondshift.runtime.inboxes import idea
     from secondshift.tracking.runs import Run, init
 
-_HOMES = {"Run": "secondshift.tracking.runs", "init": "secondshift.tracking.runs"}
+_HOMES = {"Run": "secondshift.tracking.runs", "idea": "secondshift.runtime.inboxes", "init": "secondshift.tracking.runs"}
 
-__all__ = ["Run", "init"]
+__all__ = ["Run", "idea", "init"]
 
 
 def __getattr__(name: str) -> object:

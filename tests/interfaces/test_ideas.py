@@ -50,6 +50,14 @@ def test_an_idea_is_captured_without_an_engine_and_shown_as_waiting(study: Path,
     assert "아직 접수 전" in capsys.readouterr().out
 
 
+def test_python_hands_over_an_idea_as_the_command_line_does(study: Path) -> None:
+    import secondshift
+
+    name = secondshift.idea("a warmer start", study=study, lr=0.3, why="it is slow", author="kim")
+    (request,) = pending(study / ".secondshift")
+    assert request.id == name and request.args == {"text": "a warmer start", "why": "it is slow", "author": "kim", "set.lr": 0.3}
+
+
 @pytest.mark.parametrize("asked", [["idea"], ["idea", "x", "--set", "lr"], ["idea", "words", "--again"]])
 def test_a_mistake_costs_a_sentence_and_nothing_is_put_into_the_spool(
     asked: list[str], study: Path, capsys: pytest.CaptureFixture

@@ -12,6 +12,7 @@ from secondshift.interfaces.cli.languages import language
 from secondshift.interfaces.messages.catalogue import say
 from secondshift.records.ideas import SET
 from secondshift.records.studies import Value
+from secondshift.runtime.inboxes import kept
 from secondshift.runtime.spool import put_request
 
 
@@ -24,6 +25,8 @@ def idea(
     set: Annotated[
         tuple[str, ...], Parameter(name="--set", negative="", help="NAME=VALUE of a parameter; again for more of them.")
     ] = (),
+    patch: Annotated[Path | None, Parameter(help="A change of the code: a file that `git diff` made.")] = None,
+    branch: Annotated[str, Parameter(help="A change of the code: a branch of the study's repository.")] = "",
     why: Annotated[str, Parameter(help="Why it should help.")] = "",
     author: Annotated[str, Parameter(help="Whose idea it is; left out: yours.")] = "",
     trial: Annotated[str, Parameter(help="A trial of the search, such as t12: did it win by luck?")] = "",
@@ -35,17 +38,19 @@ def idea(
     json: Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document instead.")] = False,
 ) -> int:
     """Hand an idea to the shift, whether or not one runs; `secondshift ideas` shows what becomes of it."""
-    tongue, folder = language(lang), study_file(study).parent / ".secondshift"
-    if text is None and not set and not trial:
+    tongue, file = language(lang), study_file(study)
+    if text is None and not (set or trial or patch or branch):
         raise SecondshiftError("An idea needs words or a change. Expected: secondshift idea \"...\" [--set NAME=VALUE].")
-    args: dict[str, Value] = {f"{SET}{name}": value for name, value in (_pair(one) for one in set)}
     known = text is not None and text[:1] == "e" and text[1:].isdigit()
-    if text is not None:
-        args["idea" if known else "text"] = text
     if again and not known:
         raise SecondshiftError("--again asks an idea that is there once more. Expected its id, such as e3, before it.")
-    args |= {name: value for name, value in (("why", why), ("author", author), ("trial", trial), ("again", again)) if value}
-    request = put_request(folder, "idea", args, asker())
+    args: dict[str, Value] = {f"{SET}{name}": value for name, value in (_pair(one) for one in set)}
+    if text is not None:
+        args["idea" if known else "text"] = text
+    change = kept(file, patch=patch, branch=branch)
+    given = {"why": why, "author": author, "trial": trial, "again": again, "change": change}
+    args |= {name: value for name, value in given.items() if value}
+    request = put_request(file.parent / ".secondshift", "idea", args, asker())
     said = say("ideas.taken", tongue, request=request)
     print(dumps({"exit": 0, "request": request, "text": said}, ensure_ascii=False) if json else said)
     return 0
