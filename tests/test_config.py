@@ -16,7 +16,7 @@ from secondshift.config.tables import TABLES, StudyFile, keys_of
 from secondshift.errors import ConfigInvalid, StudyMissing
 from secondshift.ledger import codec
 from secondshift.records.events import VERSION, StudyOpened
-from secondshift.records.studies import Days, Parameter, Policy, Quiet, Study, Swap, Value
+from secondshift.records.studies import Check, Days, Parameter, Policy, Quiet, Study, Swap, Value
 from secondshift.runtime.studyfiles import find_study
 
 AS_DESIGNED = """\
@@ -259,6 +259,11 @@ def test_the_tier_and_the_way_to_resume_must_go_together(tmp_path: Path) -> None
             '[params]\nvia = "file"\nflag = "-c {params_file}"\n[search]\na = [1, 2]\n"a.b" = [1, 2]\n',
             "a table of one name",
         ),
+        ("[gate]\nrepeats = 2\n", "at least 3"),
+        ('[[gate.suite]]\nname = "a"\ncommand = ["c"]\nrequire = ["x <= 1"]\n', "{artefact}"),
+        ('[[gate.suite]]\nname = "a"\ncommand = ["c", "{artefact}"]\nrequire = ["x < 1"]\n', "acc >= baseline - 0.01"),
+        ('[[gate.suite]]\nname = "a"\ncommand = ["c", "{lr}{artefact}"]\nrequire = ["x <= 1"]\n', "{artefact}"),
+        ('[gate]\nsealed = { command = ["c"], metric = "x" }\n', "gate.sealed.command"),
         ("[budget]\ntrials = true\n", "a whole number"),
         ("[budget]\ndevice_hours = inf\n", "a finite number"),
     ],
@@ -424,6 +429,14 @@ def test_a_changed_question_is_a_new_revision_and_the_rest_an_amendment(tmp_path
     assert config.diff_studies(old, load(tmp_path, protected)) == (("evaluator_hash",), True)
 
 
+def test_a_suite_is_read_and_its_edit_is_no_new_revision(tmp_path: Path) -> None:
+    more = "[gate]\nrepeats = 7\n"
+    more += '[[gate.suite]]\nname = "a"\ncommand = ["c", "{artefact}"]\nrequire = ["x <= 1"]\n'
+    old, new = load(tmp_path), load(tmp_path, SMALL + more)
+    assert new.gate.suite == (Check(name="a", command=("c", "{artefact}"), require=("x <= 1",)),)
+    assert config.diff_studies(old, new) == (("gate.suite", "gate.repeats"), False)
+
+
 def test_the_evaluator_hash_sees_content_and_names_and_passes_over_what_is_missing(tmp_path: Path) -> None:
     assert config.evaluator_hash(tmp_path, ()) == ""
     (tmp_path / "data").mkdir()
@@ -525,7 +538,8 @@ def test_every_key_stands_in_the_reference_with_its_default() -> None:
     rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
     expected = {name for name in StudyFile.model_fields if name not in TABLES and name != "search"}
     expected |= {f"{table}.{key}" for table, model in TABLES.items() for key in keys_of(model)}
-    inner = ("search.", "oncall.people.", "oncall.swaps.")  # tables that people name; tests/test_house.py knows their keys
+    # Tables that people name, and tables in tables; tests/test_house.py knows their keys.
+    inner = ("search.", "oncall.people.", "oncall.swaps.", "gate.suite.", "gate.sealed.")
     assert {key for key in rows if not key.startswith(inner)} == expected
     for table, model in TABLES.items():
         for key, field in zip(keys_of(model), model.model_fields.values(), strict=True):

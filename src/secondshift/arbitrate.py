@@ -5,12 +5,13 @@ from dataclasses import dataclass, field, replace
 
 from secondshift.records import events as facts
 from secondshift.records.decisions import Decision
+from secondshift.records.gates import GateRun
 from secondshift.records.ideas import CONFIRM_SEED, Idea
 from secondshift.records.incidents import Act, Incident, directives_of
 from secondshift.records.states import MIN_GRANT_S, State
 from secondshift.records.trials import Attempt, Candidate, Directives, Trial
 
-WRITTEN = ("see", "open", "amend", "close", "judge")  # what was seen and believed: recorded as it is, it clashes with nothing
+WRITTEN = ("see", "open", "amend", "close", "judge", "gate")  # what was seen and believed: it clashes with nothing
 RANKS = ("person", "captain", "evidence", "scheduler", "searcher")  # the first wins
 MANY = ("propose", "remember", "repeat")  # verbs that several decisions of one round may have for one subject
 
@@ -31,6 +32,7 @@ class _Desk:
     incidents: int = 0
     pages: int = 0
     ideas: int = 0
+    gates: int = 0
     pairs: set[str] = field(default_factory=set)  # fresh seeds given out
 
 
@@ -57,8 +59,8 @@ def _numbered(desk: _Desk, decision: Decision) -> Decision:
     numbered = replace(decision, id=f"d{desk.state.decisions + desk.made}")
     if decision.verb not in MANY:
         desk.settled[decision.subject] = numbered
-    full = numbered.incidents or numbered.pages or numbered.covers or numbered.ideas
-    bare = replace(numbered, incidents=(), pages=(), covers=(), ideas=())  # the facts that follow hold them in full
+    full = numbered.incidents or numbered.pages or numbered.covers or numbered.ideas or numbered.gates
+    bare = replace(numbered, incidents=(), pages=(), covers=(), ideas=(), gates=())  # the facts that follow hold them in full
     recorded = bare if full else numbered
     desk.out.append(facts.DecisionMade(decision=recorded))
     return numbered
@@ -83,6 +85,8 @@ def _refusal(desk: _Desk, decision: Decision) -> str | None:
         return _propose_refusal(desk)
     if decision.verb in ("cover", "page", "wait"):
         return _duty_refusal(desk.state, decision)
+    if decision.verb == "check":
+        return "" if any(_same_gate(run, new) for run in desk.state.gates.values() for new in decision.gates) else None
     if decision.verb in ("capture", "answer", "explore", "repeat", "accept"):
         return _idea_refusal(desk, decision)
     trial = desk.state.trials.get(decision.subject)
@@ -396,9 +400,28 @@ def _take_accept(desk: _Desk, decision: Decision) -> None:
     for idea in decision.ideas:
         desk.out.append(
             facts.BaselineMoved(
-                candidate=idea.candidate, why=decision.reason, idea=idea.id, who=decision.by, decision=decision.id
+                candidate=idea.candidate, why=decision.reason, idea=idea.id, who=decision.by, decision=decision.id,
+                gate=decision.gates[0].id if decision.gates else "", because=decision.because,
             )
         )
+
+
+def _same_gate(run: GateRun, new: GateRun) -> bool:
+    """Say whether a run for the same request, of the same suite, is there already."""
+    return replace(new, id=run.id, results=run.results, verdict=run.verdict, reason=run.reason, rows=run.rows) == run
+
+
+def _take_check(desk: _Desk, decision: Decision) -> None:
+    for run in decision.gates:
+        desk.gates += 1
+        named = replace(run, id=f"gate-{len(desk.state.gates) + desk.gates}")
+        desk.out.append(facts.GateOrdered(run=named, decision=decision.id))
+
+
+def _take_gate(desk: _Desk, decision: Decision) -> None:
+    for run in decision.gates:
+        judged = facts.GateJudged(gate=run.id, idea=run.idea, verdict=run.verdict, reason=run.reason, rows=run.rows)
+        desk.out.append(judged)
 
 
 def _take_end(desk: _Desk, decision: Decision) -> None:
@@ -448,4 +471,6 @@ _TAKE = {
     "explore": _take_explore,
     "repeat": _take_repeat,
     "accept": _take_accept,
+    "check": _take_check,
+    "gate": _take_gate,
 }

@@ -35,6 +35,7 @@ OBSERVERS: Mapping[str, str] = {
     "symptoms": "secondshift.policies.captain.observing:decide",
     "failures": "secondshift.policies.captain.failures:decide",
     "verdicts": "secondshift.policies.evidence.verdicts:decide",
+    "gate": "secondshift.policies.gate.judging:decide",
 }
 WATCH: Mapping[str, str] = {
     "answers": "secondshift.policies.captain.answers:decide",
@@ -47,6 +48,7 @@ WATCH: Mapping[str, str] = {
     "relieving": "secondshift.policies.oncall.relieving:decide",
     "paging": "secondshift.policies.oncall.paging:decide",
     "inbox": "secondshift.policies.evidence.inbox:decide",
+    "checking": "secondshift.policies.gate.ordering:decide",
     "accepting": "secondshift.policies.evidence.accepting:decide",
     "answering": "secondshift.policies.evidence.answering:decide",
     "racing": "secondshift.policies.evidence.racing:decide",

@@ -30,7 +30,7 @@ def check_command(command: str, key: tuple[str, ...], known: tuple[str, ...], no
     return check_words(words, key, known, notes)
 
 
-def check_words(words: list[str], key: tuple[str, ...], known: tuple[str, ...], notes: Notebook) -> set[str]:
+def check_words(words: list[str], key: tuple[str | int, ...], known: tuple[str, ...], notes: Notebook) -> set[str]:
     """Note placeholders without a value and braces that are none; give the placeholders used."""
     used: set[str] = set()
     for word in words:

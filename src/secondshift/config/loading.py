@@ -12,6 +12,7 @@ from secondshift import plugins
 from secondshift.config.commands import JUDGED, check_command, check_words
 from secondshift.config.duties import check_oncall, oncall_of
 from secondshift.config.explaining import explain
+from secondshift.config.gates import check_gate, gate_of
 from secondshift.config.lines import key_lines
 from secondshift.config.mistakes import Given, Mistake, Notebook, nearest
 from secondshift.config.readings import check_metrics
@@ -184,6 +185,7 @@ def _check_whole(file: StudyFile, place: Path, notes: Notebook) -> None:
     check_tier(file, notes)
     check_metrics(file, notes)
     check_oncall(file.oncall, notes)
+    check_gate(file.gate, notes)
     if file.policy.min_steps >= file.horizon.steps:
         expected = f"fewer than the {file.horizon.steps} steps of [horizon]"
         notes.add(("policy", "min_steps"), got=file.policy.min_steps, expected=expected)
@@ -231,6 +233,7 @@ def _study(file: StudyFile, space: Space, place: Path) -> Study:
         passing=passing_of(file.params),
         evaluate=tuple(file.evaluate.command),
         evaluator_hash=evaluator_hash(place, tuple(file.protect.read_only), tuple(file.evaluate.command)),
+        gate=gate_of(file.gate),
         read_only=tuple(file.protect.read_only),
         data=tuple(file.data.files),
         may=tuple(file.captain.may),

@@ -135,6 +135,30 @@ class EvaluateTable(Table):
     command: list[str] = []
 
 
+class CheckTable(Table):
+    """[[gate.suite]]"""
+
+    name: Word
+    command: Annotated[list[Word], Field(min_length=1)]
+    require: Annotated[list[Word], Field(min_length=1)]
+
+
+class SealedTable(Table):
+    """[gate.sealed]"""
+
+    command: Annotated[list[Word], Field(min_length=1)]
+    metric: Word
+
+
+class GateTable(Table):
+    """[gate]"""
+
+    suite: list[CheckTable] = []
+    repeats: Annotated[int, Field(ge=3, le=1000)] = 5
+    timeout: Duration = 600.0
+    sealed: SealedTable | None = None
+
+
 class HorizonTable(Table):
     """[horizon]"""
 
@@ -304,6 +328,7 @@ class StudyFile(Table):
     objective: ObjectiveTable
     horizon: HorizonTable
     evaluate: EvaluateTable = EvaluateTable()
+    gate: GateTable = GateTable()
     search: dict[str, Any] = {}  # Any: read and checked by `searches`
     resume: ResumeTable = ResumeTable()
     params: ParamsTable = ParamsTable()

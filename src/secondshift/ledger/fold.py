@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from secondshift.ledger import fold_attempts, fold_captain, fold_ideas, fold_oncall
+from secondshift.ledger import fold_attempts, fold_captain, fold_gates, fold_ideas, fold_oncall
 from secondshift.records import events as facts
 from secondshift.records.states import State
 from secondshift.records.trials import Milestone, Trial
@@ -12,7 +12,7 @@ from secondshift.records.trials import Milestone, Trial
 _MAPPINGS = frozenset(
     (
         "candidates trials open attempts charges checkpoints requests "
-        "answered incidents memos statuses held fingerprints imported care pages ideas verdicts pairs"
+        "answered incidents memos statuses held fingerprints imported care pages ideas verdicts pairs gates"
     ).split()
 )
 
@@ -188,6 +188,9 @@ _HANDLERS: dict[str, Callable[[Draft, Any, facts.Event], None]] = {
     "idea.amended": fold_ideas.idea_amended,
     "verdict.reached": fold_ideas.verdict_reached,
     "baseline.moved": fold_ideas.baseline_moved,
+    "gate.ordered": fold_gates.gate_ordered,
+    "gate.checked": fold_gates.gate_checked,
+    "gate.judged": fold_gates.gate_judged,
     "trial.queued": _trial_queued,
     "trial.advanced": _trial_advanced,
     "trial.closed": _trial_closed,

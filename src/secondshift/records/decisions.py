@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from secondshift.records.gates import GateRun
 from secondshift.records.ideas import Idea, Verdict
 from secondshift.records.incidents import Finding, Incident
 from secondshift.records.pages import Page
@@ -12,7 +13,7 @@ from secondshift.records.studies import Cover, Value
 Verb = Literal[
     "propose", "start", "advance", "pause", "stop", "fail", "end", "remember",
     "see", "open", "amend", "close", "repair", "reopen", "cover", "page", "wait",
-    "capture", "answer", "judge", "explore", "repeat", "accept",
+    "capture", "answer", "judge", "explore", "repeat", "accept", "check", "gate",
 ]  # fmt: skip
 Source = Literal["person", "captain", "evidence", "scheduler", "searcher"]
 
@@ -44,6 +45,8 @@ class Decision:
     pages: tuple[Page, ...] = ()  # of page and wait: what was weighed
     ideas: tuple[Idea, ...] = ()  # of capture and answer: the idea as it shall stand
     verdicts: tuple[Verdict, ...] = ()  # of judge
+    gates: tuple[GateRun, ...] = ()  # of check, gate and accept: the run of a suite it is about
+    because: str = ""  # of accept: a person's reason to go against the evidence
     pair: int = -1  # of repeat: the number of the fresh seed
     id: str = ""  # given by arbitrate
 
@@ -154,6 +157,18 @@ def judge(verdict: Verdict, *, by: str) -> Decision:
     """Record what the fresh seeds of an idea say so far."""
     return Decision(
         verb="judge", subject=verdict.idea, verdicts=(verdict,), reason=verdict.reason, by=by, source="evidence"
+    )
+
+
+def check(run: GateRun, *, reason: str, by: str) -> Decision:
+    """Run a study's suite on the artefacts of a candidate and of the baseline; it is given its id when it is recorded."""
+    return Decision(verb="check", subject=f"gate of {run.idea}", gates=(run,), reason=reason, by=by, source="person")
+
+
+def passed(run: GateRun, *, by: str) -> Decision:
+    """Record what a suite says of a candidate, once all is measured."""
+    return Decision(
+        verb="gate", subject=run.id, gates=(run,), reason=run.reason or "judged", by=by, source="evidence"
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from secondshift.records.calls import DutyCovered, PageSent, PageWeighed
 from secondshift.records.decisions import Decision
+from secondshift.records.gate_facts import GateChecked, GateJudged, GateOrdered
 from secondshift.records.idea_facts import BaselineMoved, IdeaAmended, IdeaCaptured, VerdictReached
 from secondshift.records.incident_facts import (
     IncidentAmended,
@@ -322,6 +323,9 @@ KINDS: Mapping[str, type] = {
     "idea.amended": IdeaAmended,
     "verdict.reached": VerdictReached,
     "baseline.moved": BaselineMoved,
+    "gate.ordered": GateOrdered,
+    "gate.checked": GateChecked,
+    "gate.judged": GateJudged,
     "trial.queued": TrialQueued,
     "trial.advanced": TrialAdvanced,
     "trial.closed": TrialClosed,
@@ -363,6 +367,7 @@ KIND_OF: Mapping[type, str] = {cls: kind for kind, cls in KINDS.items()}
 Payload = (
     StudyOpened | StudyAmended | LeaseTaken | ShiftStarted | ShiftAnchored | ShiftEnded | RequestReceived | TickDecided
     | DecisionMade | DecisionDropped | CandidateProposed | IdeaCaptured | IdeaAmended | VerdictReached | BaselineMoved
+    | GateOrdered | GateChecked | GateJudged
     | TrialQueued | TrialAdvanced | TrialClosed | ChargeReserved | ChargeSettled | AttemptOrdered | AttemptStarted
     | AttemptAsked | AttemptClosed | AttemptEnded | AttemptHealth | AttemptQuiet | MetricsLogged | ParamsResolved | CheckpointSaved
     | CheckpointRejected | CheckpointPruned | CheckpointFailed | ChangeAnnounced | DirectiveApplied | ModelDescribed

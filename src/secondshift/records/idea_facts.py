@@ -37,3 +37,5 @@ class BaselineMoved:
     idea: str = ""  # that was accepted; empty: the study's own defaults
     who: str = ""
     decision: str = ""
+    gate: str = ""  # the run of the suite that it went through; empty: the study names none
+    because: str = ""  # why it was accepted against the evidence or the gate; empty: neither spoke against it

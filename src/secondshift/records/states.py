@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from secondshift.records.events import RequestReceived
+from secondshift.records.gates import GateRun
 from secondshift.records.ideas import Idea, Verdict
 from secondshift.records.incidents import Care, Incident, Look
 from secondshift.records.nights import Charge, Shift
@@ -38,6 +39,7 @@ class State:
     ideas: Mapping[str, Idea] = field(default_factory=dict)  # all of them, in the order in which they came
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)  # idea -> the newest
     baseline: str = ""  # the candidate that ideas are judged against; empty: none was made yet in this revision
+    gates: Mapping[str, GateRun] = field(default_factory=dict)  # runs of a suite, oldest first
     pairs: Mapping[str, str] = field(default_factory=dict)  # "<candidate>/<pair>" -> its trial
     next_pair: int = 0  # number of the first fresh seed that nothing was ever run with
     attempts: Mapping[str, Attempt] = field(default_factory=dict)  # those not ended
@@ -102,6 +104,26 @@ class State:
     def settling(self) -> bool:
         """Say whether an idea waits for fresh seeds."""
         return any(i.state == "exploring" or (i.state == "open" and i.ready()) for i in self.ideas.values())
+
+    def gate_against(self, idea: Idea) -> str:
+        """The candidate that an idea is compared with at the gate: the baseline, or what was it before the idea itself is."""
+        return idea.baseline if idea.candidate == self.baseline else self.baseline
+
+    def gate_run(self, idea: Idea, request: str = "") -> GateRun | None:
+        """The newest run of the suite as it now stands on an idea's candidate; with a request, only one that answers it.
+
+        A run that was measured whole answers every request, so that nobody asks again until it passes by luck; one in which
+        a check came to nothing answers only the request it was made for.
+        """
+        gate, against = (self.study.gate if self.study else None), self.gate_against(idea)
+        for run in reversed(list(self.gates.values())):
+            same = (run.candidate, run.baseline) == (idea.candidate, against)
+            if gate is None or not same:
+                continue
+            if (run.commands, run.rules, run.repeats) == (gate.commands(), gate.rules(), gate.repeats):
+                answers = not request or run.request == request or not (run.verdict and run.broken())
+                return run if answers else None
+        return None
 
     def may(self, authority: str) -> bool:
         """Say whether the captain was granted this; nothing is needed for what needs no authority."""

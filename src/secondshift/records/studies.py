@@ -240,6 +240,34 @@ class Oncall:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Check:
+    """One part of a suite: a command that prints metrics, and what they must keep to."""
+
+    name: str
+    command: tuple[str, ...] = ()  # with {artefact}
+    require: tuple[str, ...] = ()  # rules as written; all must hold
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gate:
+    """The [gate] of a study."""
+
+    suite: tuple[Check, ...] = ()
+    repeats: int = 5  # of each check and artefact: fixed beforehand, so that no one stops when it looks good
+    timeout_s: float = 600.0  # of one run of a check
+    sealed_command: tuple[str, ...] = ()  # the sealed test: runs at promotion only
+    sealed_metric: str = ""
+
+    def commands(self) -> dict[str, tuple[str, ...]]:
+        """The command of each check."""
+        return {check.name: check.command for check in self.suite}
+
+    def rules(self) -> dict[str, tuple[str, ...]]:
+        """The rules of each check."""
+        return {check.name: check.require for check in self.suite}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Study:
     """The question a person hands over in the evening."""
 
@@ -263,6 +291,7 @@ class Study:
     resume_env: str = ""  # the variable that names the checkpoint folder, for a script that takes it so
     passing: Passing = Passing()
     evaluate: tuple[str, ...] = ()
+    gate: Gate = Gate()  # what an artefact must pass before it moves the baseline or is released
     evaluator_hash: str = ""  # digest of the protected files and the evaluator
     read_only: tuple[str, ...] = ()
     data: tuple[str, ...] = ()  # files that results depend on; absolute, or relative to `folder`

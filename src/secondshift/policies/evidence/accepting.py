@@ -8,11 +8,12 @@ NAME = "accepting"
 
 
 def decide(state: State) -> list[Decision]:
-    """Answer each request to accept an idea."""
-    return [_answer(state, request) for request in state.requests.values() if request.verb == "accept"]
+    """Answer each request to accept an idea; one whose suite is not judged yet waits for that."""
+    answers = [_answer(state, request) for request in state.requests.values() if request.verb == "accept"]
+    return [answer for answer in answers if answer is not None]
 
 
-def _answer(state: State, request: RequestReceived) -> Decision:
+def _answer(state: State, request: RequestReceived) -> Decision | None:
     name, because = str(request.args.get("idea", "")), str(request.args.get("because", "")).strip()
     idea = state.ideas.get(name)
     why_not = ""
@@ -24,8 +25,17 @@ def _answer(state: State, request: RequestReceived) -> Decision:
         why_not = f"{name} is the baseline already"
     elif idea.state != "held up" and not because:
         why_not = f"{name} is {idea.state}: it did not hold up. Say --because WHY to accept it all the same"
-    overridden = f" although it is {idea.state}: {because}" if idea is not None and idea.state != "held up" else ""
+    run = state.gate_run(idea, request.id) if idea is not None else None
+    if not why_not and state.study is not None and state.study.gate.suite:
+        if run is None or not run.verdict:
+            return None
+        if run.verdict != "pass" and not because:
+            why_not = f"the gate says {run.verdict} ({run.id}): {run.reason}. Say --because WHY to accept it all the same"
+    against = [f"it is {idea.state}"] if idea is not None and idea.state != "held up" else []
+    against += [f"the gate says {run.verdict}"] if run is not None and run.verdict not in ("", "pass") else []
+    overridden = f" although {' and '.join(against)}: {because}" if against else ""
     return Decision(
         verb="accept", subject="baseline", ideas=(idea,) if idea is not None else (), by=request.who, source="person",
+        gates=(run,) if run is not None else (), because=because if against else "",
         reason=f"{request.who} accepted {name}{overridden}.", refused=why_not, based_on=(request.id,),
     )  # fmt: skip

@@ -1,0 +1,1 @@
+"""May this one ship: judged from measurements, with their uncertainty."""
