@@ -96,6 +96,14 @@ def test_a_crash_is_an_outcome_and_help_is_one_too() -> None:
     assert stopped.void == 1 and stopped.crashed == 0
 
 
+def test_nothing_counts_after_the_first_pair_that_is_not_finished() -> None:
+    state = night(ask(1, "a good trick", **{"set.trick": "good"})).state
+    idea = replace(state.ideas["e1"], state="exploring")
+    name = state.pairs[f"{idea.candidate}/1"]
+    late = replace(state, trials={**state.trials, name: replace(state.trials[name], status="paused")})
+    assert len(pairing.pairs_of(state, idea).candidate) > 1 == len(pairing.pairs_of(late, idea).candidate)
+
+
 def test_what_a_candidate_that_often_crashes_reaches_otherwise_does_not_hold_it_up() -> None:
     def broken(trial: Trial, step: int) -> str:
         return "crash" if trial.pair >= 0 and trial.candidate != "c1" and trial.pair % 2 else ""
