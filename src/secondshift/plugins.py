@@ -60,6 +60,8 @@ ROTA: Mapping[str, str] = {
     "awake_at": "secondshift.policies.oncall.rota:awake_at",
     "calendar": "secondshift.policies.oncall.calendars:calendar",
 }
+# What windows may ask of the evidence before a night.
+FORESIGHT = "secondshift.policies.evidence.foresight:reaches"
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "secondshift.searchers": SEARCHERS,
     "secondshift.schedulers": SCHEDULERS,
@@ -102,6 +104,11 @@ def observers(study: Study) -> list[tuple[str, Decider]]:
 def rota() -> RotaReading:
     """Give the functions that read a rota."""
     return RotaReading(**{name: _load(name, path) for name, path in ROTA.items()})
+
+
+def foresight() -> "Callable[[State, float], tuple[Any, ...]]":  # Any: windows know no policy, and read its fields
+    """Give the function that says how many ideas so many device-seconds settle, for effects of several sizes."""
+    return _load("foresight", FORESIGHT)
 
 
 def executor(name: str) -> Callable[..., Any]:  # Any: the executor protocol lives in runtime

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secondshift import plugins
-from secondshift.policies.evidence import inbox, levels, pairing, verdicts
+from secondshift.policies.evidence import foresight, inbox, levels, pairing, verdicts
 from secondshift.records import events as facts
 from secondshift.records.ideas import CONFIRM_SEED, Idea
 from secondshift.records.states import State
@@ -208,6 +208,15 @@ def test_without_a_baseline_an_idea_says_so_and_keeps_no_shift_open() -> None:
     bare = replace(STUDY, tier="opaque", offered="opaque", space=Space(parameters=(replace(AXES[0], default=None),)))
     played = night(ask(1, "faster", **{"set.lr": 0.5}), study=bare)
     assert played.reason and "nothing to judge it against" in played.state.ideas["e1"].answer
+
+
+def test_what_time_can_settle_grows_with_the_time_and_with_the_effect_and_says_nothing_without_a_cost() -> None:
+    assert foresight.reaches(State(study=STUDY), 3600.0) == ()
+    state = night(ask(1, "a good trick", **{"set.trick": "good"})).state
+    few, many = foresight.reaches(state, 1000.0), foresight.reaches(state, 10_000.0)
+    assert [r.effect for r in few] == [2.0, 1.0, 0.5]
+    assert few[0].ideas > few[1].ideas >= few[2].ideas and few[0].pairs < few[1].pairs < few[2].pairs
+    assert all(later.ideas >= sooner.ideas for sooner, later in zip(few, many, strict=True)) and many[0].ideas > few[0].ideas
 
 
 def test_nothing_is_decided_where_there_are_no_ideas() -> None:

@@ -7,13 +7,14 @@ from cyclopts import Parameter
 from rich.table import Table
 from rich.text import Text
 
+from secondshift import plugins
 from secondshift.interfaces.cli.askers import study_file
 from secondshift.interfaces.cli.languages import language
 from secondshift.interfaces.cli.printing import console, document, indented, line, spoken
-from secondshift.interfaces.messages.catalogue import say
+from secondshift.interfaces.messages.catalogue import say, tell
 from secondshift.interfaces.messages.formats import number
 from secondshift.interfaces.plain import one_line
-from secondshift.interfaces.readmodel.ideas import inbox, named, pair_statements, row, statement, story
+from secondshift.interfaces.readmodel.ideas import ahead, inbox, named, pair_statements, row, statement, story
 from secondshift.interfaces.readmodel.objectives import written
 from secondshift.ledger.opening import open_ledger
 from secondshift.ledger.snapshots import load_state
@@ -62,7 +63,10 @@ def ideas(
     screen.print(grid)
     for one in rows:
         if one["answer"] and one["state"] in ("open", "refused", "undecided"):
-            screen.print(Text(f"{one['idea']}: {one_line(one['answer'], limit=400)}", style="dim"))
+            said = say("ideas.said", tongue, idea=one["idea"], reason=one["answer"])
+            screen.print(Text(said, style="dim"))
+    for sentence in ahead(state, plugins.foresight()):
+        screen.print(Text(tell(sentence, tongue), style="dim"))
     return 0
 
 

@@ -1,7 +1,7 @@
 """The inbox as windows show it: every idea with its state, its answer and what fresh seeds say of it."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from secondshift.interfaces.messages.formats import number
@@ -137,3 +137,19 @@ def _outcome(state: State, name: str) -> str:
     value = trial.objective(state.study.objective) if state.study is not None and trial.status == "complete" else None
     text = number(value) if value is not None else trial.status
     return f"{text} (assisted)" if trial.assisted else text
+
+
+HOUR_S = 3600.0
+
+
+def ahead(state: State, reaches: Callable[[State, float], Sequence[Any]]) -> list[Statement]:
+    """What the rest of the budget, or an hour of one device where there is no cap, can settle; nothing while no cost is known."""
+    left = state.device_s_left()
+    time_s = HOUR_S if left is None else max(0.0, left)
+    found = reaches(state, time_s)
+    if not found:
+        return []
+    values: dict[str, str | int | float] = {"time_s": time_s}
+    for name, reach in zip(("two", "one", "half"), found, strict=True):
+        values |= {f"{name}_ideas": reach.ideas, f"{name}_pairs": reach.pairs}
+    return [Statement(key="ideas.ahead" if left is not None else "ideas.ahead_hour", values=values)]
