@@ -222,6 +222,15 @@ def test_a_page_that_nobody_answers_is_sent_once_more_and_then_to_the_next_on_ca
     assert [ticked(later(one, minutes))[1] for minutes in (1, 30, 90, 300)] == [[]] * 4
 
 
+def test_who_comes_on_call_later_is_paged_and_no_more_reminded_once_two_reminders_were_sent() -> None:
+    one, (page,) = ticked(state(remind_s=REMIND, ends_h=200.0))
+    for _ in range(2):
+        one, (page,) = ticked(later(sent(one, page), 21))
+    one, (page,) = ticked(replace(sent(one, page), now_s=NIGHT + 3 * 24 * HOUR))  # Monday night: the turn is jonas's
+    assert (page.person, page.reminder, page.reminders) == ("jonas", False, 2)
+    assert ticked(later(sent(one, page), 21))[1] == []
+
+
 def test_an_answer_ends_the_reminders() -> None:
     one, (page,) = ticked(state(remind_s=REMIND))
     one = sent(one, page)

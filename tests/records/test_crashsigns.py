@@ -1,7 +1,7 @@
 """The fast way through a block of a log finds what the slow way through its lines finds."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secondshift.records.crashsigns import LONGEST, SIGNS, signs_in, signs_in_block
@@ -39,6 +39,7 @@ def test_every_sign_has_an_example_here() -> None:
     assert sorted(SAID) == sorted(SIGNS)
 
 
+@settings(deadline=None)
 @given(st.lists(LINES, max_size=12))
 def test_a_block_says_what_its_lines_say(lines: list[str]) -> None:
     assert signs_in_block("\n".join(lines).encode(), frozenset()) == signs_in(lines)
