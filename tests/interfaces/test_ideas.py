@@ -85,7 +85,8 @@ def known(**changes) -> State:
 @pytest.mark.parametrize(("ending", "state", "word"), [
     ("better", "held up", "HELD UP"), ("worse", "refuted", "DIDN'T"), ("too small", "refuted", "too small"),
     ("no better", "refuted", "not better by what matters"), ("unsettled", "undecided", "UNDECIDED"),
-    ("unprotected metric", "undecided", "unprotected metric"),
+    ("unprotected metric", "undecided", "unprotected metric"), ("same for every seed", "undecided", "the same for every seed"),
+    ("more time", "undecided", "take much longer"),
 ])  # fmt: skip
 def test_every_ending_has_its_own_sentence_in_both_languages(ending: str, state: str, word: str) -> None:
     before = known(state=state)

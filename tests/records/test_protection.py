@@ -3,17 +3,13 @@
 import pytest
 
 from secondshift.records.protection import LINK, MODULE, NONE, Touched, guarded, protects, refusal
-from secondshift.records.studies import Objective, Study
 
 GUARDED = ("judge/eval.py", "data/**", "*.lock")
 
 
 def test_what_the_evaluators_command_names_is_protected_without_being_listed() -> None:
-    study = Study(
-        name="s", command="python train.py", folder="job", objective=Objective(metric="loss"), horizon_steps=1,
-        evaluate=("python", "eval.py", "--fast", "{artefact}"), read_only=("data/**",),
-    )  # fmt: skip
-    assert guarded(study) == ("data/**", "job/eval.py")
+    evaluate = ("python", "eval.py", "--fast", "{artefact}")
+    assert guarded(("data/**",), evaluate, "job") == ("data/**", "job/eval.py")
 
 
 @pytest.mark.parametrize("path", ["judge/eval.py", "data/a.csv", "data/deep/er/b.csv", "uv.lock", "judge/../judge/eval.py"])

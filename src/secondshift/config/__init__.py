@@ -2,9 +2,9 @@
 
 from secondshift.config.loading import check_study, load_study
 from secondshift.config.mistakes import Mistake
-from secondshift.config.passing import Given, given
+from secondshift.config.passing import Given, given, judging
 from secondshift.config.revisions import diff_studies, evaluator_hash
 
 __all__ = [
-    "Given", "Mistake", "check_study", "diff_studies", "evaluator_hash", "given", "load_study",
+    "Given", "Mistake", "check_study", "diff_studies", "evaluator_hash", "given", "judging", "load_study",
 ]  # fmt: skip

@@ -21,6 +21,7 @@ from secondshift.config.searches import read_space
 from secondshift.config.tables import TABLES, StudyFile
 from secondshift.config.ways import check_passing, check_tier, passing_of, proof_named, tier_named
 from secondshift.errors import ConfigInvalid, StudyMissing
+from secondshift.records.protection import guarded
 from secondshift.records.studies import Budget, Launch, MetricsFrom, Notify, Objective, Policy, Space, Study
 from secondshift.runtime.studyfiles import FILE
 
@@ -232,7 +233,9 @@ def _study(file: StudyFile, space: Space, place: Path) -> Study:
         resume_env=file.resume.env,
         passing=passing_of(file.params),
         evaluate=tuple(file.evaluate.command),
-        evaluator_hash=evaluator_hash(place, tuple(file.protect.read_only), tuple(file.evaluate.command)),
+        evaluator_hash=evaluator_hash(
+            place, guarded(tuple(file.protect.read_only), tuple(file.evaluate.command), file.folder), tuple(file.evaluate.command)
+        ),
         gate=gate_of(file.gate),
         read_only=tuple(file.protect.read_only),
         data=tuple(file.data.files),

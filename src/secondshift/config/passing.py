@@ -59,6 +59,14 @@ def given(study: Study, params: Mapping[str, Value], *, seed: int, checkpoint_di
     return Given(command=tuple(command), env=env, files=files)
 
 
+def judging(study: Study, params: Mapping[str, Value], *, seed: int, checkpoint_dir: str, artefact: str) -> tuple[str, ...]:
+    """Write out the evaluator's command for what a trial left; a placeholder of a parameter that was not set goes with it."""
+    values = {
+        **params, "seed": seed, "horizon": study.horizon_steps, "checkpoint_dir": checkpoint_dir, "artefact": artefact,
+    }  # fmt: skip
+    return tuple(words(study, list(study.evaluate), values))
+
+
 def flags(passing: Passing, name: str, value: Value) -> list[str]:
     """Write one parameter as arguments: `--lr 0.1`, or as `[params] style` and `booleans` say.
 

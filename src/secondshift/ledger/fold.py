@@ -12,7 +12,7 @@ from secondshift.records.trials import Milestone, Trial
 _MAPPINGS = frozenset(
     (
         "candidates trials open attempts charges checkpoints requests "
-        "answered incidents memos statuses held fingerprints imported care pages ideas verdicts pairs gates"
+        "answered incidents memos statuses held fingerprints imported care pages ideas verdicts pairs gates evaluations"
     ).split()
 )
 
@@ -187,6 +187,7 @@ _HANDLERS: dict[str, Callable[[Draft, Any, facts.Event], None]] = {
     "idea.captured": fold_ideas.idea_captured,
     "idea.amended": fold_ideas.idea_amended,
     "verdict.reached": fold_ideas.verdict_reached,
+    "trial.evaluated": fold_ideas.trial_evaluated,
     "baseline.moved": fold_ideas.baseline_moved,
     "gate.ordered": fold_gates.gate_ordered,
     "gate.checked": fold_gates.gate_checked,

@@ -17,6 +17,7 @@ from secondshift.records.trials import Attempt, Exit, Milestone, Trial, TrialSta
 if TYPE_CHECKING:
     from secondshift.ledger.fold import Draft
 
+LATE_S = 30.0  # after its grant and its grace an attempt is over, however busy the machine is; no longer by its own leave
 _PAST: dict[str, TrialStatus] = {"complete": "complete", "stopped": "stopped", "failed": "failed"}
 
 
@@ -133,6 +134,8 @@ def attempt_ended(draft: Draft, fact: facts.AttemptEnded, event: facts.Event) ->
         changes |= {"interruptions": trial.interruptions + 1 if again else 1, "best_steps": trial.steps_done}
     elif status in ("paused", "complete"):
         changes |= {"interruptions": 0}
+    if exit.elapsed_s > attempt.grant_s + LATE_S + (draft.study.launch.grace_s if draft.study is not None else 0.0):
+        changes |= {"overran": True}
     draft.trial(replace(trial, **changes, **_milestone(draft.study, trial, status)))
     fold_captain.attempt_ended(draft, attempt, draft.trials[trial.id], exit)
 

@@ -28,6 +28,12 @@ def verdict_reached(draft: Draft, fact: facts.VerdictReached, event: facts.Event
     draft.write("verdicts")[fact.verdict.idea] = fact.verdict
 
 
+def trial_evaluated(draft: Draft, fact: facts.TrialEvaluated, event: facts.Event) -> None:
+    """The first judgement of a trial's artefact is what counts: nobody tries again until the number is better."""
+    if fact.evaluation.trial not in draft.evaluations:
+        draft.write("evaluations")[fact.evaluation.trial] = fact.evaluation
+
+
 def baseline_moved(draft: Draft, fact: facts.BaselineMoved, event: facts.Event) -> None:
     """What was judged against another baseline begins anew, on seeds that nothing was run with."""
     draft.put(baseline=fact.candidate)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from secondshift.records.calls import DutyCovered, PageSent, PageWeighed
 from secondshift.records.decisions import Decision
 from secondshift.records.gate_facts import GateChecked, GateJudged, GateOrdered
-from secondshift.records.idea_facts import BaselineMoved, IdeaAmended, IdeaCaptured, VerdictReached
+from secondshift.records.idea_facts import BaselineMoved, IdeaAmended, IdeaCaptured, TrialEvaluated, VerdictReached
 from secondshift.records.incident_facts import (
     IncidentAmended,
     IncidentClosed,
@@ -322,6 +322,7 @@ KINDS: Mapping[str, type] = {
     "idea.captured": IdeaCaptured,
     "idea.amended": IdeaAmended,
     "verdict.reached": VerdictReached,
+    "trial.evaluated": TrialEvaluated,
     "baseline.moved": BaselineMoved,
     "gate.ordered": GateOrdered,
     "gate.checked": GateChecked,
@@ -368,6 +369,7 @@ Payload = (
     StudyOpened | StudyAmended | LeaseTaken | ShiftStarted | ShiftAnchored | ShiftEnded | RequestReceived | TickDecided
     | DecisionMade | DecisionDropped | CandidateProposed | IdeaCaptured | IdeaAmended | VerdictReached | BaselineMoved
     | GateOrdered | GateChecked | GateJudged
+    | TrialEvaluated
     | TrialQueued | TrialAdvanced | TrialClosed | ChargeReserved | ChargeSettled | AttemptOrdered | AttemptStarted
     | AttemptAsked | AttemptClosed | AttemptEnded | AttemptHealth | AttemptQuiet | MetricsLogged | ParamsResolved | CheckpointSaved
     | CheckpointRejected | CheckpointPruned | CheckpointFailed | ChangeAnnounced | DirectiveApplied | ModelDescribed

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from secondshift.records.evaluations import Evaluation
 from secondshift.records.ideas import Idea, Verdict
 
 
@@ -26,6 +27,13 @@ class VerdictReached:
     """What the fresh seeds so far say of an idea; a later one of the same idea replaces it."""
 
     verdict: Verdict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialEvaluated:
+    """The study's own evaluator judged what a trial left; a trial is judged once."""
+
+    evaluation: Evaluation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,9 @@ from typing import Literal
 
 Value = bool | int | float | str  # as in records.studies
 IdeaState = Literal["open", "exploring", "held up", "refuted", "undecided", "refused"]
-Ending = Literal["", "better", "too small", "no better", "worse", "unsettled", "unprotected metric"]
+Ending = Literal[
+    "", "better", "too small", "no better", "worse", "unsettled", "unprotected metric", "same for every seed", "more time",
+]  # fmt: skip
 SET = "set."  # before the name of a parameter in the arguments of a request
 CONFIRM_SEED = 1_000_003  # fresh seeds are counted from the study's seed plus this: no search uses them
 

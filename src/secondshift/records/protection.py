@@ -5,8 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from secondshift.records.studies import Study
-
 LINK, MODULE, NONE = "120000", "160000", "000000"  # modes as git writes them: a symbolic link, a submodule, no file
 
 
@@ -20,12 +18,15 @@ class Touched:
     target: str = ""  # where a symbolic link leads afterwards
 
 
-def guarded(study: Study) -> tuple[str, ...]:
-    """List the patterns of protected files, relative to the study file's folder; those that [evaluate] names are some."""
-    named = (word for place, word in enumerate(study.evaluate) if not word.startswith("-") and (place or "/" in word))
+def guarded(read_only: tuple[str, ...], evaluate: tuple[str, ...], folder: str) -> tuple[str, ...]:
+    """List the patterns of protected files, relative to the study file's folder; those that [evaluate] names are some.
+
+    folder: where the study's commands run, relative to that folder.
+    """
+    named = (word for place, word in enumerate(evaluate) if not word.startswith("-") and (place or "/" in word))
     inside = (word for word in named if "{" not in word and not word.startswith("/"))
-    files = (posixpath.normpath(posixpath.join(study.folder, word)) for word in inside)
-    return tuple(dict.fromkeys((*study.read_only, *files)))
+    files = (posixpath.normpath(posixpath.join(folder, word)) for word in inside)
+    return tuple(dict.fromkeys((*read_only, *files)))
 
 
 def protects(patterns: Iterable[str], path: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from secondshift.records.evaluations import Evaluation
 from secondshift.records.events import RequestReceived
 from secondshift.records.gates import GateRun
 from secondshift.records.ideas import Idea, Verdict
@@ -41,6 +42,7 @@ class State:
     baseline: str = ""  # the candidate that ideas are judged against; empty: none was made yet in this revision
     gates: Mapping[str, GateRun] = field(default_factory=dict)  # runs of a suite, oldest first
     pairs: Mapping[str, str] = field(default_factory=dict)  # "<candidate>/<pair>" -> its trial
+    evaluations: Mapping[str, Evaluation] = field(default_factory=dict)  # trial -> what the study's evaluator said
     next_pair: int = 0  # number of the first fresh seed that nothing was ever run with
     attempts: Mapping[str, Attempt] = field(default_factory=dict)  # those not ended
     charges: Mapping[str, Charge] = field(default_factory=dict)  # those not settled
@@ -124,6 +126,21 @@ class State:
                 answers = not request or run.request == request or not (run.verdict and run.broken())
                 return run if answers else None
         return None
+
+    def judged(self, idea: Idea) -> bool:
+        """Say whether an idea counts by what the study's evaluator says, of its candidate and of the baseline."""
+        return bool(idea.change and self.study is not None and self.study.evaluate)
+
+    def to_evaluate(self) -> list[Trial]:
+        """Trials whose artefact waits for the study's evaluator, those of the oldest fresh seed first."""
+        judged = [idea for idea in self.ideas.values() if idea.state == "exploring" and self.judged(idea)]
+        keys = {(n, c): True for i in judged for c in (i.candidate, i.baseline) for n in range(i.first_pair, self.next_pair)}
+        names = (self.pairs.get(f"{candidate}/{pair}") for pair, candidate in sorted(keys))
+        return [self.trials[name] for name in names if name and self.awaits_evaluation(name)]
+
+    def awaits_evaluation(self, trial: str) -> bool:
+        """Say whether a trial came to its end and nobody has judged what it left."""
+        return self.trials[trial].status == "complete" and trial not in self.evaluations
 
     def may(self, authority: str) -> bool:
         """Say whether the captain was granted this; nothing is needed for what needs no authority."""

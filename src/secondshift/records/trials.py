@@ -155,6 +155,7 @@ class Trial:
     status: TrialStatus = "queued"
     reason: str = ""  # why it has this status, for people
     assisted: bool = False
+    overran: bool = False  # an attempt went on far past the time that was granted to it
     attempts: int = 0
     steps_done: int = 0  # of the newest verified checkpoint, or all when complete
     logged_step: int = -1  # highest step seen in the stream

@@ -5,17 +5,19 @@ import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from secondshift.config import given
+from secondshift.config import evaluator_hash, given, judging
 from secondshift.errors import DeviceBusy
 from secondshift.records import events as facts
 from secondshift.records.orders import Order, Sign
+from secondshift.records.protection import guarded
 from secondshift.records.states import State
-from secondshift.records.trials import Attempt, Exit
-from secondshift.runtime import pruning, trying
+from secondshift.records.trials import Attempt, Exit, Trial
+from secondshift.runtime import pruning, trying, workspaces
 from secondshift.runtime.devices import fair_threads
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.ingest import end_facts
 from secondshift.runtime.readers.sources import environment_of
+from secondshift.runtime.refereeing import Referee
 from secondshift.runtime.secrecy import revealed
 
 
@@ -29,6 +31,7 @@ class Hands:
     submitted: dict[str, tuple[float, int]] = field(default_factory=dict)  # attempt -> grant, until_step
     cancelled: dict[str, tuple[str, bool]] = field(default_factory=dict)  # attempt -> mode, now
     examined: set[str] = field(default_factory=set)  # changes that were looked at
+    referee: Referee | None = None
 
 
 def act(state: State, executor: Executor, hands: Hands) -> list[facts.Payload]:
@@ -54,7 +57,24 @@ def act(state: State, executor: Executor, hands: Hands) -> list[facts.Payload]:
             mode = "kill" if attempt.asked_now else attempt.asked
             executor.cancel(attempt.id, mode=mode, token=state.token, grace_s=grace_s)
             hands.cancelled[attempt.id] = asked
-    return outcomes
+    return [*outcomes, *evaluate(state, hands)]
+
+
+def evaluate(state: State, hands: Hands) -> list[facts.Payload]:
+    """Let the study's evaluator judge what trials left, one after another, and clear away trees that nobody needs."""
+    study = state.study
+    workspaces.clear(hands.folder, [name for name in workspaces.standing(hands.folder) if name not in state.open])
+    if study is None or not study.evaluate:
+        return []
+    hands.referee = hands.referee or Referee(private=hands.folder, place=hands.place)
+
+    def command_for(trial: Trial, artefact: Path) -> tuple[str, ...]:
+        params, checkpoints = state.candidates[trial.candidate].params, hands.folder / "trials" / trial.id / "checkpoints"
+        command = judging(study, params, seed=trial.seed, checkpoint_dir=str(checkpoints), artefact=str(artefact))
+        return with_python(command, study.launch.env.get("PATH"))
+
+    patterns = guarded(study.read_only, study.evaluate, study.folder)
+    return hands.referee.work(state, command_for, lambda: evaluator_hash(hands.place, patterns, study.evaluate))
 
 
 def _not_started(attempt: Attempt, why: str) -> list[facts.Payload]:

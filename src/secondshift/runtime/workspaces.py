@@ -44,6 +44,10 @@ class Ground:
         """Where the study's command runs."""
         return (self.place / self.study.folder).resolve()
 
+    def guarded(self) -> tuple[str, ...]:
+        """Patterns of what a change may not touch, relative to `place`."""
+        return guarded(self.study.read_only, self.study.evaluate, self.study.folder)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
@@ -63,7 +67,7 @@ def examined(ground: Ground, change: Change) -> tuple[Base, str]:
         return base, base.commit
     commit = repositories.apply(ground.private, base, changes.read(ground.private, change.digest))
     inside = os.path.relpath(ground.place.resolve(), base.top)
-    why, path = refusal(repositories.touched(ground.private, base.commit, commit), guarded(ground.study), inside)
+    why, path = refusal(repositories.touched(ground.private, base.commit, commit), ground.guarded(), inside)
     if why:
         diff = repositories.hunk(ground.private, base.commit, commit, path)
         raise ChangeRefused(f"refused: {why}. Bring the change without that part.\n{diff}")
@@ -120,12 +124,14 @@ def placed(ground: Ground, order: Order, candidate: str, change: Change) -> Orde
 
 def clear(private: Path, trials: Iterable[str]) -> None:
     """Delete the trees of trials that have ended. One that cannot be deleted stays; it costs space and nothing else."""
-    for trial in trials:
+    gone = list(trials)
+    for trial in gone:
         tree = private / "worktrees" / trial
         tree.with_name(f"{trial}.ready").unlink(missing_ok=True)
         shutil.rmtree(tree, ignore_errors=True)
-    with contextlib.suppress(ChangeUnusable):
-        repositories.git("worktree", "prune", folder=private / STORE)
+    if gone and (private / STORE).is_dir():
+        with contextlib.suppress(ChangeUnusable):
+            repositories.git("worktree", "prune", folder=private / STORE)
 
 
 def standing(private: Path) -> list[str]:
@@ -164,7 +170,7 @@ def _borrowed(ground: Ground, top: Path) -> list[Path]:
 
 def _check_protected(ground: Ground, tree: Path, top: Path) -> None:
     """Say whether protected files are byte for byte the study's: attributes of a change may alter what git writes."""
-    for path in protected_files(ground.place, guarded(ground.study)):
+    for path in protected_files(ground.place, ground.guarded()):
         twin = tree / Path(os.path.abspath(path)).relative_to(top)
         if not twin.exists() or not (twin.is_symlink() or filecmp.cmp(path, twin, shallow=False)):
             raise ChangeRefused(

@@ -82,8 +82,8 @@ def statement(state: State, idea: Idea) -> Statement:
         ending = found.ending.replace(" ", "_")
         return Statement(key=f"ideas.{ending}", values={**values, "evalue": math.exp(min(found.log_evidence, 700.0)),
                                                         "needed": 1.0 / found.level})  # fmt: skip
-    if found.ending == "unprotected metric":
-        return Statement(key="ideas.unprotected_metric", values=values)
+    if found.ending in ("unprotected metric", "same for every seed", "more time"):
+        return Statement(key=f"ideas.{found.ending.replace(' ', '_')}", values=values)
     if math.isfinite(found.pairs_left):
         cost = {"left": math.ceil(found.pairs_left), "cost_s": found.device_s_left}
         return Statement(key="ideas.undecided", values={**values, **cost})

@@ -52,7 +52,12 @@ def pairs_of(state: State, idea: Idea) -> Pairs:
         one, other = trial_of(state, idea.candidate, pair), trial_of(state, idea.baseline, pair)
         if one is None or other is None or one.open() or other.open():
             break
-        losses = _loss(state, one), _loss(state, other)
+        if state.judged(idea):
+            if state.awaits_evaluation(one.id) or state.awaits_evaluation(other.id):
+                break
+            losses = _judged_loss(state, one), _result(_judged_loss(state, other))
+        else:
+            losses = _loss(state, one), _loss(state, other)
         if None in losses or not comparable(one, other, state.fingerprints):
             void += 1
             continue
@@ -82,3 +87,20 @@ def _loss(state: State, trial: Trial) -> float | None:
         return state.study.objective.loss(value)
     diverged = value is not None and not math.isfinite(value)
     return None if trial.status == "stopped" and not trial.assisted and not diverged else WORST
+
+
+def _judged_loss(state: State, trial: Trial) -> float | None:
+    """The loss of a trial by what the study's evaluator says of its artefact; what its own process says counts nowhere."""
+    assert state.study is not None, "there are no pairs without a study"
+    found = state.evaluations.get(trial.id)
+    if found is None or trial.status != "complete" or trial.assisted or trial.overran:
+        return None if trial.status == "stopped" and not trial.assisted else WORST
+    if found.void():
+        return None
+    return state.study.objective.loss(found.value) if math.isfinite(found.value) else WORST
+
+
+def _result(loss: float | None) -> float | None:
+    """What a baseline's loss counts for beside a code candidate, which must not gain by what befalls the baseline: a
+    baseline without a result makes the pair void. That can only make the candidate look worse than it is."""
+    return None if loss == WORST else loss

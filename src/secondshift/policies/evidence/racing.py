@@ -24,6 +24,7 @@ from secondshift.records.trials import Trial
 NAME = "racing"
 FAIR = 3  # pairs that every idea gets before they race
 HOPELESS = 100.0  # more pairs than this, even with some luck, and an idea is parked
+MOST_VOID = 5  # pairs that do not count, and more than do, and an idea is parked: the next will not either
 HOPE = 1.0  # standard errors that an idea may be luckier than it looks
 
 
@@ -35,6 +36,7 @@ class Runner:
     next_pair: int
     waiting: int  # pairs that were begun and are not finished
     pairs: int  # that count
+    void: int  # that do not
     left: float  # pairs until it is settled, with some luck
 
 
@@ -49,7 +51,7 @@ def decide(state: State) -> list[Decision]:
     if begun:
         return begun
     field = [_runner(state, idea) for idea in state.ideas.values() if idea.state == "exploring"]
-    hopeless = [runner for runner in field if runner.pairs >= FAIR and runner.left > HOPELESS]
+    hopeless = [r for r in field if (r.pairs >= FAIR and r.left > HOPELESS) or r.void > max(r.pairs, MOST_VOID)]
     if not _affordable(state) and not _confirming(state):
         hopeless = field
     parked = [_park(state, runner) for runner in hopeless]
@@ -101,7 +103,8 @@ def _runner(state: State, idea: Idea) -> Runner:
     least = state.study.objective.min_effect
     left = pairs_left(pairs.differences(), level(state.ideas, idea.id), least, HOPE)
     return Runner(
-        idea=idea, next_pair=behind, waiting=behind - idea.first_pair - done, pairs=len(pairs.candidate), left=left
+        idea=idea, next_pair=behind, waiting=behind - idea.first_pair - done, pairs=len(pairs.candidate), void=pairs.void,
+        left=left,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from secondshift.policies.evidence.honesty import reservation
 from secondshift.policies.evidence.levels import level
 from secondshift.policies.evidence.pairing import Pairs, pairs_of
 from secondshift.policies.models.signflips import evidence, lower_bound, middle, pairs_needed, upper_bound, wealth
@@ -18,7 +19,8 @@ SIDE = 0.025  # error of each side of the interval that is shown
 REFUTE = SIDE  # of refuting one idea, so that interval and verdict agree; false keeps, not these, add up over a study
 
 DECISIONS: Mapping[Ending, Literal["supported", "refuted", "undecided"]] = {
-    "better": "supported", "unsettled": "undecided", "unprotected metric": "undecided",
+    "better": "supported", "unsettled": "undecided", "unprotected metric": "undecided", "same for every seed": "undecided",
+    "more time": "undecided",
 }  # fmt: skip
 
 
@@ -42,8 +44,8 @@ def verdict(state: State, idea: Idea, pairs: Pairs) -> Verdict:
     assert state.study is not None, "there are no ideas without a study"
     better, allowed, least = pairs.differences(), level(state.ideas, idea.id), state.study.objective.min_effect
     ending = _ending(better, allowed, least)
-    if ending == "better" and idea.change and not state.study.evaluate:
-        ending = "unprotected metric"
+    if ending == "better":
+        ending = reservation(state, idea) or ending
     effect, log_evidence = middle(better), evidence(better)
     left = pairs_left(better, allowed, least) if ending == "unsettled" else 0.0
     decision = DECISIONS.get(ending, "refuted")
@@ -94,5 +96,7 @@ def _reason(ending: Ending, idea: Idea, pairs: int, effect: float, log_evidence:
         "better": f"{idea.id} holds up", "too small": f"{idea.id} is real but too small to matter",
         "no better": f"{idea.id} is no better by what matters", "worse": f"{idea.id} is worse",
         "unprotected metric": f"{idea.id} looks better, but its own process reports its metric",
+        "same for every seed": f"{idea.id} looks better, but its result is the same for every seed: it is one run, not many",
+        "more time": f"{idea.id} looks better, but its runs take much longer than the baseline's",
     }.get(ending, f"{idea.id} is not settled")  # fmt: skip
     return f"{said}: {seeds}; {odds}."

@@ -15,6 +15,8 @@ LEAST = 3  # of the kernel's Landlock versions (Linux 6.2): before it, files out
 SIGNALS = 6  # the first that keeps signals inside (Linux 6.12)
 OF_FILES = 1 << 1 | 1 << 14  # write, truncate: what a rule on a file may allow
 OF_FOLDERS = OF_FILES | sum(1 << bit for bit in range(4, 14))  # and to make, remove, rename and link
+WITH_PARENT = "--with-parent"  # first of the arguments: the command dies when its parent does
+DIES_WITH_PARENT = 1  # of prctl
 NOT_CONFINED = 126  # exit code
 
 
@@ -72,6 +74,9 @@ def _done(result: int) -> int:
 
 def main(arguments: list[str]) -> int:
     """Become a command that may write below the paths before `--` only; 126 where it cannot be confined or started."""
+    if arguments[0] == WITH_PARENT:
+        arguments = arguments[1:]
+        ctypes.CDLL(None).prctl(DIES_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
     place = arguments.index("--")
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)  # Python ignores them, and a command would inherit that

@@ -1,0 +1,165 @@
+"""The study's own evaluator, run on what a trial left: in a process of its own that knows nothing of the trial's."""
+
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from secondshift.records import events as facts
+from secondshift.records.evaluations import Evaluation, Problem
+from secondshift.records.protection import guarded
+from secondshift.records.states import State
+from secondshift.records.studies import Study
+from secondshift.records.trials import Trial
+from secondshift.runtime.artefacts import Artefact, Unfit, taken
+from secondshift.runtime.executors import confinement
+from secondshift.runtime.executors.attempt_files import read_object, tail
+from secondshift.runtime.protectedfiles import protected_files
+from secondshift.runtime.readers.dialects import dialect_of
+from secondshift.runtime.readers.texts import read_text
+
+TIMEOUT_S = 600.0  # of one evaluation
+KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "USER", "LOGNAME")  # of our own variables
+CommandFor = Callable[[Trial, Path], tuple[str, ...]]
+Digest = Callable[[], str]
+
+
+@dataclass(kw_only=True, slots=True)
+class _Running:
+    trial: Trial
+    process: subprocess.Popen[bytes]
+    folder: Path
+    artefact: Artefact
+    began: float
+
+
+@dataclass(kw_only=True, slots=True)
+class Referee:
+    """Judges one artefact at a time. What it was at when its engine died is judged again by the next."""
+
+    private: Path
+    place: Path  # where the study file lies
+    running: _Running | None = None
+    stamps: tuple = ()  # of the protected files when they were last read
+    digest: str = field(default="", repr=False)
+
+    def work(self, state: State, command_for: CommandFor, digest: Digest) -> list[facts.Payload]:
+        """Go on: take what has ended, begin what waits. `digest` reads the protected files and hashes them."""
+        if state.study is None:
+            return []
+        if self.running is not None:
+            done = self._look(state, self.running)
+            return [facts.TrialEvaluated(evaluation=done)] if done else []
+        trial = next(iter(state.to_evaluate()), None)
+        if trial is None:
+            return []
+        try:
+            self._begin(state, state.study, trial, command_for, digest)
+        except Unfit as why:
+            return [facts.TrialEvaluated(evaluation=self._without(state, trial, why.problem, str(why)))]
+        except OSError as why:
+            return [facts.TrialEvaluated(evaluation=self._without(state, trial, "void: cannot run", str(why)))]
+        return []
+
+    def _begin(self, state: State, study: Study, trial: Trial, command_for: CommandFor, digest: Digest) -> None:
+        self._check_evaluator(study, digest)
+        folder = self.private / "evaluations" / trial.id
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "tmp").mkdir(parents=True)
+        saved = state.checkpoints.get(trial.id, ())
+        artefact = taken(self.private, trial, saved, study.horizon_steps, folder / "artefact")
+        command = command_for(trial, artefact.folder)
+        if confinement.available():
+            keeper = [sys.executable, "-I", "-S", confinement.__file__, confinement.WITH_PARENT]
+            command = (*keeper, str(folder), "/dev", "--", *command)
+        variables = {name: os.environ[name] for name in KEPT if name in os.environ}
+        variables |= {**study.launch.env, "TMPDIR": str(folder / "tmp"), "CUDA_VISIBLE_DEVICES": "", "PYTHONNOUSERSITE": "1",
+                      "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}  # fmt: skip
+        with open(folder / "output.log", "wb") as output:
+            process = subprocess.Popen(
+                command, cwd=(self.place / study.folder).resolve(), env=variables, stdin=subprocess.DEVNULL, stdout=output,
+                stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        self.running = _Running(trial=trial, process=process, folder=folder, artefact=artefact, began=time.monotonic())
+
+    def _check_evaluator(self, study: Study, digest: Digest) -> None:
+        """Raise Unfit unless the evaluator and the protected files are those of the study as it was recorded."""
+        patterns = guarded(study.read_only, study.evaluate, study.folder)
+        stats = [(str(path), os.stat(path)) for path in protected_files(self.place, patterns)]
+        stamps = tuple((path, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for path, s in stats)
+        if stamps != self.stamps or not self.digest:
+            self.stamps, self.digest = stamps, digest()
+        if self.digest != study.evaluator_hash:
+            why = "the evaluator or a protected file is not what it was when this revision of the study began"
+            raise Unfit("void: evaluator changed", why)
+
+    def _look(self, state: State, running: _Running) -> Evaluation | None:
+        """What came of the evaluation that runs; None while it does."""
+        late = time.monotonic() - running.began > TIMEOUT_S
+        code = running.process.poll()
+        if code is None and not late:
+            return None
+        try:
+            os.killpg(running.process.pid, signal.SIGKILL)  # and whatever it left behind
+        except ProcessLookupError:
+            pass
+        running.process.wait()
+        self.running = None
+        found = self._judged(state, running, code, late)
+        shutil.rmtree(running.folder / "artefact", ignore_errors=True)
+        return found
+
+    def _judged(self, state: State, running: _Running, code: int | None, late: bool) -> Evaluation:
+        log = running.folder / "output.log"
+        value, problem = math.nan, ""
+        if late and code is None:
+            problem: Problem = "timeout"
+        elif code == confinement.NOT_CONFINED:
+            problem = "void: cannot run"
+        elif code != 0:
+            problem = "crash"
+        else:
+            value, problem = _metric(log, state)
+        return Evaluation(
+            trial=running.trial.id, value=value, reported=_reported(state, running.trial), problem=problem,
+            detail=tail(str(log), 300) if problem else "", artefact=running.artefact.digest, evaluator=self.digest,
+            confined=self._confined(running.trial), elapsed_s=time.monotonic() - running.began,
+        )  # fmt: skip
+
+    def _without(self, state: State, trial: Trial, problem: Problem, detail: str) -> Evaluation:
+        return Evaluation(
+            trial=trial.id, problem=problem, detail=detail[:300], reported=_reported(state, trial), evaluator=self.digest,
+            confined=self._confined(trial),
+        )  # fmt: skip
+
+    def _confined(self, trial: Trial) -> bool:
+        """Say whether every attempt of a trial ran where it could write nothing but its own."""
+        orders = (self.private / "attempts" / f"{trial.id}.a{n}" / "order.json" for n in range(1, trial.attempts + 1))
+        return confinement.available() and all(read_object(str(order)).get("writable") for order in orders)
+
+
+def _metric(log: Path, state: State) -> tuple[float, Problem]:
+    """The last value of the objective that the evaluator printed, read as what a trial prints is."""
+    assert state.study is not None, "work() says so"
+    metrics, name, offset, value = state.study.metrics, state.study.objective.metric, 0, None
+    while True:
+        columns, after = read_text(str(log), offset, lambda: dialect_of("stdout", metrics.pattern, metrics.step), ended=True)
+        if name in columns.columns and columns.columns[name][1]:
+            value = columns.columns[name][1][-1]
+        if after <= offset:
+            break
+        offset = after
+    if value is None:
+        return math.nan, "no metric"
+    return value, "" if math.isfinite(value) else "not finite"
+
+
+def _reported(state: State, trial: Trial) -> float:
+    value = trial.objective(state.study.objective) if state.study is not None else None
+    return math.nan if value is None else value
