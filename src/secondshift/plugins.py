@@ -62,6 +62,7 @@ ROTA: Mapping[str, str] = {
 }
 # What windows may ask of the evidence before a night.
 FORESIGHT = "secondshift.policies.evidence.foresight:reaches"
+REFEREE = "secondshift.runtime.refereeing:Referee"  # judges what trials left; loaded only where a study names an evaluator
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "secondshift.searchers": SEARCHERS,
     "secondshift.schedulers": SCHEDULERS,
@@ -114,6 +115,11 @@ def foresight() -> "Callable[[State, float], tuple[Any, ...]]":  # Any: windows 
 def executor(name: str) -> Callable[..., Any]:  # Any: the executor protocol lives in runtime
     """Give the class of an executor. Raises PluginUnknown, PluginBroken."""
     return load("secondshift.executors", name)
+
+
+def referee() -> Callable[..., Any]:  # Any: the class lives in runtime, which knows what it is
+    """Give the class that runs a study's evaluator."""
+    return _load("referee", REFEREE)
 
 
 def load(group: str, name: str) -> Any:  # Any: what a name stands for depends on the group

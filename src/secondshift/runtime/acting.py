@@ -4,7 +4,9 @@ import shutil
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from secondshift import plugins
 from secondshift.config import evaluator_hash, given, judging
 from secondshift.errors import DeviceBusy
 from secondshift.records import events as facts
@@ -17,8 +19,10 @@ from secondshift.runtime.devices import fair_threads
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.ingest import end_facts
 from secondshift.runtime.readers.sources import environment_of
-from secondshift.runtime.refereeing import Referee
 from secondshift.runtime.secrecy import revealed
+
+if TYPE_CHECKING:
+    from secondshift.runtime.refereeing import Referee
 
 
 @dataclass(kw_only=True, slots=True)
@@ -31,7 +35,7 @@ class Hands:
     submitted: dict[str, tuple[float, int]] = field(default_factory=dict)  # attempt -> grant, until_step
     cancelled: dict[str, tuple[str, bool]] = field(default_factory=dict)  # attempt -> mode, now
     examined: set[str] = field(default_factory=set)  # changes that were looked at
-    referee: Referee | None = None
+    referee: "Referee | None" = None  # made when a study first has something to judge
 
 
 def act(state: State, executor: Executor, hands: Hands) -> list[facts.Payload]:
@@ -64,9 +68,9 @@ def evaluate(state: State, hands: Hands) -> list[facts.Payload]:
     """Let the study's evaluator judge what trials left, one after another, and clear away trees that nobody needs."""
     study = state.study
     workspaces.clear(hands.folder, [name for name in workspaces.standing(hands.folder) if name not in state.open])
-    if study is None or not study.evaluate:
+    if study is None or not study.evaluate or (hands.referee is None and not state.to_evaluate()):
         return []
-    hands.referee = hands.referee or Referee(private=hands.folder, place=hands.place)
+    referee = hands.referee = hands.referee or plugins.referee()(private=hands.folder, place=hands.place)
 
     def command_for(trial: Trial, artefact: Path) -> tuple[str, ...]:
         params, checkpoints = state.candidates[trial.candidate].params, hands.folder / "trials" / trial.id / "checkpoints"
@@ -74,7 +78,7 @@ def evaluate(state: State, hands: Hands) -> list[facts.Payload]:
         return with_python(command, study.launch.env.get("PATH"))
 
     patterns = guarded(study.read_only, study.evaluate, study.folder)
-    return hands.referee.work(state, command_for, lambda: evaluator_hash(hands.place, patterns, study.evaluate))
+    return referee.work(state, command_for, lambda: evaluator_hash(hands.place, patterns, study.evaluate))
 
 
 def _not_started(attempt: Attempt, why: str) -> list[facts.Payload]:
