@@ -109,15 +109,20 @@ async function drawIdeas(handed, all) {
   at("moreIdeas").textContent = say("moreIdeas", all);
 }
 
-const STATES = { queued: "stateQueued", waiting: "stateWaiting", recorded: "stateRecorded" };
+// Ideas of the study bring words for their state; those that wait here do not know of it yet.
+function stateOf(idea) {
+  if (idea.state_words) return [idea.idea, idea.state_words, idea.gain].filter(Boolean).join(" · ");
+  return idea.reason ? say("stateRefused", idea.reason) : say("stateQueued");
+}
 
 function ideaRow(idea) {
   const row = document.createElement("li");
   const text = Object.assign(document.createElement("span"), { className: "text", textContent: idea.text });
   const state = Object.assign(document.createElement("span"), { className: "state" });
-  state.textContent = idea.state === "refused" ? say("stateRefused", idea.reason) : STATES[idea.state] ? say(STATES[idea.state]) : idea.state;
+  state.textContent = stateOf(idea);
+  row.title = idea.answer ?? "";
   row.append(text, state);
-  if (idea.state === "refused") {
+  if (idea.reason) {
     row.className = "refused";
     const again = Object.assign(document.createElement("button"), { type: "button", className: "plain", textContent: say("again") });
     again.addEventListener("click", () => backIntoTheBox(idea));
@@ -180,7 +185,7 @@ async function look() {
   }
   try {
     const zone = encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone ?? "");
-    const [now, inbox] = await Promise.all([ask(paired, `/now?lang=${lang}&zone=${zone}`), ask(paired, "/ideas")]);
+    const [now, inbox] = await Promise.all([ask(paired, `/now?lang=${lang}&zone=${zone}`), ask(paired, `/ideas?lang=${lang}`)]);
     show("pair", false); // only now: a form that vanishes for a moment takes the cursor with it
     drawNight(now);
     await drawIdeas(inbox.ideas, inbox.all);

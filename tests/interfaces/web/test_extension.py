@@ -147,7 +147,7 @@ def test_an_idea_goes_from_the_keyboard_into_the_spool(page: Page, window: Open)
     page.browser.press(ENTER, held=CTRL)
     page.until("document.getElementById('said').innerText === 'Handed to the shift.'")
     assert texts(window) == ["Try a cosine schedule"] and page.kept() == []
-    page.until("document.getElementById('ideas').innerText.includes('waits for a shift')")
+    page.until("document.getElementById('ideas').innerText.includes('not taken in yet')")
     assert page.run("return document.getElementById('idea').value") == ""
     assert page.run("return (await chrome.alarms.getAll()).length") == 0
 

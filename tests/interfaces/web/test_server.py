@@ -16,13 +16,15 @@ from pathlib import Path
 
 import pytest
 
+from interfaces.bad_nights import bad_night, shard, until
 from interfaces.nights import STUDY, Night, complete, eventful
 from interfaces.web.windows import Open, opened, study
 from secondshift.interfaces.cli.serving import newest_brief
-from secondshift.interfaces.readmodel.inbox import inbox
+from secondshift.interfaces.messages.catalogue import say
 from secondshift.interfaces.web import counter, pairing, server
 from secondshift.ledger.opening import open_ledger
-from secondshift.records.events import RequestReceived
+from secondshift.records.events import IdeaCaptured, VerdictReached
+from secondshift.records.ideas import Idea, Verdict
 from secondshift.runtime import spool
 from secondshift.runtime.spool import pending
 
@@ -233,7 +235,7 @@ def test_an_idea_sent_twice_counts_once_also_when_an_engine_has_taken_it_meanwhi
     take_up(window)
     assert pending(window.folder) == []
     assert window.ask("/ideas", IDEA)[:2] == (200, {"id": ID, "state": "recorded"})
-    assert pending(window.folder) == [] and window.ask("/ideas")[1]["all"] == 1
+    assert pending(window.folder) == []
 
 
 def test_many_sending_the_same_idea_at_once_make_one(window: Open) -> None:
@@ -252,13 +254,29 @@ def test_an_id_that_is_another_ideas_is_a_conflict_and_changes_nothing(window: O
     assert [r.args["text"] for r in pending(window.folder)] == [IDEA["text"]]
 
 
-def test_the_list_tells_the_newest_first_and_where_each_stands(window: Open) -> None:
-    window.ask("/ideas", IDEA)
-    take_up(window)
-    time.sleep(0.01)
-    window.ask("/ideas", {"id": OTHER, "text": "둘째 생각"})
-    said = window.ask("/ideas")[1]
-    assert [(one["text"], one["state"]) for one in said["ideas"]] == [("둘째 생각", "waiting"), (IDEA["text"], "recorded")]
+def test_a_real_engine_takes_an_idea_up_once_and_the_window_tells_what_became_of_it(tmp_path: Path) -> None:
+    night = bad_night(tmp_path, shard)
+    with opened(tmp_path) as window:
+        assert window.ask("/ideas", IDEA)[0] == 201
+        assert [one["state"] for one in window.ask("/ideas")[1]["ideas"]] == ["waiting"]
+        until(night, lambda: bool(night.engine.state.ideas))
+        assert window.ask("/ideas", IDEA)[:2] == (200, {"id": ID, "state": "recorded"})
+        window.ask("/ideas", {"id": OTHER, "text": "둘째 생각"})
+        until(night, lambda: len(night.engine.state.ideas) == 2 and pending(window.folder) == [])
+        second, first = window.ask("/ideas?lang=ko")[1]["ideas"]
+    assert (first["id"], first["idea"], first["text"], first["why"]) == (ID, "e1", IDEA["text"], IDEA["why"])
+    assert (second["text"], second["state"], second["state_words"]) == ("둘째 생각", "open", say("ideas.state_open", "ko"))
+    assert "secondshift idea e1" in first["answer"] and len(night.engine.state.ideas) == 2
+
+
+def test_a_judged_idea_shows_its_gain(tmp_path: Path) -> None:
+    night = Night().open()
+    idea = Idea(id="e1", text="slower", author="kim", also=("lee",), candidate="c2", baseline="c1", params={"lr": 0.3})
+    found = Verdict(idea="e1", candidate="c2", baseline="c1", decision="supported", ending="better", pairs=9, effect=0.0123)
+    night.add(IdeaCaptured(idea=replace(idea, state="held up"), decision="d1"), VerdictReached(verdict=found))
+    with opened(study(tmp_path / "judged", night.close())) as window:
+        [shown] = window.ask("/ideas")[1]["ideas"]
+    assert (shown["state_words"], shown["gain"], shown["pairs"], shown["authors"]) == ("held up", "0.0123", 9, ["kim", "lee"])
 
 
 def test_ideas_are_taken_before_the_first_night(window: Open) -> None:
@@ -389,20 +407,15 @@ def test_text_of_runs_and_people_is_text(tmp_path: Path) -> None:
     night = Night(study=replace(STUDY, name=HOSTILE)).open()
     complete(night, {}, [0.5] * 9)
     args = {"text": HOSTILE + "\u202e\x1b[31m", "why": HOSTILE}
-    night.add(RequestReceived(id="r9", verb="idea", who=HOSTILE, args=args, asked_at=1.0))
+    night.add(IdeaCaptured(idea=Idea(id="e1", author=HOSTILE, **args), decision="d1"))
     with opened(study(tmp_path / "hostile", night.close())) as window:
         _, now, headers = window.ask("/now")
         assert headers["Content-Type"] == "application/json" and now["study"].startswith("<script>")  # as data; the page sets text
         [idea] = window.ask("/ideas")[1]["ideas"]
-        assert idea["text"] == HOSTILE and idea["author"] == HOSTILE
+        assert idea["text"] == HOSTILE and idea["authors"] == [HOSTILE]
         ticket = window.ask("/ticket", {})[1]["ticket"]
         page = window.ask(f"/brief?ticket={ticket}")[1]
     assert "<script" not in page and "<img" not in page and "&lt;script&gt;" in page
-
-
-def test_the_inbox_is_read_from_the_spool_and_the_ledger_and_nowhere_else(window: Open) -> None:
-    window.ask("/ideas", IDEA)
-    assert [one.id for one in inbox(window.folder, None)] == [ID]
 
 
 def test_nothing_is_logged(window: Open, capfd: pytest.CaptureFixture[str]) -> None:

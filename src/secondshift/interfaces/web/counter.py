@@ -6,24 +6,27 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from secondshift.interfaces.cli.desk import Desk, asker, open_desk
-from secondshift.interfaces.messages.catalogue import tell
+from secondshift.interfaces.messages.catalogue import say, tell
 from secondshift.interfaces.messages.formats import LANGUAGES, duration, number
 from secondshift.interfaces.plain import clean, one_line
 from secondshift.interfaces.readmodel.glance import Bar, glance
-from secondshift.interfaces.readmodel.inbox import IDEA, Handed, inbox
+from secondshift.interfaces.readmodel.ideas import inbox
+from secondshift.interfaces.readmodel.objectives import written
 from secondshift.interfaces.readmodel.overview import Holder
+from secondshift.interfaces.readmodel.requests import request_named
 from secondshift.interfaces.web.wire import Refused
 from secondshift.records.states import State
 from secondshift.runtime.opening import has_ledger
-from secondshift.runtime.spool import SHAPE, put_request
+from secondshift.runtime.spool import SHAPE, pending, put_request
 
+IDEA = "idea"  # the verb of such a request
 LONGEST = 10_000  # characters of an idea, and of its why
 LISTED = 50  # ideas
 TICKET_S = 60.0
@@ -57,17 +60,20 @@ class Counter:
             "mood": seen.mood,
             "needs": [tell(one, lang, zone=zone) for one in seen.needs],
             "lines": [tell(one, lang, zone=zone) for one in seen.lines],
-            "running": [_written(bar, lang) for bar in seen.running],
+            "running": [_drawn(bar, lang) for bar in seen.running],
             "more": seen.more,
             "spent_share": seen.spent_share,
             "brief": briefed,
         }
 
-    def ideas(self) -> dict[str, Any]:
-        """The newest ideas, and how many there are."""
+    def ideas(self, asked: Mapping[str, str]) -> dict[str, Any]:
+        """The newest ideas with what became of them, and how many there are."""
+        lang, _ = _reader(asked)
+        waiting = pending(self.folder)  # before the state: what an engine takes up in between is in the state by then
         with self._lock:
-            handed = self._handed()
-        return {"ideas": [_shown(one) for one in handed[:LISTED]], "all": len(handed)}
+            desk = self._at_desk()
+            rows = inbox(desk.state() if desk else State(), waiting)
+        return {"ideas": [_shown(row, lang) for row in reversed(rows[-LISTED:])], "all": len(rows)}
 
     def hand_in(self, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         """Take an idea: 201 once it would survive a loss of power, 200 if it was here already. Raises Refused."""
@@ -81,14 +87,16 @@ class Counter:
         who = asker()
         args = {"text": text.strip(), "why": why.strip(), "author": who}
         with self._lock:
-            known = next((one for one in self._handed() if one.id == name), None)
+            desk = self._at_desk()
+            known = request_named(self.folder, desk.ledger if desk else None, name)
             if known is None:
                 put_request(self.folder, IDEA, args, who, name=name)
         if known is None:
             return 201, {"id": name, "state": "waiting"}
-        if (known.text, known.why) != (args["text"], args["why"]):
+        request, where = known
+        if request.verb != IDEA or any(request.args.get(part) != args[part] for part in ("text", "why")):
             raise Refused(409, "taken", f"The id {name} is that of another idea. Nothing was changed; hand it in under a new id.")
-        return 200, {"id": name, "state": known.state}
+        return 200, {"id": name, "state": where}
 
     def ticket(self) -> dict[str, Any]:
         """Let the brief be opened once, within a minute, by an address that holds no secret."""
@@ -117,10 +125,6 @@ class Counter:
         """Give the ledger back."""
         with self._lock:
             self._leave()
-
-    def _handed(self) -> list[Handed]:
-        desk = self._at_desk()
-        return inbox(self.folder, desk.ledger if desk else None)
 
     def _at_desk(self) -> Desk | None:
         """The study opened for reading; None before its first night. A ledger that was begun anew is opened anew."""
@@ -152,7 +156,7 @@ def _reader(asked: Mapping[str, str]) -> tuple[str, tzinfo | None]:
     return lang if lang in LANGUAGES else LANGUAGES[0], known
 
 
-def _written(bar: Bar, lang: str) -> dict[str, Any]:
+def _drawn(bar: Bar, lang: str) -> dict[str, Any]:
     return {
         "trial": bar.trial,
         "progress": bar.progress,
@@ -161,7 +165,19 @@ def _written(bar: Bar, lang: str) -> dict[str, Any]:
     }
 
 
-def _shown(one: Handed) -> dict[str, Any]:
+def _shown(row: Mapping[str, Any], lang: str) -> dict[str, Any]:
     """An idea as it is shown: data, without what could steer a reader's eye elsewhere."""
-    said = {"text": clean(one.text, limit=LONGEST), "why": clean(one.why, limit=LONGEST), "author": one_line(one.author)}
-    return {**asdict(one), **said}
+    found = row["verdict"] or {}
+    judged = found.get("pairs") and found.get("effect") is not None
+    return {
+        "id": row["request"],
+        "idea": row["idea"],
+        "text": clean(row["text"] or written(row["params"]), limit=LONGEST),
+        "why": clean(row["why"], limit=LONGEST),
+        "authors": [one_line(author) for author in row["authors"]],
+        "state": row["state"],
+        "state_words": say(f"ideas.state_{row['state'].replace(' ', '_')}", lang),
+        "answer": one_line(row["answer"], limit=400),
+        "gain": number(found["effect"]) if judged else "",
+        "pairs": found.get("pairs", 0),
+    }

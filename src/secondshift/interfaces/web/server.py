@@ -154,7 +154,7 @@ class Asked(BaseHTTPRequestHandler):
         self._send(200, self.server.counter.now(self.asked))
 
     def _ideas(self) -> None:
-        self._send(200, self.server.counter.ideas())
+        self._send(200, self.server.counter.ideas(self.asked))
 
     def _hand_in(self) -> None:
         self._send(*self.server.counter.hand_in(self._body()))
