@@ -41,7 +41,7 @@ def load() -> list[Sabotage]:
 
 def copy_tree(into: Path) -> None:
     """Copy what tests need: sources, tests, settings, and the documents that tests read."""
-    for name in ("src", "tests", "docs", "examples"):
+    for name in ("src", "tests", "docs", "examples", "extension", "benchmarks"):
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, into / name, ignore=shutil.ignore_patterns("__pycache__", ".secondshift"))
     for name in ("pyproject.toml", "README.md", "start.py", "CHANGELOG.md"):
