@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from secondshift.interfaces.brief.captains_log import handover
 from secondshift.interfaces.brief.found import found, unproven
-from secondshift.interfaces.brief.ideas import ideas
+from secondshift.interfaces.brief.ideas import ideas, unproven_ideas
 from secondshift.interfaces.brief.sleep import sleep
 from secondshift.interfaces.brief.spent import spent
 from secondshift.interfaces.brief.standing import not_proved
@@ -37,10 +37,14 @@ def compose_traced(state: State, night: Trace, objective: Objective, shift: str,
         Section(key="section.incidents", statements=tuple(incidents(night, state))),
         Section(key="section.handover", statements=tuple(handover(night, state))),
         Section(key="section.sleep", statements=tuple(sleep(night))),
-        Section(key="section.unproven", statements=(*unproven(night, state, objective), *not_proved(night, state))),
+        Section(key="section.unproven", statements=_unproven(night, state, objective)),
     )
     name = state.study.name if state.study else ""
     return Brief(study=name, shift=shift, written_at=written_at, sections=sections)
+
+
+def _unproven(night: Trace, state: State, objective: Objective) -> tuple[Statement, ...]:
+    return (*unproven(night, state, objective), *unproven_ideas(night, state), *not_proved(night, state))
 
 
 def _night(night: Trace, state: State) -> Iterable[Statement]:

@@ -36,3 +36,12 @@ def _pairing(night: Trace, state: State) -> Iterable[Statement]:
     facts = tuple(sorted({seq for v in measured for seq in night.of_idea(v.idea)}))
     values = {"times": gains[len(gains) // 2], "idea_list": ", ".join(v.idea for v in measured)}
     yield Statement(key="ideas.pairing_helped", values=values, facts=facts)
+
+
+def unproven_ideas(night: Trace, state: State) -> Iterable[Statement]:
+    """What a reader might conclude from ideas that held up, and should not."""
+    held = [idea for idea in state.ideas.values() if idea.state == "held up"]
+    if held:
+        facts = tuple(sorted({seq for idea in held for seq in night.of_idea(idea.id)}))
+        values = {"n": len(held), "idea_list": ", ".join(idea.id for idea in held)}
+        yield Statement(key="unproven.held_up", values=values, facts=facts)
