@@ -99,9 +99,12 @@ def again(studies: int) -> Reported:
     rng = np.random.default_rng(31)
     fooled = np.zeros((studies, MOVES + 1), dtype=bool)
     for study in range(studies):
-        ideas, hit = ideas_of(IDEAS), False
+        ideas, hit, begun = ideas_of(IDEAS), False, 0
         for move in range(MOVES + 1):
             names = [name for name, idea in ideas.items() if idea.state == "exploring"]
+            for name in names:  # a comparison that begins anew is another one, as arbitrate counts them
+                begun += 1
+                ideas[name] = replace(ideas[name], rank=begun)
             outcomes = play(rng.normal(size=(1 + len(names), PAIRS)), names=names, ideas=ideas)
             for name, outcome in zip(names, outcomes, strict=True):
                 if outcome is not None:

@@ -35,7 +35,7 @@ class Outcome:
 def ideas_of(count: int) -> dict[str, Idea]:
     """As many ideas as a study has had, all being explored, e1 first."""
     return {
-        f"e{n}": Idea(id=f"e{n}", text=f"idea {n}", author="", state="exploring", candidate=f"c{n}", baseline="c0")
+        f"e{n}": Idea(id=f"e{n}", text=f"idea {n}", author="", state="exploring", candidate=f"c{n}", baseline="c0", rank=n)
         for n in range(1, count + 1)
     }
 

@@ -32,6 +32,7 @@ class _Desk:
     incidents: int = 0
     pages: int = 0
     ideas: int = 0
+    comparisons: int = 0
     gates: int = 0
     pairs: set[str] = field(default_factory=set)  # fresh seeds given out
 
@@ -378,7 +379,9 @@ def _take_explore(desk: _Desk, decision: Decision) -> None:
         name = candidate.id
         desk.out.append(facts.CandidateProposed(candidate=candidate, decision=decision.id))
     if idea:
-        desk.out.append(facts.IdeaAmended(idea=replace(idea, candidate=name), why=decision.reason))
+        desk.comparisons += 1
+        begun = replace(idea, candidate=name, rank=desk.state.comparisons + desk.comparisons)
+        desk.out.append(facts.IdeaAmended(idea=begun, why=decision.reason))
     else:
         moved = facts.BaselineMoved(candidate=name, why=decision.reason, who=decision.by, decision=decision.id)
         desk.out.append(moved)

@@ -87,6 +87,7 @@ def known(**changes) -> State:
     ("no better", "refuted", "not better by what matters"), ("unsettled", "undecided", "UNDECIDED"),
     ("unprotected metric", "undecided", "unprotected metric"), ("same for every seed", "undecided", "the same for every seed"),
     ("more time", "undecided", "take much longer"),
+    ("crashes more", "refuted", "no result more often"),
 ])  # fmt: skip
 def test_every_ending_has_its_own_sentence_in_both_languages(ending: str, state: str, word: str) -> None:
     before = known(state=state)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secondshift import plugins
+from secondshift.ledger.fold import fold
 from secondshift.policies.evidence import foresight, inbox, levels, pairing, verdicts
 from secondshift.records import events as facts
 from secondshift.records.ideas import CONFIRM_SEED, Idea
@@ -109,8 +110,9 @@ def test_what_a_candidate_that_often_crashes_reaches_otherwise_does_not_hold_it_
         return "crash" if trial.pair >= 0 and trial.candidate != "c1" and trial.pair % 2 else ""
 
     played = night(ask(1, "a good trick", **{"set.trick": "good"}), mishap=broken)
-    assert played.state.ideas["e1"].state != "held up"
-    assert played.state.verdicts["e1"].crashed > 0
+    verdict = played.state.verdicts["e1"]
+    assert played.state.ideas["e1"].state == "refuted" and verdict.ending == "crashes more"
+    assert verdict.crashed >= 6 and verdict.baseline_crashed == 0
 
 
 def test_a_real_gain_below_the_least_that_matters_has_its_own_name() -> None:
@@ -143,8 +145,6 @@ def test_an_idea_that_cannot_be_tried_is_refused_with_what_was_expected() -> Non
 def test_an_accepted_baseline_begins_pending_comparisons_anew() -> None:
     state = night(ask(1, "noop", **{"set.trick": "noop"})).state
     moved = facts.BaselineMoved(candidate="c2", why="accepted", idea="e9", who="kim")
-    from secondshift.ledger.fold import fold
-
     event = facts.Event(seq=state.last_seq + 1, at=state.last_at, token=1, kind="baseline.moved", payload=moved)
     after = fold(state, [event])
     idea = after.ideas["e1"]
@@ -152,10 +152,23 @@ def test_an_accepted_baseline_begins_pending_comparisons_anew() -> None:
     assert "e1" not in after.verdicts and "does not count" in idea.answer
 
 
+def test_a_comparison_that_begins_anew_takes_a_share_of_its_own() -> None:
+    first = night(ask(1, "noop", **{"set.trick": "noop"}), ask(2, "words"), ask(3, "wide", **{"set.width": 64}))
+    assert [idea.rank for idea in first.state.ideas.values()] == [1, 0, 2]  # words alone spend nothing
+    again = night(study=replace(STUDY, revision=2, horizon_steps=9), before=revised(first.state))
+    assert [idea.rank for idea in again.state.ideas.values()] == [3, 0, 4]
+    assert levels.level(again.state.ideas, "e1") == pytest.approx(levels.ALPHA * levels.share(3))
+
+
+def revised(state: State) -> State:
+    opened = facts.StudyOpened(study=replace(STUDY, revision=2, horizon_steps=9))
+    return fold(state, [facts.Event(seq=state.last_seq + 1, at=state.last_at, token=1, kind="study.opened", payload=opened)])
+
+
 def test_shares_of_the_error_budget_add_up_to_it_and_what_held_up_passes_its_share_on() -> None:
     total = sum(levels.share(n) for n in range(1, 20001))
     assert 0.999 < total <= 1.0
-    ideas = {f"e{n}": Idea(id=f"e{n}", text="", author="") for n in range(1, 6)}
+    ideas = {f"e{n}": Idea(id=f"e{n}", text="", author="", rank=n) for n in range(1, 6)}
     before = levels.level(ideas, "e3")
     ideas["e2"] = replace(ideas["e2"], state="held up")
     assert levels.level(ideas, "e3") == pytest.approx(before + levels.ALPHA * levels.share(2))
@@ -168,7 +181,7 @@ def test_shares_of_the_error_budget_add_up_to_it_and_what_held_up_passes_its_sha
 @settings(max_examples=60, deadline=None)
 def test_whatever_held_up_the_levels_of_the_others_never_add_up_to_more_than_the_budget(states: list[bool]) -> None:
     ideas = {
-        f"e{n}": Idea(id=f"e{n}", text="", author="", state="held up" if up else "open") for n, up in enumerate(states, 1)
+        f"e{n}": Idea(id=f"e{n}", text="", author="", rank=n, state="held up" if up else "open") for n, up in enumerate(states, 1)
     }
     assert sum(levels.level(ideas, name) for name, idea in ideas.items() if idea.state != "held up") <= levels.ALPHA + 1e-12
 

@@ -21,6 +21,7 @@ def idea_captured(draft: Draft, fact: facts.IdeaCaptured, event: facts.Event) ->
 def idea_amended(draft: Draft, fact: facts.IdeaAmended, event: facts.Event) -> None:
     """The newest word on an idea is what holds."""
     draft.write("ideas")[fact.idea.id] = fact.idea
+    draft.put(comparisons=max(draft.comparisons, fact.idea.rank))
 
 
 def verdict_reached(draft: Draft, fact: facts.VerdictReached, event: facts.Event) -> None:

@@ -8,7 +8,8 @@ from typing import Literal
 Value = bool | int | float | str  # as in records.studies
 IdeaState = Literal["open", "exploring", "held up", "refuted", "undecided", "refused"]
 Ending = Literal[
-    "", "better", "too small", "no better", "worse", "unsettled", "unprotected metric", "same for every seed", "more time",
+    "", "better", "too small", "no better", "worse", "crashes more", "unsettled", "unprotected metric", "same for every seed",
+    "more time",
 ]  # fmt: skip
 SET = "set."  # before the name of a parameter in the arguments of a request
 CONFIRM_SEED = 1_000_003  # fresh seeds are counted from the study's seed plus this: no search uses them
@@ -29,13 +30,14 @@ class Idea:
     also: tuple[str, ...] = ()  # authors who had the same idea later
     candidate: str = ""  # the candidate that it became
     baseline: str = ""  # the candidate it is judged against
+    rank: int = 0  # which comparison of the study it is, from 1, over all nights; begun anew, it is another one
     first_pair: int = 0  # fresh seeds before this one were run before it came: they say nothing of it
     revision: int = 1  # of the study in which it came
     captured_at: float = 0.0  # UTC seconds, by the author's clock
     request: str = ""  # the id of the request it came with
 
     def number(self) -> int:
-        """Which idea of the study it is, from 1: what its share of the error budget depends on."""
+        """Which idea of the study it is, from 1."""
         return int(self.id.removeprefix("e"))
 
     def ready(self) -> bool:

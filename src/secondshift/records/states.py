@@ -41,6 +41,7 @@ class State:
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)  # idea -> the newest
     baseline: str = ""  # the candidate that ideas are judged against; empty: none was made yet in this revision
     gates: Mapping[str, GateRun] = field(default_factory=dict)  # runs of a suite, oldest first
+    comparisons: int = 0  # begun so far, over all revisions and baselines
     pairs: Mapping[str, str] = field(default_factory=dict)  # "<candidate>/<pair>" -> its trial
     evaluations: Mapping[str, Evaluation] = field(default_factory=dict)  # trial -> what the study's evaluator said
     next_pair: int = 0  # number of the first fresh seed that nothing was ever run with

@@ -21,6 +21,7 @@ def own_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # a real night, a study of ideas and a drill
 def test_a_short_demo_does_all_its_drills_and_passes_its_own_checks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

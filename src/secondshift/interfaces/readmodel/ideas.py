@@ -77,6 +77,7 @@ def statement(state: State, idea: Idea) -> Statement:
     values |= {
         "effect": found.effect, "low": found.low, "high": found.high, "pairs": found.pairs,
         "metric": state.study.objective.metric if state.study else "", "crashed": found.crashed,
+        "baseline_crashed": found.baseline_crashed,
     }  # fmt: skip
     if idea.state in ("held up", "refuted"):
         ending = found.ending.replace(" ", "_")

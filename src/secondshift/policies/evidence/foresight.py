@@ -35,7 +35,7 @@ def reaches(state: State, device_s: float) -> tuple[Reach, ...]:
 
 
 def _reach(state: State, effect: float, paired: float, affordable: float) -> Reach:
-    first = len(state.ideas) + 1
+    first = state.comparisons + 1
     needed = math.ceil(pairs_needed(paired, _level(first)))
     count, spent = 0, 0.0
     while count < LIMIT:

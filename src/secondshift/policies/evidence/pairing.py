@@ -29,6 +29,10 @@ class Pairs:
         with np.errstate(invalid="ignore"):
             return np.where(np.isinf(ours) & np.isinf(theirs), 0.0, theirs - ours)
 
+    def crash_differences(self) -> np.ndarray:
+        """1 for each pair in which only the candidate came to no result, -1 where only the baseline did, else 0."""
+        return np.isinf(self.candidate).astype(float) - np.isinf(self.baseline).astype(float)
+
     def gain_of_pairing(self) -> float:
         """Variance of differences without pairing over that with it, measured; nan below four pairs with results."""
         ours, theirs = np.array(self.candidate), np.array(self.baseline)

@@ -46,6 +46,8 @@ def verdict(state: State, idea: Idea, pairs: Pairs) -> Verdict:
     ending = _ending(better, allowed, least)
     if ending == "better":
         ending = reservation(state, idea) or ending
+    if evidence(pairs.crash_differences()) >= -math.log(SIDE):
+        ending = "crashes more"
     effect, log_evidence = middle(better), evidence(better)
     left = pairs_left(better, allowed, least) if ending == "unsettled" else 0.0
     decision = DECISIONS.get(ending, "refuted")
@@ -95,6 +97,7 @@ def _reason(ending: Ending, idea: Idea, pairs: int, effect: float, log_evidence:
     said = {
         "better": f"{idea.id} holds up", "too small": f"{idea.id} is real but too small to matter",
         "no better": f"{idea.id} is no better by what matters", "worse": f"{idea.id} is worse",
+        "crashes more": f"{idea.id} comes to no result more often",
         "unprotected metric": f"{idea.id} looks better, but its own process reports its metric",
         "same for every seed": f"{idea.id} looks better, but its result is the same for every seed: it is one run, not many",
         "more time": f"{idea.id} looks better, but its runs take much longer than the baseline's",

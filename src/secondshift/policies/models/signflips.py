@@ -21,7 +21,8 @@ from functools import lru_cache
 import numpy as np
 
 EFFECTS = (0.4, 1.0, 2.5)  # in standard deviations of a difference: what the mixture bets on, in equal parts
-BOLD = 0.98  # the largest stake; below 1, so that a single loss never ends a bet for good
+BOLD = 0.95  # the largest stake; below 1, so that a single loss never ends a bet for good
+CRASHES = (0.5, 0.9)  # stakes on a pair of which one came to no result, in two halves of the mixture: crashes are rare or they tell
 NORMAL_MEDIAN = 0.6745  # of the size of a standard normal number
 REACH = 60  # doublings when a bound is looked for
 
@@ -51,7 +52,8 @@ def wealth(differences: Sequence[float] | np.ndarray, shift: float = 0.0) -> np.
     effects = np.array(EFFECTS)[:, None]
     with np.errstate(invalid="ignore"):
         stakes = BOLD * np.tanh(effects * np.sqrt(1.0 + effects**2) * relative[None, :])
-    logs = np.cumsum(np.log1p(stakes * signs), axis=1)
+    halves = [np.where(np.isinf(sizes), crash, stakes) for crash in CRASHES]
+    logs = np.cumsum(np.log1p(np.concatenate(halves) * signs), axis=1)
     top = logs.max(axis=0)
     return top + np.log(np.mean(np.exp(logs - top), axis=0))
 
