@@ -46,11 +46,11 @@ def wealth(differences: Sequence[float] | np.ndarray, shift: float = 0.0) -> np.
     centred = np.asarray(differences, dtype=np.float64) - shift
     sizes, signs = np.abs(centred), np.sign(centred)
     scale = scales(sizes)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # beside a tiny scale, a size is as good as infinite
         relative = sizes / scale
     relative = np.where(np.isnan(relative), np.where(np.isinf(sizes), np.inf, 0.0), relative)  # inf/inf, 0/0
     effects = np.array(EFFECTS)[:, None]
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         stakes = BOLD * np.tanh(effects * np.sqrt(1.0 + effects**2) * relative[None, :])
     halves = [np.where(np.isinf(sizes), crash, stakes) for crash in CRASHES]
     logs = np.cumsum(np.log1p(np.concatenate(halves) * signs), axis=1)
