@@ -108,9 +108,10 @@ def middle(differences: Sequence[float] | np.ndarray) -> float:
 
 
 def _width(data: np.ndarray, centre: float) -> float:
-    finite = data[np.isfinite(data)]
-    spread = float(np.median(np.abs(finite - centre))) if len(finite) else 0.0
-    return spread or abs(centre) * 1e-6 or 1e-9
+    """A first step from the centre: what is typical, but no less than a millionth of the farthest."""
+    away = np.abs(data[np.isfinite(data)] - centre)
+    typical = float(np.median(away)) if len(away) else 0.0
+    return max(typical, 1e-6 * float(away.max(initial=0.0)), abs(centre) * 1e-6) or 1e-9
 
 
 def _bisect(data: np.ndarray, low: float, high: float, limit: float) -> float:
