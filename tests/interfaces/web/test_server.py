@@ -170,6 +170,19 @@ def test_no_address_leads_to_a_file(window: Open, path: str) -> None:
     assert status in (400, 404) and "command" not in json.dumps(said)
 
 
+@pytest.mark.parametrize("path", ["/now?" + "&".join(f"a{n}=1" for n in range(20)), "http://[/now"], ids=["many", "half"])
+def test_an_address_that_cannot_be_read_is_refused(window: Open, path: str) -> None:
+    assert window.ask(path)[0] == 400
+
+
+@pytest.mark.parametrize("fault", [ValueError("a\nb"), KeyError("x"), OSError("gone")], ids=repr)
+def test_a_fault_of_ours_is_told_to_who_asked(window: Open, monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
+    monkeypatch.setattr(counter.Counter, "now", lambda *_: (_ for _ in ()).throw(fault))
+    status, said, _ = window.ask("/now")
+    assert status == 500 and "fault of secondshift itself" in said["text"] and "\n" not in said["text"]
+    assert window.ask("/ideas")[0] == 200
+
+
 def test_endless_headers_end(window: Open) -> None:
     answer = talk(window, "GET /now HTTP/1.1\r\n" + "".join(f"X-{n}: 1\r\n" for n in range(200)) + "\r\n")
     assert answer.startswith("HTTP/1.1 431")
@@ -442,6 +455,35 @@ def test_the_verb_shows_a_code_once_and_ends_quietly(tmp_path: Path) -> None:
         process.terminate()
         out, err = process.communicate(timeout=20)
         assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_a_person_at_a_terminal_sees_the_code_once(tmp_path: Path) -> None:
+    place = study(tmp_path / "typed", None)
+    for shown in (True, False):
+        ours, theirs = os.openpty()
+        command = [sys.executable, "-c", SERVE, "serve", "--port", "0", "--lang", "ko", "--study", str(place)]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        process = subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment)
+        os.close(theirs)
+        seen = ""
+        while not re.search(r"secondshift-\d+-[\w-]{43}|--new-token", seen):
+            seen += os.read(ours, 4096).decode()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        os.close(ours)
+        found = re.search(r"secondshift-(\d+)-([\w-]{43})", seen)
+        assert bool(found) is shown and "창을 열었습니다" in seen
+
+
+def test_a_long_study_is_folded_before_anybody_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(study(tmp_path / "digits", eventful())) as window:
+        desk_of = counter.Counter(file=window.place / "secondshift.toml", folder=window.folder, newest_brief=newest_brief)
+        desk_of.look_ahead()
+        assert desk_of._desk is not None and desk_of._desk._known is not None
+        desk_of.close()
+        monkeypatch.setattr(counter, "open_desk", lambda _: (_ for _ in ()).throw(server.LedgerFull()))
+        desk_of.look_ahead()  # nobody asked, so nobody is told
+        desk_of.close()
 
 
 def test_a_code_never_goes_into_a_pipe_unasked(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import errno
 import json as encoding
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import tzinfo
@@ -55,6 +56,7 @@ def serve(
         return 0
     with window, _until_asked():
         _tell(window.port, pairing.new_secret(folder) if wanted else "", "serve.listening", tongue, json)
+        threading.Thread(target=counter.look_ahead, daemon=True).start()
         window.serve_forever()
     counter.close()
     return 0

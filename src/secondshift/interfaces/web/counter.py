@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from secondshift.errors import SecondshiftError
 from secondshift.interfaces.cli.desk import Desk, asker, open_desk
 from secondshift.interfaces.messages.catalogue import say, tell
 from secondshift.interfaces.messages.formats import LANGUAGES, duration, number
@@ -65,6 +66,13 @@ class Counter:
             "spent_share": seen.spent_share,
             "brief": briefed,
         }
+
+    def look_ahead(self) -> None:
+        """Fold a long study once, before anybody waits for it. What goes wrong is told to whoever asks."""
+        try:
+            self.now({})
+        except (SecondshiftError, OSError):
+            pass
 
     def ideas(self, asked: Mapping[str, str]) -> dict[str, Any]:
         """The newest ideas with what became of them, and how many there are."""

@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from secondshift.errors import FolderReadOnly, LedgerFull, SecondshiftError
+from secondshift.interfaces.plain import one_line
 from secondshift.interfaces.web import pairing
 from secondshift.interfaces.web.wire import Refused, as_json
 
@@ -111,8 +112,7 @@ class Asked(BaseHTTPRequestHandler):
         self.close_connection = True
         try:
             self._guard()
-            parts = urlsplit(self.path)
-            self.asked = dict(parse_qsl(parts.query, max_num_fields=8))
+            parts = self._parts()
             route = free.get(parts.path)
             if route is None:
                 self._check_secret()
@@ -126,8 +126,19 @@ class Asked(BaseHTTPRequestHandler):
             self._send_refusal(Refused(507, "storage", str(problem)))
         except SecondshiftError as problem:
             self._send_refusal(Refused(503, "study", str(problem)))
-        except ValueError:
-            self._send_refusal(Refused(400, "request", "The request cannot be read. Expected one of the extension's."))
+        except Exception as fault:  # told to who asked, for there is no log in which it could be found
+            what = one_line(f"{type(fault).__name__}: {fault}", limit=300)
+            text = f"This is a fault of secondshift itself: {what}. What was recorded is safe; report that."
+            self._send_refusal(Refused(500, "fault", text))
+
+    def _parts(self) -> SplitResult:
+        """The address that was asked for, and its query as `asked`. Raises Refused."""
+        try:
+            parts = urlsplit(self.path)
+            self.asked = dict(parse_qsl(parts.query, max_num_fields=8))
+        except ValueError as problem:
+            raise Refused(400, "request", "The address cannot be read. Expected one of the extension's.") from problem
+        return parts
 
     def _guard(self) -> None:
         hosts, origins = self.headers.get_all("Host") or [], self.headers.get_all("Origin") or []
