@@ -11,6 +11,7 @@ from secondshift.interfaces.brief.compose import compose
 from secondshift.interfaces.brief.forest import forest
 from secondshift.interfaces.brief.render_markdown import render_markdown
 from secondshift.interfaces.cli.main import called
+from secondshift.interfaces.cli.narration import Narrator
 from secondshift.interfaces.messages.catalogue import tell
 from secondshift.interfaces.readmodel.ideas import inbox, statement, story
 from secondshift.ledger.fold import fold
@@ -18,6 +19,7 @@ from secondshift.records import events as facts
 from secondshift.records.ideas import Idea, Verdict
 from secondshift.records.states import State
 from secondshift.records.studies import Objective
+from secondshift.records.trials import Candidate, Trial
 from secondshift.runtime.spool import pending
 
 STUDY = """
@@ -119,6 +121,20 @@ def test_the_brief_has_a_section_whose_sentences_stand_on_facts_and_a_plot_that_
     assert "1 held up" in drawn and "<b>" not in drawn and drawn.startswith("<svg")
     assert [s.key for s in story(events)] == ["ideas.story_captured", "ideas.story_verdict", "ideas.story_amended"]
     assert inbox(state)[0]["verdict"]["effect"] == 0.5
+
+
+def test_the_terminal_hears_of_ideas_and_of_fresh_seeds(capsys: pytest.CaptureFixture) -> None:
+    state = known()
+    trial = Trial(id="t7", candidate="c2", seed=1, pair=4, steps_done=3)
+    state = replace(state, trials={"t7": trial}, candidates={"c2": Candidate(id="c2", params={"lr": 0.3})})
+    told: list[facts.Payload] = [
+        facts.IdeaAmended(idea=state.ideas["e1"], why=""), facts.AttemptStarted(attempt="t7.a1", supervisor=1, pid=2),
+        facts.AttemptStarted(attempt="t7.a2", supervisor=1, pid=3), facts.BaselineMoved(candidate="c2", why="", idea="e1"),
+    ]  # fmt: skip
+    events = [facts.Event(seq=n, at=0.0, token=1, kind=facts.KIND_OF[type(p)], payload=p) for n, p in enumerate(told, 1)]
+    Narrator("en")(state, events)
+    held, fresh, again, moved = capsys.readouterr().out.splitlines()
+    assert "HELD UP" in held and "fresh seed 5" in fresh and "goes on from step 3" in again and "baseline now" in moved
 
 
 def test_an_interval_without_an_end_runs_out_of_the_frame() -> None:

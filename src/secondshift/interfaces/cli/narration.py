@@ -6,6 +6,7 @@ from datetime import datetime
 from secondshift.interfaces.cli.printing import cited
 from secondshift.interfaces.messages.catalogue import tell
 from secondshift.interfaces.readmodel.duties import named
+from secondshift.interfaces.readmodel.ideas import statement as idea_statement
 from secondshift.interfaces.readmodel.objectives import steps_to, written
 from secondshift.interfaces.readmodel.overview import tier_line
 from secondshift.interfaces.readmodel.reasons import story
@@ -79,9 +80,17 @@ def _statements(state: State, event: facts.Event) -> Iterator[Statement]:
             "steps": trial.steps_done,
             "params": _params(state, trial),
         }
-        yield Statement(key="told.resumed" if trial.steps_done else "told.started", values=values)
+        again = trial.steps_done and not payload.attempt.endswith(".a1")  # a short script saves before it is seen
+        if trial.pair >= 0 and not again:
+            yield Statement(key="told.fresh", values={**values, "seed": trial.pair + 1})
+        else:
+            yield Statement(key="told.resumed" if again else "told.started", values=values)
     elif isinstance(payload, facts.AttemptEnded):
         yield from _ended(state, state.trials[payload.attempt.partition(".")[0]])
+    elif isinstance(payload, facts.IdeaCaptured | facts.IdeaAmended) and payload.idea.state != "exploring":
+        yield idea_statement(state, payload.idea)
+    elif isinstance(payload, facts.BaselineMoved) and payload.idea:
+        yield Statement(key="ideas.accepted", values={"idea": payload.idea, "candidate": payload.candidate})
     elif isinstance(payload, AS_IN_WHY):
         yield from story([event])
 
