@@ -289,7 +289,7 @@ def test_a_judged_idea_shows_its_gain(tmp_path: Path) -> None:
     night.add(IdeaCaptured(idea=replace(idea, state="held up"), decision="d1"), VerdictReached(verdict=found))
     with opened(study(tmp_path / "judged", night.close())) as window:
         [shown] = window.ask("/ideas")[1]["ideas"]
-    assert (shown["state_words"], shown["gain"], shown["pairs"], shown["authors"]) == ("held up", "0.0123", 9, ["kim", "lee"])
+    assert (shown["state_words"], shown["gain"], shown["pairs"], shown["authors"]) == ("held up", "+0.0123", 9, ["kim", "lee"])
 
 
 def test_ideas_are_taken_before_the_first_night(window: Open) -> None:

@@ -186,6 +186,6 @@ def _shown(row: Mapping[str, Any], lang: str) -> dict[str, Any]:
         "state": row["state"],
         "state_words": say(f"ideas.state_{row['state'].replace(' ', '_')}", lang),
         "answer": one_line(row["answer"], limit=400),
-        "gain": number(found["effect"]) if judged else "",
+        "gain": ("+" if found["effect"] > 0 else "") + number(found["effect"]) if judged else "",
         "pairs": found.get("pairs", 0),
     }
