@@ -125,11 +125,12 @@ def test_a_real_gain_below_the_least_that_matters_has_its_own_name() -> None:
 
 def test_the_same_idea_twice_stands_once_with_both_authors_and_words_without_a_change_wait() -> None:
     played = night(
-        ask(1, "Wider layers"), ask(2, "wider   LAYERS!", who="lee"), ask(3, "two", **{"set.width": 64}),
+        ask(1, "Wider layers"), ask(2, "wider   LAYERS!", who="lee"), ask(6, "wide layers", who="han"),
+        ask(3, "two", **{"set.width": 64}), ask(7, "deeper layers", who="cho"),
     )  # fmt: skip
     again = night(ask(4, "other words", who="lee", **{"set.width": 64}), before=played.state)
     ideas = again.state.ideas
-    assert len(ideas) == 2 and ideas["e2"].also == ("lee",)
+    assert len(ideas) == 3 and ideas["e2"].also == ("lee",) and ideas["e1"].also == ("lee", "han")
     assert ideas["e1"].state == "open" and "--set" in ideas["e1"].answer
     changed = night(ask(5, idea="e1", **{"set.width": 128}), before=again.state)
     assert changed.state.ideas["e1"].candidate and changed.state.ideas["e1"].first_pair > 0

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from difflib import SequenceMatcher
 
 from secondshift.records.decisions import Decision, answer, capture
 from secondshift.records.events import RequestReceived
@@ -11,6 +12,7 @@ from secondshift.records.states import State
 from secondshift.records.studies import Study, Value
 
 NAME = "inbox"
+ALIKE = 0.9  # share of two texts that must be the same for them to be one idea
 WAITS = "it waits for somebody who can turn it into a change: `secondshift idea {id} --set NAME=VALUE` or --patch FILE"
 
 
@@ -21,11 +23,13 @@ def decide(state: State) -> list[Decision]:
     for request in state.requests.values():
         if request.verb != "idea":
             continue
-        decisions.append(_taken(state, request, taken))
+        decision = _taken(state, request, taken)
+        decisions += [decision] if decision is not None else []
     return decisions
 
 
-def _taken(state: State, request: RequestReceived, taken: list[Idea]) -> Decision:
+def _taken(state: State, request: RequestReceived, taken: list[Idea]) -> Decision | None:
+    """None: it is the same as one that came in this very tick; the next tick makes its author one of that idea's."""
     idea = idea_of(request)
     named = str(request.args.get("idea", ""))
     if named:
@@ -45,7 +49,7 @@ def _taken(state: State, request: RequestReceived, taken: list[Idea]) -> Decisio
         why = f"{idea.author} had the idea {twin.id} too; both stand as its authors."
         return answer(replace(twin, also=also), reason=why, by=NAME, based_on=(request.id,))
     if twin is not None:
-        return _dropped(request, f"it is the same as one that came in with it: {twin.text[:60]!r}")
+        return None
     taken.append(idea)
     fault = misfit(state.study, idea.params)
     if fault:
@@ -102,9 +106,15 @@ def _twin(known: list[Idea], idea: Idea) -> Idea | None:
         if idea.ready():
             if (other.params, other.change) == (idea.params, idea.change):
                 return other
-        elif plain(other.text) == plain(idea.text):
+        elif not other.ready() and alike(other.text, idea.text):
             return other
     return None
+
+
+def alike(one: str, other: str) -> bool:
+    """Say whether two texts are the same idea in almost the same words."""
+    a, b = plain(one), plain(other)
+    return a == b or SequenceMatcher(None, a, b, autojunk=False).ratio() >= ALIKE
 
 
 def plain(text: str) -> str:

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from itertools import islice
+from typing import Literal, cast
 
 import numpy as np
 
@@ -13,8 +14,10 @@ from secondshift.policies.models.signflips import evidence, lower_bound, middle,
 from secondshift.records.decisions import Decision, judge
 from secondshift.records.ideas import Ending, Idea, Verdict
 from secondshift.records.states import State
+from secondshift.records.trials import Trial
 
 NAME = "verdicts"
+NEWEST = 200  # trials that say what a pair costs
 SIDE = 0.025  # error of each side of the interval that is shown
 REFUTE = SIDE  # of refuting one idea, so that interval and verdict agree; false keeps, not these, add up over a study
 
@@ -85,9 +88,10 @@ def pairs_left(better: np.ndarray, allowed: float, least: float, hope: float = 0
 
 
 def pair_cost(state: State) -> float:
-    """Estimate the device-seconds of a pair from trials that ran to their end; those with fresh seeds where there are any."""
-    whole = [t for t in map(state.trials.get, state.pairs.values()) if t is not None and t.status == "complete"]
-    whole = whole or [t for t in state.trials.values() if t.status == "complete"]
+    """Estimate the device-seconds of a pair from the newest trials that ran to their end, those with fresh seeds if any did."""
+    pairs, trials = cast("dict[str, str]", state.pairs), cast("dict[str, Trial]", state.trials)  # walked from the newest on
+    fresh = [t for t in (trials[name] for name in islice(reversed(pairs.values()), NEWEST)) if t.status == "complete"]
+    whole = fresh or [t for t in islice(reversed(trials.values()), NEWEST) if t.status == "complete"]
     return 2.0 * sum(t.device_s for t in whole) / len(whole) if whole else 0.0
 
 
