@@ -14,7 +14,7 @@ from secondshift.errors import LeaseLost, LedgerBusy, LedgerFull
 from secondshift.ledger.stores import Ledger
 from secondshift.records import events as facts
 from secondshift.records.states import State
-from secondshift.runtime import awake, imports, opening
+from secondshift.runtime import acting, awake, imports, opening
 from secondshift.runtime.notify import delivering
 from secondshift.runtime.notify.paging import Compose
 
@@ -88,7 +88,10 @@ def finish(engine: Engine, write_brief: WriteBrief | None) -> None:
     shift = engine.state.shift
     if shift is None:
         return
-    engine.run()
+    try:
+        engine.run()
+    finally:
+        acting.leave(engine.hands)
     leave_brief(engine, write_brief, shift.id)
 
 

@@ -83,7 +83,7 @@ def ask(study: Path, name: str, files: Mapping[str, str | None]) -> None:
 
 
 def work(study: Path, *, pairs: int, most_s: float = 100.0) -> State:
-    """Work a shift until each idea that is being tried has so many pairs; what they came to."""
+    """Work a shift until each idea that is still being tried has so many pairs; what they came to."""
     stopped: list[bool] = []
 
     def tell(state: State, events: Sequence[Event]) -> None:

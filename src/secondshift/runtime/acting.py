@@ -81,6 +81,12 @@ def evaluate(state: State, hands: Hands) -> list[facts.Payload]:
     return referee.work(state, command_for, lambda: evaluator_hash(hands.place, patterns, study.evaluate))
 
 
+def leave(hands: Hands) -> None:
+    """End what works for this engine alone; the next one does it again. Attempts go on by themselves."""
+    if hands.referee is not None:
+        hands.referee.close()
+
+
 def _not_started(attempt: Attempt, why: str) -> list[facts.Payload]:
     exit = Exit(cause="refused", message=why)
     return end_facts(attempt, Sign(attempt=attempt.id, kind="ended", exit=exit))

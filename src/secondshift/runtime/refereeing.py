@@ -67,6 +67,12 @@ class Referee:
             return [facts.TrialEvaluated(evaluation=self._without(state, trial, "void: cannot run", str(why)))]
         return []
 
+    def close(self) -> None:
+        """End the evaluation that runs, if any."""
+        if self.running is not None:
+            _end(self.running.process)
+            self.running = None
+
     def _begin(self, state: State, study: Study, trial: Trial, command_for: CommandFor, digest: Digest) -> None:
         self._check_evaluator(study, digest)
         folder = self.private / "evaluations" / trial.id
@@ -105,11 +111,7 @@ class Referee:
         code = running.process.poll()
         if code is None and not late:
             return None
-        try:
-            os.killpg(running.process.pid, signal.SIGKILL)  # and whatever it left behind
-        except ProcessLookupError:
-            pass
-        running.process.wait()
+        _end(running.process)
         self.running = None
         found = self._judged(state, running, code, late)
         shutil.rmtree(running.folder / "artefact", ignore_errors=True)
@@ -142,6 +144,15 @@ class Referee:
         """Say whether every attempt of a trial ran where it could write nothing but its own."""
         orders = (self.private / "attempts" / f"{trial.id}.a{n}" / "order.json" for n in range(1, trial.attempts + 1))
         return confinement.available() and all(read_object(str(order)).get("writable") for order in orders)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and whatever it left in its group."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # it left nothing
+    process.wait()
 
 
 def _metric(log: Path, state: State) -> tuple[float, Problem]:

@@ -59,7 +59,7 @@ def pairs_of(state: State, idea: Idea) -> Pairs:
         if state.judged(idea):
             if state.awaits_evaluation(one.id) or state.awaits_evaluation(other.id):
                 break
-            losses = _judged_loss(state, one), _result(_judged_loss(state, other))
+            losses = _judged_loss(state, one, other), _result(_judged_loss(state, other, other))
         else:
             losses = _loss(state, one), _loss(state, other)
         if None in losses or not comparable(one, other, state.fingerprints):
@@ -93,9 +93,15 @@ def _loss(state: State, trial: Trial) -> float | None:
     return None if trial.status == "stopped" and not trial.assisted and not diverged else WORST
 
 
-def _judged_loss(state: State, trial: Trial) -> float | None:
-    """The loss of a trial by what the study's evaluator says of its artefact; what its own process says counts nowhere."""
+def _judged_loss(state: State, trial: Trial, baseline: Trial) -> float | None:
+    """The loss of a trial by what the study's evaluator says of its artefact; what its own process says counts nowhere.
+
+    But for its steps: one that logs more than the horizon and than the baseline has trained past it, and is another run.
+    Some scripts count steps from 1.
+    """
     assert state.study is not None, "there are no pairs without a study"
+    if trial.logged_step > max(state.study.horizon_steps, baseline.logged_step):
+        return WORST
     found = state.evaluations.get(trial.id)
     if found is None or trial.status != "complete" or trial.assisted or trial.overran:
         return None if trial.status == "stopped" and not trial.assisted else WORST
