@@ -54,6 +54,8 @@ WATCH: Mapping[str, str] = {
     "racing": "secondshift.policies.evidence.racing:decide",
     "budgets": "secondshift.policies.schedulers.budgets:decide",
 }
+# On duty where a person asks for something and no shift is open.
+DESK = ("checking", "accepting")
 # How a rota is read: windows show it, and know no policy.
 ROTA: Mapping[str, str] = {
     "duties": "secondshift.policies.oncall.rota:duties",
@@ -100,6 +102,11 @@ def deciders(study: Study) -> list[tuple[str, Decider]]:
 def observers(study: Study) -> list[tuple[str, Decider]]:
     """Give the deciders of the first stage, whose results are recorded before anything else is decided."""
     return [(name, _load(name, path)) for name, path in OBSERVERS.items()]
+
+
+def desk() -> list[tuple[str, Decider]]:
+    """Give the deciders that answer a person while no shift is open."""
+    return [(name, _load(name, path)) for name, path in (("gate", OBSERVERS["gate"]), *((one, WATCH[one]) for one in DESK))]
 
 
 def rota() -> RotaReading:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from secondshift import plugins
 from secondshift.engine import POLICY, decide, stages
 from secondshift.ledger import codec
 from secondshift.ledger.batches import crc
@@ -97,7 +98,7 @@ def _difference(state: State, tick: TickDecided, recorded: list[Event]) -> str:
     if state.study is None:
         return f"tick {tick.tick} was recorded before any study"
     snapshot = replace(state, now_s=tick.now_s, free_devices=tick.free_devices)
-    deciders = dict(stages(state.study)).get(tick.stage, ())
+    deciders = {**dict(stages(state.study)), "desk": tuple(plugins.desk())}.get(tick.stage, ())
     made = decide(snapshot, deciders)
     for number, event in enumerate(recorded):
         if number >= len(made):

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
+from secondshift import plugins
 from secondshift.engine import Engine, Tell
 from secondshift.errors import LeaseLost, LedgerBusy, LedgerFull
 from secondshift.ledger.stores import Ledger
@@ -20,6 +21,7 @@ from secondshift.runtime.notify.paging import Compose
 
 FINISHED, MISTAKE, HELD = 0, 2, 3  # exit codes; the keeper restarts an engine that ends in any other way
 PASSING_S = 2.0  # between two tries to open a ledger on a full disk, or one that is locked
+AT_THE_DESK = ("accept",)  # requests that are answered where no shift is open
 NEWEST = 200  # facts in which a shift's end is looked for that has no brief yet
 WriteBrief = Callable[[Path, Ledger, State, str], tuple[str, ...]]
 
@@ -158,6 +160,32 @@ def take_imports(study_file: Path) -> bool:
         engine.record(night.opening)
         while imports.take_in(engine.state, night.folder, engine.record):
             pass
+        night.keep(engine.state)
+    return True
+
+
+def attend(study_file: Path) -> bool:
+    """Answer what people ask for while no shift is open; False where a broken-off one has to go on first.
+
+    Runs the study's suite where that is needed, and returns when all is answered. Nothing is lost if it is killed: the next
+    engine, or the next call, goes on. Raises LeaseHeld when an engine works on the study, and what open_night raises.
+    """
+    with opening.open_night(study_file) as night:
+        engine = Engine(
+            ledger=night.ledger, state=night.state, executor=night.executor, clock=night.clock, hands=night.hands
+        )
+        if engine.state.shift is not None:
+            return False
+        engine.record(night.opening)
+        engine.take_requests()
+        while any(request.verb in AT_THE_DESK for request in engine.state.requests.values()):
+            engine.beat()
+            decided = engine.settle("desk", plugins.desk())
+            engine.record(acting.measured(engine.state, engine.hands))
+            engine.take_requests()
+            if not decided:
+                engine.clock.sleep(0.05)
+        engine.hands.suites.close()
         night.keep(engine.state)
     return True
 

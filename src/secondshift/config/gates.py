@@ -1,10 +1,14 @@
 """[gate]: every mistake in a behaviour suite, and the gate that the table describes."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from secondshift.config.commands import check_words
+from secondshift.config.filling import words
 from secondshift.config.mistakes import Given, Notebook
 from secondshift.config.tables import GateTable
 from secondshift.records.gates import rule_of
-from secondshift.records.studies import Check, Gate
+from secondshift.records.studies import Check, Gate, Study
 
 MEASURED = ("artefact",)  # the placeholder of a check's command
 
@@ -26,9 +30,14 @@ def check_gate(table: GateTable, notes: Notebook) -> None:
         _check_words(table.sealed.command, ("gate", "sealed", "command"), notes)
 
 
-def _check_words(words: list[str], path: tuple[str | int, ...], notes: Notebook) -> None:
-    if "artefact" not in check_words(words, path, MEASURED, notes):
+def _check_words(given: list[str], path: tuple[str | int, ...], notes: Notebook) -> None:
+    if "artefact" not in check_words(given, path, MEASURED, notes):
         notes.add(path, got=Given("a command without {artefact}"), expected="one that is given what it measures: {artefact}")
+
+
+def filled(study: Study, command: Sequence[str], artefact: Path) -> tuple[str, ...]:
+    """Fill the artefact into a check's command."""
+    return tuple(words(study, list(command), {"artefact": str(artefact)}))
 
 
 def gate_of(table: GateTable) -> Gate:

@@ -92,6 +92,11 @@ class GateRun:
         seen = {one.artefact for one in self.results if one.side == side}
         return seen.pop() if len(seen) == 1 else ""
 
+    def unaltered(self) -> bool:
+        """Say whether each side that was measured was one and the same artefact all the time."""
+        sides: set[Side] = {one.side for one in self.results}
+        return all(self.artefact(side) for side in sides)
+
     def broken(self) -> bool:
         """Say whether a run of a check came to nothing: then the suite may be run again."""
         return not self.trial or not self.baseline_trial or any(one.failed for one in self.results)

@@ -2,19 +2,20 @@
 
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from secondshift import plugins
-from secondshift.config import evaluator_hash, given, judging
+from secondshift.config import evaluator_hash, filled, given, judging
 from secondshift.errors import DeviceBusy
 from secondshift.records import events as facts
 from secondshift.records.orders import Order, Sign
 from secondshift.records.protection import guarded
 from secondshift.records.states import State
 from secondshift.records.trials import Attempt, Exit, Trial
-from secondshift.runtime import pruning, trying, workspaces
+from secondshift.runtime import gating, pruning, trying, workspaces
 from secondshift.runtime.devices import fair_threads
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.ingest import end_facts
@@ -34,6 +35,7 @@ class Hands:
     secrets: dict[str, str] = field(default_factory=dict)  # variables of the study file that are never recorded
     submitted: dict[str, tuple[float, int]] = field(default_factory=dict)  # attempt -> grant, until_step
     cancelled: dict[str, tuple[str, bool]] = field(default_factory=dict)  # attempt -> mode, now
+    suites: gating.Suites = field(default_factory=gating.Suites)
     examined: set[str] = field(default_factory=set)  # changes that were looked at
     referee: "Referee | None" = None  # made when a study first has something to judge
 
@@ -61,7 +63,7 @@ def act(state: State, executor: Executor, hands: Hands) -> list[facts.Payload]:
             mode = "kill" if attempt.asked_now else attempt.asked
             executor.cancel(attempt.id, mode=mode, token=state.token, grace_s=grace_s)
             hands.cancelled[attempt.id] = asked
-    return [*outcomes, *evaluate(state, hands)]
+    return [*outcomes, *evaluate(state, hands), *measured(state, hands)]
 
 
 def evaluate(state: State, hands: Hands) -> list[facts.Payload]:
@@ -85,6 +87,22 @@ def leave(hands: Hands) -> None:
     """End what works for this engine alone; the next one does it again. Attempts go on by themselves."""
     if hands.referee is not None:
         hands.referee.close()
+
+
+def measured(state: State, hands: Hands) -> list[facts.Payload]:
+    """Measure what a suite of the gate asks for; what came of it."""
+    study = state.study
+    if study is None or not state.gates:
+        return []
+
+    def command(template: Sequence[str], artefact: Path) -> tuple[str, ...]:
+        return with_python(filled(study, template, artefact), study.launch.env.get("PATH"))
+
+    bench = gating.Bench(
+        folder=hands.folder, cwd=(hands.place / study.folder).resolve(), command=command,
+        variables=lambda: revealed(dict(study.launch.env), hands.secrets),
+    )  # fmt: skip
+    return gating.act(state, bench, hands.suites)
 
 
 def _not_started(attempt: Attempt, why: str) -> list[facts.Payload]:

@@ -1,18 +1,20 @@
 """The verb `accept`: make an idea the baseline that later ones are judged against."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
+from secondshift import shifts
 from secondshift.errors import SecondshiftError
-from secondshift.interfaces.cli.asking import ask
-from secondshift.interfaces.cli.desk import asker, language, open_desk
+from secondshift.interfaces.cli.asking import answered
+from secondshift.interfaces.cli.desk import language, open_desk
+from secondshift.interfaces.cli.gatetable import gate_table
 from secondshift.interfaces.cli.printing import document
-from secondshift.interfaces.messages.catalogue import say
+from secondshift.interfaces.messages.catalogue import say, tell
+from secondshift.interfaces.readmodel.gates import gate_row, gate_statement
 from secondshift.records.states import State
 from secondshift.records.studies import Value
-from secondshift.runtime.spool import put_request
 
 
 def accept(
@@ -34,13 +36,20 @@ def accept(
             known = ", ".join(state.ideas) or "none"
             raise SecondshiftError(f"There is no idea {idea!r}; there are {known}. `secondshift ideas` lists them.")
         args: dict[str, Value] = {"idea": idea, **({"because": because} if because else {})}
-        doc: dict[str, Any]
-        if desk.holder().life in ("alive", "remote"):
-            code, doc = ask(desk, "accept", args, done=lambda s: _moved(s, idea, tongue), ends="moving the baseline")
-        else:
-            request = put_request(desk.folder, "accept", args, asker())
-            code, doc = 0, {"request": request, "text": say("ideas.accept_waits", tongue, idea=idea)}
-    document({"exit": code, "idea": idea, **doc}) if json else print(doc["text"])
+        code, doc = answered(
+            desk, "accept", args, done=lambda s: _moved(s, idea, tongue), ends="moving the baseline", lang=tongue,
+            attend=shifts.attend,
+            waits=say("ideas.accept_waits", tongue, idea=idea),
+        )  # fmt: skip
+        after = desk.state()
+        run = after.gate_run(after.ideas[idea])
+    if json:
+        document({"exit": code, "idea": idea, **doc, "gate": run and gate_row(run)})
+        return code
+    if run is not None and run.verdict:
+        gate_table(run, tongue)
+        print(tell(gate_statement(run), tongue))
+    print(doc["text"])
     return code
 
 

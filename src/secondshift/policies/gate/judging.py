@@ -36,8 +36,8 @@ def judged(run: GateRun) -> GateRun:
             break
     if not rows:
         return _with(run, rows, "insufficient", "the suite asks nothing")
-    if not run.artefact():
-        return _with(run, rows, "block" if worst == "block" else "insufficient", "the artefact changed while it was measured")
+    if worst == "pass" and not run.unaltered():
+        return _with(run, rows, "insufficient", "an artefact changed while it was measured")
     said = [row for row in rows if row.verdict == worst]
     reason = f"{len(rows)} of {len(rows)} hold" if worst == "pass" else f"{said[0].check}: {said[0].reason}"
     more = f", and {len(said) - 1} more" if worst != "pass" and len(said) > 1 else ""
@@ -53,7 +53,7 @@ def _rows(run: GateRun, check: str) -> Iterable[Row]:
     ours, theirs = _of(run, check, "candidate"), _of(run, check, "baseline")
     failed, their_failed = [one for one in ours if one.failed], [one for one in theirs if one.failed]
     if failed:
-        spared = bool(theirs) and not their_failed
+        spared = bool(theirs) and not their_failed and bool(failed[0].artefact)
         blamed: Verdict = "block" if spared else "insufficient"
         twin = "and not on the baseline" if spared else "and nothing says that the check itself is sound"
         yield Row(
