@@ -19,6 +19,7 @@ from secondshift.ledger.fold import fold
 from secondshift.ledger.opening import open_ledger
 from secondshift.records.states import State
 
+APART = 1000  # between the study seeds of two nights, whose fresh seeds are counted from them: no two nights share any
 EXTRA = 50_000  # the first extra seed; the demo's fresh ones are around a million
 
 
@@ -55,7 +56,7 @@ def main() -> None:
     args = parser.parse_args()
     gains = np.array([loss(EXTRA + s) - loss(EXTRA + s, momentum=0.9) for s in range(args.seeds)])
     truth, error = float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains)))
-    nights = [night(seed) for seed in range(args.nights)]
+    nights = [night(APART * number) for number in range(args.nights)]
     inside = sum(n["low"] <= truth <= n["high"] for n in nights)
     if args.json:
         print(json.dumps({"truth": truth, "standard_error": error, "inside": inside, "nights": nights}))

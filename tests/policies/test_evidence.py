@@ -143,6 +143,11 @@ def test_an_idea_that_cannot_be_tried_is_refused_with_what_was_expected() -> Non
     assert "lrr is not a parameter" in one.answer and "not a number" in two.answer
 
 
+def test_an_idea_that_changes_nothing_of_the_baseline_is_refused() -> None:
+    (idea,) = night(ask(1, "as it is", **{"set.trick": "none"})).state.ideas.values()
+    assert idea.state == "refused" and "changes nothing" in idea.answer
+
+
 def test_an_accepted_baseline_begins_pending_comparisons_anew() -> None:
     state = night(ask(1, "noop", **{"set.trick": "noop"})).state
     moved = facts.BaselineMoved(candidate="c2", why="accepted", idea="e9", who="kim")

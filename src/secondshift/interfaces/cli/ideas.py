@@ -63,7 +63,7 @@ def ideas(
     screen.print(grid)
     for one in rows:
         if one["answer"] and one["state"] in ("open", "refused", "undecided"):
-            said = say("ideas.said", tongue, idea=one["idea"], reason=one["answer"])
+            said = say("ideas.said", tongue, idea=one["idea"], reason=one["answer"].partition("diff --git")[0].strip())
             screen.print(Text(said, style="dim"))
     for sentence in ahead(state, plugins.foresight()):
         screen.print(Text(tell(sentence, tongue), style="dim"))

@@ -54,7 +54,9 @@ def _taken(state: State, request: RequestReceived, taken: list[Idea]) -> Decisio
     fault = misfit(state.study, idea.params)
     if fault:
         idea = replace(idea, state="refused", answer=fault)
-    elif not idea.ready():
+    elif idea.ready():
+        idea = replace(idea, answer="it becomes a candidate as soon as there is room for it")
+    else:
         idea = replace(idea, answer=WAITS.format(id=f"e{len(state.ideas) + len(taken)}"))
     return capture(idea, reason=f"{idea.author} had an idea: {idea.text[:80] or 'a change without words'}", request=request.id)
 

@@ -89,6 +89,9 @@ def _begin(state: State, idea: Idea) -> Decision:
     """Make a candidate of an idea; one that names a candidate already, the search's best, keeps it."""
     standing = replace(idea, state="exploring", baseline=state.baseline, answer="fresh seeds are being run")
     base: dict[str, Value] = dict(state.candidates[state.baseline].params)
+    if not idea.change and {**base, **idea.params} == base:
+        why = f"it changes nothing: {state.baseline}, the baseline, has these very values"
+        return answer(replace(idea, state="refused", answer=why), reason=f"{idea.id} is refused: {why}.", by=NAME)
     why = f"{idea.id} becomes a candidate: {idea.text[:80]}"
     return explore(standing, {**base, **idea.params}, parents=(state.baseline,), reason=why, by=NAME)
 
