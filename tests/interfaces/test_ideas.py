@@ -14,6 +14,7 @@ from secondshift.interfaces.cli.main import called
 from secondshift.interfaces.cli.narration import Narrator
 from secondshift.interfaces.messages.catalogue import tell
 from secondshift.interfaces.readmodel.ideas import inbox, statement, story
+from secondshift.interfaces.readmodel.overview import upcoming
 from secondshift.ledger.fold import fold
 from secondshift.records import events as facts
 from secondshift.records.ideas import Idea, Verdict
@@ -135,6 +136,12 @@ def test_the_terminal_hears_of_ideas_and_of_fresh_seeds(capsys: pytest.CaptureFi
     Narrator("en")(state, events)
     held, fresh, again, moved = capsys.readouterr().out.splitlines()
     assert "HELD UP" in held and "fresh seed 5" in fresh and "goes on from step 3" in again and "baseline now" in moved
+
+
+def test_status_says_which_ideas_are_being_judged() -> None:
+    said = [tell(line) for line in upcoming(known(state="exploring"), requests=0, now=0.0)]
+    assert any("1 idea is being judged on fresh seeds: e1" in line for line in said)
+    assert not any("judged" in tell(line) for line in upcoming(known(), requests=0, now=0.0))
 
 
 def test_an_interval_without_an_end_runs_out_of_the_frame() -> None:

@@ -147,6 +147,10 @@ def upcoming(state: State, requests: int, now: float) -> list[Statement]:
         lines.append(Statement(key="status.next_paused", values={"n": len(paused), "trials": names(paused)}))
     if not (running or queued or paused):
         lines.append(Statement(key="status.next_nothing"))
+    judged = [idea.id for idea in state.ideas.values() if idea.state == "exploring"]
+    if judged:
+        values = {"n": len(judged), "idea_list": ", ".join(judged[:8]) + ("…" if len(judged) > 8 else "")}
+        lines.append(Statement(key="status.next_ideas", values=values))
     left = shift_left(state, now)
     if left is not None:
         lines.append(Statement(key="status.next_all_done", values={"left_s": left}))
