@@ -203,3 +203,28 @@ def test_a_rise_that_fills_a_third_of_a_short_run_asks() -> None:
                        for step, value in enumerate(curve(2, 100))]  # fmt: skip
     asking = [one for one in follow(start(), rows)[1] if rung(one) == "ask"]
     assert [(one.symptom, one.step) for one in asking] == [("step_up", 95)]
+
+
+def test_a_run_that_hardly_moves_has_not_learned_though_it_still_moves() -> None:
+    noise = [0.002 * (value - 0.3 - 2.0 * math.exp(-step / 120)) / 0.05 for step, value in enumerate(curve(3, 400))]
+    flat = [2.50 - 4e-5 * step + at for step, at in enumerate(noise)]  # 0.6 % in 400 steps, many times its noise
+    learns = [2.50 - 4e-4 * step + at for step, at in enumerate(noise)]
+    told = [
+        [one.step for one in follow(start(), [{"step": step, "loss": value} for step, value in enumerate(values)])[1]
+         if one.symptom == "not_learning"]
+        for values in (flat, learns)
+    ]  # fmt: skip
+    assert told == [[383], []]
+
+
+def test_one_high_point_is_told_alone_only_where_it_is_far_above_the_limit() -> None:
+    numbers = Numbers()
+    values = curve(4, 200)
+    for step, value in enumerate(values):
+        numbers.push(step, value)
+    level, limit = numbers.level.level, numbers.level.limit
+    near, far = level + 2.0 * (limit - level), level + 3.0 * (limit - level)
+    assert numbers.copy().push(200, near) == []
+    assert [one.symptom for one in numbers.copy().push(200, far)] == ["spike"]
+    twice = numbers.copy()
+    assert [len(twice.push(step, near)) for step in (200, 201)] == [0, 1]

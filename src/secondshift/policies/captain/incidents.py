@@ -29,8 +29,8 @@ def decide(state: State) -> list[Decision]:
             busy.add(incident.subject)
             decisions += _go_on(state, incident)
     for trial, care in state.care.items():
-        if trial not in busy and care.count > care.claimed and state.trials[trial].open():
-            decisions += _open(state, trial, care.unclaimed())
+        if trial not in busy and care.count > care.claimed:
+            decisions += (_open if state.trials[trial].open() else _over)(state, trial, care.unclaimed())
     return decisions
 
 
@@ -44,15 +44,33 @@ def _open(state: State, trial: str, findings: Sequence[Finding]) -> list[Decisio
     diagnosis = diagnose(findings)
     if diagnosis is None:
         return []
+    incident = _incident(state, trial, diagnosis, attempt.id, RUNGS[worst])
+    return [_act_or_ask(state, incident, f"first seen at step {incident.step}", verb="open")]
+
+
+def _over(state: State, name: str, findings: Sequence[Finding]) -> list[Decision]:
+    """Ask about a trial that came to its own end above the best it had. Nothing is held for an answer: it goes to the handover."""
+    trial = state.trials[name]
+    asking = [one for one in findings if one.evidence.get("ended", 0.0) > 0.0 and rung(one) == "ask"]
+    diagnosis = diagnose(asking)
+    if trial.status != "complete" or diagnosis is None:
+        return []
+    incident = _incident(state, name, diagnosis, f"{name}.a{trial.attempts}", "ask")
+    question = Question(asked_at=state.now_s, deadline_at=state.now_s, suggested="leave", default="leave", options=("leave",))
+    outcome = f"{name} is complete, and ended above the best it had"
+    incident = replace(incident, questions=(question,), action="asked", closed=outcome)
+    return [about("open", incident, reason=f"{incident.finding} {outcome}.", by=NAME)]
+
+
+def _incident(state: State, trial: str, diagnosis: Diagnosis, attempt: str, reached: Rung) -> Incident:
     look = state.looks.get(trial, NOTHING)
-    incident = Incident(
+    return Incident(
         id="", subject=trial, finding=_sentence(trial, diagnosis), evidence=_evidence(diagnosis), cause=diagnosis.cause,
-        confidence=diagnosis.confidence, rung=RUNGS[worst], since=diagnosis.since,
-        step=max(one.step for one in diagnosis.findings), attempt=attempt.id, findings=_few(diagnosis.findings),
+        confidence=diagnosis.confidence, rung=reached, since=diagnosis.since,
+        step=max(one.step for one in diagnosis.findings), attempt=attempt, findings=_few(diagnosis.findings),
         before=look.before, rate=look.level.rate, opened_at=state.now_s,
         drill=state.study is not None and state.study.drill(),
     )  # fmt: skip
-    return [_act_or_ask(state, incident, f"first seen at step {incident.step}", verb="open")]
 
 
 def _can_wait(state: State, trial: str, finding: Finding) -> bool:

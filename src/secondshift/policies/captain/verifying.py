@@ -23,7 +23,7 @@ def outcome_of(state: State, incident: Incident, act: Act, new: Sequence[Finding
     if act.remedy in ("stop", "stop_early"):
         return ("worked", f"{trial.id} is {trial.status}") if not trial.open() else None
     if not trial.open():
-        return _ended(trial)
+        return _ended(trial, new)
     attempt = state.attempt_of(trial.id)
     if attempt is None or attempt.id == act.attempt or attempt.status != "running":
         return None  # it has not begun anew yet
@@ -40,7 +40,9 @@ def outcome_of(state: State, incident: Incident, act: Act, new: Sequence[Finding
     return _level(state, incident, look, trial)
 
 
-def _ended(trial: Trial) -> Judged:
+def _ended(trial: Trial, new: Sequence[Finding]) -> Judged:
+    if any(one.evidence.get("ended", 0.0) > 0.0 for one in new):
+        return "failed", f"{trial.id} came to its end above the best it had"
     if trial.status == "complete":
         return "worked", f"{trial.id} came to its end"
     return "failed", f"{trial.id} is {trial.status}"

@@ -31,8 +31,9 @@ class _Watched:
     guessed: Guess = field(default_factory=Guess)
     fields: dict[str, str] = field(default_factory=dict)  # metric -> stream
     attempt: str = ""
-    over: bool = False  # its last step was logged
+    over: bool = False  # its last step was logged, or it came to its end before
     fresh: list[Finding] = field(default_factory=list)
+    offered: int = 0  # the first of these that many, which an earlier engine may have recorded
 
 
 class Watchkeeper:
@@ -40,18 +41,24 @@ class Watchkeeper:
 
     def __init__(self) -> None:
         self._watched: dict[str, _Watched] = {}
+        self._ended: set[str] = set()  # trials of which an attempt ended since the last look
 
     def unknown(self, events: Iterable[facts.Event]) -> list[str]:
         """Name trials that these facts bring points of, and whose earlier points were never taken, as in a new engine."""
-        logged = [event.payload for event in events if isinstance(event.payload, facts.MetricsLogged)]
+        payloads = [event.payload for event in events]
+        logged = [fact for fact in payloads if isinstance(fact, facts.MetricsLogged)]
         earlier = {fact.trial for fact in logged if fact.start > 0 or not fact.attempt.endswith(".a1")}
-        return sorted(earlier - self._watched.keys())
+        first = {fact.trial for fact in logged} - earlier  # all that it ever logged is among these facts
+        ended = {_trial_of(fact.attempt) for fact in payloads if isinstance(fact, facts.AttemptEnded)}
+        return sorted((earlier | ended - first) - self._watched.keys())
 
     def catch_up(self, study: Study | None, events: Iterable[facts.Event], batches: Iterable[Batch], trial: str) -> None:
         """Take a trial's earlier points; what was found in them is offered again, because it may not have been recorded."""
         self.take(study, events, batches)
         if trial in self._watched:
-            del self._watched[trial].fresh[:-OFFERED]
+            watched = self._watched[trial]
+            del watched.fresh[:-OFFERED]
+            watched.offered = len(watched.fresh)
 
     def take(self, study: Study | None, events: Iterable[facts.Event], batches: Iterable[Batch]) -> None:
         """Follow what was recorded: facts in their order, and the points of those facts that have some, in theirs."""
@@ -64,11 +71,14 @@ class Watchkeeper:
                 _of(fact.points, points)
             elif isinstance(fact, facts.ChangeAnnounced) and fact.trial in self._watched:
                 self._watched[fact.trial].following.announce()
+            elif isinstance(fact, facts.AttemptEnded):
+                self._left(_trial_of(fact.attempt))
             elif isinstance(fact, facts.TrialClosed):
                 self._watched.pop(fact.trial, None)
 
     def looks(self, state: State) -> Mapping[str, Look]:
         """What the detectors say now of trials with something new, with an open incident, or about to have one."""
+        self._finish(state)
         self._forget(state)
         wanted = {incident.subject for incident in state.incidents.values() if incident.cause}
         wanted |= {trial for trial, care in state.care.items() if care.count > care.claimed}
@@ -82,6 +92,24 @@ class Watchkeeper:
         """What was said so far is recorded."""
         for watched in self._watched.values():
             watched.fresh.clear()
+            watched.offered = 0
+
+    def _left(self, trial: str) -> None:
+        """An attempt ended. What was recorded of its trial may be forgotten with it, so nothing old is offered any more."""
+        self._ended.add(trial)
+        if trial in self._watched:
+            watched = self._watched[trial]
+            del watched.fresh[: watched.offered]
+            watched.offered = 0
+
+    def _finish(self, state: State) -> None:
+        """Judge where a trial stands that came to its own end, once; one that was stopped, paused or failed did not."""
+        for trial in sorted(self._ended):
+            watched, known = self._watched.get(trial), state.trials.get(trial)
+            if watched is not None and not watched.over and known is not None and known.status == "complete":
+                watched.over = True
+                watched.fresh += watched.following.finish()
+        self._ended.clear()
 
     def _forget(self, state: State) -> None:
         if len(self._watched) > len(state.open):
@@ -112,6 +140,11 @@ class Watchkeeper:
             if study is not None and not watched.over and watched.following.step >= study.horizon_steps - 1:
                 watched.over = True
                 watched.fresh += watched.following.finish()
+
+
+def _trial_of(attempt: str) -> str:
+    """The trial that an attempt belongs to."""
+    return attempt.rpartition(".")[0]
 
 
 def _learn(study: Study | None, watched: _Watched, metrics: set[str]) -> None:

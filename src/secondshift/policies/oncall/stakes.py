@@ -27,6 +27,8 @@ def stakes(state: State, incident: Incident) -> Trouble:
     over_at = state.shift.deadline_at if state.shift is not None else None
     if trial is None:
         return Trouble(idle_devices=_unused(state, len(state.free_devices), ""), over_at=over_at)
+    if not trial.open():
+        return Trouble(over_at=over_at)  # it is over: nothing runs for it, and nothing waits for it
     attempt = state.attempt_of(trial.id)
     if attempt is None:
         return Trouble(idle_devices=_unused(state, min(1, len(state.free_devices)), trial.id), over_at=over_at)

@@ -11,8 +11,9 @@ LEARNED = 3.5  # units of noise by which a run must be below its first points to
 BARELY = 0.05  # ... and by which share of them at least: an output layer that settles is no learning
 FIRST = 4  # points that say where a run began
 EARLY = 8  # blocks in each of the three averages that `not_learning` compares
+ON_THE_WAY = 0.02  # ... and by which share it must have gone on since its second eight blocks, where it has not
 STARTED = 24  # blocks after which a run should have learned something
-FAR = 1.5  # times the limit that a single point must pass to be told alone
+FAR = 2.5  # times the limit that a single point must pass to be told alone
 SURE_POINTS = 3  # points above the limit that make a spike sure
 STEP_BLOCKS = 2  # suspicious blocks in a row that make a step
 RISEN = 4  # ... that make one before the run has learned anything
@@ -263,7 +264,8 @@ class Numbers:
         slowly = level.blocks == STARTED and not self.blown and self.early[0] - now > 0.4 * level.noise
         barely = level.blocks > STARTED and self.start - now < BARELY * abs(self.start)
         learned = self.start - now > LEARNED * level.noise and not barely
-        if learned or self.early[1] - now > 1.5 * error or slowly:
+        going = max(1.5 * error, ON_THE_WAY * abs(self.start) if barely else 0.0)
+        if learned or self.early[1] - now > going or slowly:
             return []
         seen = {
             "start": self.sign * self.start,
