@@ -34,6 +34,7 @@ class _Desk:
     ideas: int = 0
     comparisons: int = 0
     gates: int = 0
+    promotions: int = 0
     pairs: set[str] = field(default_factory=set)  # fresh seeds given out
 
 
@@ -60,9 +61,10 @@ def _numbered(desk: _Desk, decision: Decision) -> Decision:
     numbered = replace(decision, id=f"d{desk.state.decisions + desk.made}")
     if decision.verb not in MANY:
         desk.settled[decision.subject] = numbered
-    full = numbered.incidents or numbered.pages or numbered.covers or numbered.ideas or numbered.gates
-    bare = replace(numbered, incidents=(), pages=(), covers=(), ideas=(), gates=())  # the facts that follow hold them in full
-    recorded = bare if full else numbered
+    parts = (numbered.incidents, numbered.pages, numbered.covers, numbered.ideas, numbered.gates, numbered.promotions)
+    # The facts that follow hold these in full.
+    bare = replace(numbered, incidents=(), pages=(), covers=(), ideas=(), gates=(), promotions=())
+    recorded = bare if any(parts) else numbered
     desk.out.append(facts.DecisionMade(decision=recorded))
     return numbered
 
@@ -88,7 +90,7 @@ def _refusal(desk: _Desk, decision: Decision) -> str | None:
         return _duty_refusal(desk.state, decision)
     if decision.verb == "check":
         return "" if any(_same_gate(run, new) for run in desk.state.gates.values() for new in decision.gates) else None
-    if decision.verb in ("capture", "answer", "explore", "repeat", "accept"):
+    if decision.verb in ("capture", "answer", "explore", "repeat", "accept", "promote"):
         return _idea_refusal(desk, decision)
     trial = desk.state.trials.get(decision.subject)
     if trial is None:
@@ -421,6 +423,18 @@ def _take_check(desk: _Desk, decision: Decision) -> None:
         desk.out.append(facts.GateOrdered(run=named, decision=decision.id))
 
 
+def _take_promote(desk: _Desk, decision: Decision) -> None:
+    """A release is recorded before anything is copied, and the sealed test counts as opened before it runs."""
+    state = desk.state
+    for one in decision.promotions:
+        desk.promotions += 1
+        named = replace(one, id=f"promotion-{len(state.promotions) + desk.promotions}")
+        desk.out.append(facts.PromotionOrdered(promotion=named, decision=decision.id))
+        if state.study is not None and state.study.gate.sealed_command:
+            opened = facts.SealedOpened(promotion=named.id, idea=named.idea, candidate=named.candidate, who=named.who)
+            desk.out.append(opened)
+
+
 def _take_gate(desk: _Desk, decision: Decision) -> None:
     for run in decision.gates:
         judged = facts.GateJudged(gate=run.id, idea=run.idea, verdict=run.verdict, reason=run.reason, rows=run.rows)
@@ -476,4 +490,5 @@ _TAKE = {
     "accept": _take_accept,
     "check": _take_check,
     "gate": _take_gate,
+    "promote": _take_promote,
 }

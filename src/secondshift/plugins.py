@@ -49,13 +49,14 @@ WATCH: Mapping[str, str] = {
     "paging": "secondshift.policies.oncall.paging:decide",
     "inbox": "secondshift.policies.evidence.inbox:decide",
     "checking": "secondshift.policies.gate.ordering:decide",
+    "promoting": "secondshift.policies.gate.promoting:decide",
     "accepting": "secondshift.policies.evidence.accepting:decide",
     "answering": "secondshift.policies.evidence.answering:decide",
     "racing": "secondshift.policies.evidence.racing:decide",
     "budgets": "secondshift.policies.schedulers.budgets:decide",
 }
 # On duty where a person asks for something and no shift is open.
-DESK = ("checking", "accepting")
+DESK = ("checking", "promoting", "accepting")
 # How a rota is read: windows show it, and know no policy.
 ROTA: Mapping[str, str] = {
     "duties": "secondshift.policies.oncall.rota:duties",

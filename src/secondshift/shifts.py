@@ -21,7 +21,7 @@ from secondshift.runtime.notify.paging import Compose
 
 FINISHED, MISTAKE, HELD = 0, 2, 3  # exit codes; the keeper restarts an engine that ends in any other way
 PASSING_S = 2.0  # between two tries to open a ledger on a full disk, or one that is locked
-AT_THE_DESK = ("accept",)  # requests that are answered where no shift is open
+AT_THE_DESK = ("accept", "promote")  # requests that are answered where no shift is open
 NEWEST = 200  # facts in which a shift's end is looked for that has no brief yet
 WriteBrief = Callable[[Path, Ledger, State, str], tuple[str, ...]]
 
@@ -178,16 +178,24 @@ def attend(study_file: Path) -> bool:
             return False
         engine.record(night.opening)
         engine.take_requests()
-        while any(request.verb in AT_THE_DESK for request in engine.state.requests.values()):
-            engine.beat()
-            decided = engine.settle("desk", plugins.desk())
-            engine.record(acting.measured(engine.state, engine.hands))
-            engine.take_requests()
-            if not decided:
-                engine.clock.sleep(0.05)
-        engine.hands.suites.close()
+        try:
+            while _waited_for(engine.state):
+                engine.beat()
+                decided = engine.settle("desk", plugins.desk())
+                engine.record(acting.measured(engine.state, engine.hands))
+                engine.take_requests()
+                if not decided:
+                    engine.clock.sleep(0.05)
+        finally:
+            engine.hands.suites.close()
         night.keep(engine.state)
     return True
+
+
+def _waited_for(state: State) -> bool:
+    """Say whether somebody waits for an answer that the desk gives, or for a release under way."""
+    asked = any(request.verb in AT_THE_DESK for request in state.requests.values())
+    return asked or any(not one.outcome for one in state.promotions.values())
 
 
 def stop_now(study_file: Path, *, now: bool = False, write_brief: WriteBrief | None = None) -> int:

@@ -11,7 +11,7 @@ from secondshift.records.trials import Attempt
 LEAVING_S = 120.0  # for a script that has logged its last step to end by itself when the shift does
 OF_THE_CAPTAIN = ("answer",)  # requests
 OF_THE_ROTA = ("hand-over", "swap")  # requests
-OF_THE_INBOX = ("idea", "accept")  # requests
+OF_THE_INBOX = ("idea", "accept", "promote")  # requests
 
 
 def noted(

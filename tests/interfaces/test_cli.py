@@ -30,7 +30,7 @@ from secondshift.runtime.keeper import FINAL
 
 VERBS = ("demo", "init", "doctor", "run", "status", "show", "why", "watch", "brief", "replay", "sql", "stop", "import", "yield",
          "oncall", "service", "incidents", "answer", "drill", "serve",
-         "idea", "ideas", "accept")  # fmt: skip
+         "idea", "ideas", "accept", "promote")  # fmt: skip
 Said = SimpleNamespace
 
 

@@ -12,7 +12,7 @@ from secondshift.records.trials import Milestone, Trial
 _MAPPINGS = frozenset(
     (
         "candidates trials open attempts charges checkpoints requests "
-        "answered incidents memos statuses held fingerprints imported care pages ideas verdicts pairs gates evaluations"
+        "answered incidents memos statuses held fingerprints imported care pages ideas verdicts pairs gates promotions evaluations"
     ).split()
 )
 
@@ -192,6 +192,9 @@ _HANDLERS: dict[str, Callable[[Draft, Any, facts.Event], None]] = {
     "gate.ordered": fold_gates.gate_ordered,
     "gate.checked": fold_gates.gate_checked,
     "gate.judged": fold_gates.gate_judged,
+    "promotion.ordered": fold_gates.promotion_ordered,
+    "promotion.ended": fold_gates.promotion_ended,
+    "sealed.opened": fold_gates.sealed_opened,
     "trial.queued": _trial_queued,
     "trial.advanced": _trial_advanced,
     "trial.closed": _trial_closed,

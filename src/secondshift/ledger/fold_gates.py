@@ -29,3 +29,21 @@ def gate_judged(draft: Draft, fact: facts.GateJudged, event: facts.Event) -> Non
     run = draft.gates.get(fact.gate)
     if run is not None and not run.verdict:
         draft.write("gates")[run.id] = replace(run, verdict=fact.verdict, reason=fact.reason, rows=fact.rows)
+
+
+def promotion_ordered(draft: Draft, fact: facts.PromotionOrdered, event: facts.Event) -> None:
+    """A promotion of the same id counts once."""
+    if fact.promotion.id not in draft.promotions:
+        draft.write("promotions")[fact.promotion.id] = fact.promotion
+
+
+def promotion_ended(draft: Draft, fact: facts.PromotionEnded, event: facts.Event) -> None:
+    """A promotion ends once."""
+    one = draft.promotions.get(fact.promotion)
+    if one is not None and not one.outcome:
+        draft.write("promotions")[one.id] = replace(one, outcome=fact.outcome, place=fact.place)
+
+
+def sealed_opened(draft: Draft, fact: facts.SealedOpened, event: facts.Event) -> None:
+    """Openings are counted; what the test said stays out of the state."""
+    draft.put(openings=draft.openings + 1)

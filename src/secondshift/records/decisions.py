@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from secondshift.records.gates import GateRun
+from secondshift.records.gates import GateRun, Promotion
 from secondshift.records.ideas import Idea, Verdict
 from secondshift.records.incidents import Finding, Incident
 from secondshift.records.pages import Page
@@ -13,7 +13,7 @@ from secondshift.records.studies import Cover, Value
 Verb = Literal[
     "propose", "start", "advance", "pause", "stop", "fail", "end", "remember",
     "see", "open", "amend", "close", "repair", "reopen", "cover", "page", "wait",
-    "capture", "answer", "judge", "explore", "repeat", "accept", "check", "gate",
+    "capture", "answer", "judge", "explore", "repeat", "accept", "check", "gate", "promote",
 ]  # fmt: skip
 Source = Literal["person", "captain", "evidence", "scheduler", "searcher"]
 
@@ -46,6 +46,7 @@ class Decision:
     ideas: tuple[Idea, ...] = ()  # of capture and answer: the idea as it shall stand
     verdicts: tuple[Verdict, ...] = ()  # of judge
     gates: tuple[GateRun, ...] = ()  # of check, gate and accept: the run of a suite it is about
+    promotions: tuple[Promotion, ...] = ()  # of promote
     because: str = ""  # of accept: a person's reason to go against the evidence
     pair: int = -1  # of repeat: the number of the fresh seed
     id: str = ""  # given by arbitrate

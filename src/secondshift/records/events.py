@@ -5,7 +5,15 @@ from dataclasses import dataclass, field
 
 from secondshift.records.calls import DutyCovered, PageSent, PageWeighed
 from secondshift.records.decisions import Decision
-from secondshift.records.gate_facts import GateChecked, GateJudged, GateOrdered
+from secondshift.records.gate_facts import (
+    GateChecked,
+    GateJudged,
+    GateOrdered,
+    PromotionEnded,
+    PromotionOrdered,
+    SealedMeasured,
+    SealedOpened,
+)
 from secondshift.records.idea_facts import BaselineMoved, IdeaAmended, IdeaCaptured, TrialEvaluated, VerdictReached
 from secondshift.records.incident_facts import (
     IncidentAmended,
@@ -327,6 +335,10 @@ KINDS: Mapping[str, type] = {
     "gate.ordered": GateOrdered,
     "gate.checked": GateChecked,
     "gate.judged": GateJudged,
+    "promotion.ordered": PromotionOrdered,
+    "promotion.ended": PromotionEnded,
+    "sealed.opened": SealedOpened,
+    "sealed.measured": SealedMeasured,
     "trial.queued": TrialQueued,
     "trial.advanced": TrialAdvanced,
     "trial.closed": TrialClosed,
@@ -368,7 +380,7 @@ KIND_OF: Mapping[type, str] = {cls: kind for kind, cls in KINDS.items()}
 Payload = (
     StudyOpened | StudyAmended | LeaseTaken | ShiftStarted | ShiftAnchored | ShiftEnded | RequestReceived | TickDecided
     | DecisionMade | DecisionDropped | CandidateProposed | IdeaCaptured | IdeaAmended | VerdictReached | BaselineMoved
-    | GateOrdered | GateChecked | GateJudged
+    | GateOrdered | GateChecked | GateJudged | PromotionOrdered | PromotionEnded | SealedOpened | SealedMeasured
     | TrialEvaluated
     | TrialQueued | TrialAdvanced | TrialClosed | ChargeReserved | ChargeSettled | AttemptOrdered | AttemptStarted
     | AttemptAsked | AttemptClosed | AttemptEnded | AttemptHealth | AttemptQuiet | MetricsLogged | ParamsResolved | CheckpointSaved

@@ -102,6 +102,25 @@ class GateRun:
         return not self.trial or not self.baseline_trial or any(one.failed for one in self.results)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Promotion:
+    """One release of an artefact."""
+
+    id: str  # promotion-1, promotion-2, ...
+    idea: str
+    candidate: str
+    trial: str  # whose artefact it is
+    gate: str = ""  # the run of the suite; empty: the study names none
+    digest: str = ""  # of what the gate measured; only that is released
+    verdict: str = ""  # of the gate
+    who: str = ""
+    because: str = ""  # why it is released against the evidence or the gate
+    to: str = ""  # the folder that is asked for; empty: promoted/<idea> beside the study file
+    request: str = ""
+    outcome: Literal["", "released", "failed"] = ""
+    place: str = ""  # where it lies, or why it failed
+
+
 def names(pattern: str, metric: str) -> bool:
     """Say whether a rule's pattern stands for a metric: * for any letters, everything else for itself."""
     return bool(re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), metric))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from secondshift.records.evaluations import Evaluation
 from secondshift.records.events import RequestReceived
-from secondshift.records.gates import GateRun
+from secondshift.records.gates import GateRun, Promotion
 from secondshift.records.ideas import Idea, Verdict
 from secondshift.records.incidents import Care, Incident, Look
 from secondshift.records.nights import Charge, Shift
@@ -41,6 +41,8 @@ class State:
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)  # idea -> the newest
     baseline: str = ""  # the candidate that ideas are judged against; empty: none was made yet in this revision
     gates: Mapping[str, GateRun] = field(default_factory=dict)  # runs of a suite, oldest first
+    promotions: Mapping[str, Promotion] = field(default_factory=dict)  # oldest first
+    openings: int = 0  # of the sealed test, over all nights
     comparisons: int = 0  # begun so far, over all revisions and baselines
     pairs: Mapping[str, str] = field(default_factory=dict)  # "<candidate>/<pair>" -> its trial
     evaluations: Mapping[str, Evaluation] = field(default_factory=dict)  # trial -> what the study's evaluator said

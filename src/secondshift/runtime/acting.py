@@ -15,7 +15,7 @@ from secondshift.records.orders import Order, Sign
 from secondshift.records.protection import guarded
 from secondshift.records.states import State
 from secondshift.records.trials import Attempt, Exit, Trial
-from secondshift.runtime import gating, pruning, trying, workspaces
+from secondshift.runtime import gating, promoting, pruning, trying, workspaces
 from secondshift.runtime.devices import fair_threads
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.ingest import end_facts
@@ -90,9 +90,9 @@ def leave(hands: Hands) -> None:
 
 
 def measured(state: State, hands: Hands) -> list[facts.Payload]:
-    """Measure what a suite of the gate asks for; what came of it."""
+    """Measure what a suite of the gate asks for, and release what is to be released; what came of it."""
     study = state.study
-    if study is None or not state.gates:
+    if study is None or not (state.gates or state.promotions):
         return []
 
     def command(template: Sequence[str], artefact: Path) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ def measured(state: State, hands: Hands) -> list[facts.Payload]:
         folder=hands.folder, cwd=(hands.place / study.folder).resolve(), command=command,
         variables=lambda: revealed(dict(study.launch.env), hands.secrets),
     )  # fmt: skip
-    return gating.act(state, bench, hands.suites)
+    return gating.act(state, bench, hands.suites) or promoting.act(state, bench, hands.suites, hands.place)
 
 
 def _not_started(attempt: Attempt, why: str) -> list[facts.Payload]:

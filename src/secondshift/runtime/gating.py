@@ -19,7 +19,7 @@ from secondshift.records.studies import Study
 from secondshift.runtime.artefacts import Unfit
 from secondshift.runtime.frozen import freeze
 
-LEAVE_S = 5.0  # for a process that has nothing left to do
+LEAVE_S = 2.0  # for a process that has nothing left to do
 AGAIN_S = 2.0  # between two starts of the process
 MOST_STARTS = 5  # without a result; then what is left counts as failed
 # What a check needs of this machine; the study's [launch] env is added, and nothing else of ours or of the training's.
@@ -45,6 +45,11 @@ class Suites:
     started_at: float = -1e9  # monotonic seconds
     starts: int = 0  # since the last result
 
+    def busy(self) -> bool:
+        """Say whether a process that was started lives."""
+        self.processes = [one for one in self.processes if one.poll() is None]
+        return bool(self.processes)
+
     def close(self) -> None:
         """Wait for processes that have nothing left to do."""
         for process in self.processes:
@@ -56,7 +61,6 @@ class Suites:
 
 def act(state: State, bench: Bench, suites: Suites) -> list[facts.Payload]:
     """Take in what was measured, and see to it that somebody measures what is left of the oldest run."""
-    suites.processes = [one for one in suites.processes if one.poll() is None]
     run = next((one for one in state.gates.values() if not one.verdict), None)
     if run is None or state.study is None:
         return []
@@ -67,7 +71,7 @@ def act(state: State, bench: Bench, suites: Suites) -> list[facts.Payload]:
     if read:
         suites.starts = 0
     left = [number for number, _ in missing if number not in read]
-    if left and not suites.processes and not _at_work(home) and time.monotonic() - suites.started_at > AGAIN_S:
+    if left and not suites.busy() and not at_work(home) and time.monotonic() - suites.started_at > AGAIN_S:
         read |= _begun(state, run, left, bench, suites)
     return [facts.GateChecked(gate=run.id, result=found) for found in read.values()]
 
@@ -88,7 +92,7 @@ def _read(home: Path, number: int, run: GateRun) -> Measured | None:
     )  # fmt: skip
 
 
-def _at_work(home: Path) -> bool:
+def at_work(home: Path) -> bool:
     """Say whether a process has the lock: one of ours, or one that an engine before us started."""
     try:
         lock = os.open(home / "lock", os.O_RDWR | os.O_CLOEXEC)
@@ -123,12 +127,16 @@ def _begun(
         items.append({"number": number, "side": side, "command": bench.command(run.commands[check], home / side)})
     if not items:
         return lost
-    order = {
-        "folder": str(home), "cwd": str(bench.cwd), "timeout_s": run.timeout_s, "items": items,
+    start(ordered(home, bench, items, run.timeout_s), home, suites)
+    return lost
+
+
+def ordered(home: Path, bench: Bench, items: Sequence[dict[str, Any]], timeout_s: float) -> dict[str, Any]:  # Any: JSON
+    """What the process that measures is told."""
+    return {
+        "folder": str(home), "cwd": str(bench.cwd), "timeout_s": timeout_s, "items": list(items),
         "env": clean_environment(bench.variables()), "token": token_of(home),
     }  # fmt: skip
-    start(order, home, suites)
-    return lost
 
 
 def _frozen(state: State, study: Study, run: GateRun, side: Side, folder: Path) -> str:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
+from secondshift.interfaces.brief.gates import gates
 from secondshift.interfaces.brief.trace import Trace
 from secondshift.interfaces.readmodel.ideas import told
 from secondshift.interfaces.readmodel.objectives import written
@@ -25,6 +26,7 @@ def ideas(night: Trace, state: State) -> Iterable[Statement]:
     for statement in told(state, state.ideas.values())[:MOST]:
         yield replace(statement, facts=night.of_idea(str(statement.values["idea"])))
     yield from _pairing(night, state)
+    yield from gates(night)
 
 
 def _pairing(night: Trace, state: State) -> Iterable[Statement]:

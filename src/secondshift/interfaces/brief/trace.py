@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
+from secondshift.interfaces.readmodel.gates import TOLD as AT_THE_GATE
 from secondshift.interfaces.readmodel.incidents import Known, gather
 from secondshift.ledger.attempts import trial_of
 from secondshift.records.events import (
@@ -122,6 +123,7 @@ class Trace:
     settled: list[tuple[int, ChargeSettled]] = field(default_factory=list)  # of the whole study
     ideas: dict[str, dict[str, int]] = field(default_factory=dict)  # where each came in, its newest answer and verdict, by kind
     baseline: int = 0  # the newest baseline.moved
+    gates: list[Event] = field(default_factory=list)  # of the gate and the sealed test, over the whole study
     incidents: dict[str, Known] = field(default_factory=dict)  # of the whole study, as they stood at the end
 
     def met(self) -> list[Known]:
@@ -154,6 +156,8 @@ def trace(events: Iterable[Event], shift: str, objective: Objective) -> Trace:
         _shift(found, event, shift)
         _trial(found, event, objective, proposals)
         _idea(found, event)
+        if event.kind in AT_THE_GATE:
+            found.gates.append(event)
         gather(found.incidents, event)
         if found.started and event.kind in _TOLD:
             found.told.setdefault(event.kind, []).append(event)

@@ -14,6 +14,7 @@ from secondshift.interfaces.cli.printing import console, document, indented, lin
 from secondshift.interfaces.messages.catalogue import say, tell
 from secondshift.interfaces.messages.formats import number
 from secondshift.interfaces.plain import one_line
+from secondshift.interfaces.readmodel.gates import gate_story
 from secondshift.interfaces.readmodel.ideas import ahead, inbox, named, pair_statements, row, statement, story
 from secondshift.interfaces.readmodel.objectives import written
 from secondshift.ledger.opening import open_ledger
@@ -77,7 +78,10 @@ def _edge(value: float | None, sign: str) -> str:
 def idea_story(state: State, found: Idea, ledger: Ledger, lang: str, *, as_json: bool) -> int:
     """Tell of an idea: who had it, what was done, what each pair of fresh seeds said, and where it stands. For `why`."""
     events = list(ledger.read(subject=found.id))
-    told, pairs, now = story(events), pair_statements(state, found), statement(state, found)
+    moved = ledger.read(subject=found.candidate, kinds=("baseline.moved",)) if found.candidate else ()
+    gate = gate_story([*events, *moved], sealed_values=True)
+    told = sorted([*story(events), *gate], key=lambda one: one.facts[:1])
+    pairs, now = pair_statements(state, found), statement(state, found)
     if as_json:
         lines = {"story": spoken(told, lang), "pairs": spoken(pairs, lang), "now": spoken([now], lang)}
         document({**row(state, found), **lines})

@@ -102,6 +102,10 @@ app.command(
     help="Make an idea that held up the baseline.",
 )  # fmt: skip
 app.command(
+    f"{VERBS}.promote:promote", name="promote", sort_key=6.8, group=ACT,
+    help="Release an idea's artefact once the gate lets it pass.",
+)  # fmt: skip
+app.command(
     f"{VERBS}.importing:take_over", name="import", sort_key=7.5, group=ACT,
     help="Take over past runs of MLflow, W&B, TensorBoard or CSV.",
 )  # fmt: skip

@@ -57,6 +57,11 @@ def _whole(state: State, candidate: str) -> dict[int, Trial]:
     return found
 
 
+def first_whole(state: State, candidate: str) -> str:
+    """The first trial of a candidate that ran to its end unaided; empty where there is none."""
+    return _named(_whole(state, candidate), None)
+
+
 def _named(trials: dict[int, Trial], seed: int | None) -> str:
     """The trial with this seed, or the first there is; empty where there is none."""
     trial = trials.get(seed) if seed is not None else next(iter(trials.values()), None)

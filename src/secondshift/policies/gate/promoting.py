@@ -1,0 +1,51 @@
+"""A person releases an artefact: one that held up and passed the gate, or another with a reason that is recorded."""
+
+from secondshift.policies.gate.ordering import first_whole
+from secondshift.records.decisions import Decision
+from secondshift.records.events import RequestReceived
+from secondshift.records.gates import Promotion
+from secondshift.records.states import State
+
+NAME = "promoting"
+
+
+def decide(state: State) -> list[Decision]:
+    """Answer each request to promote an idea; one whose suite is not judged yet waits for that."""
+    answers = [_answer(state, request) for request in state.requests.values() if request.verb == "promote"]
+    return [answer for answer in answers if answer is not None]
+
+
+def _answer(state: State, request: RequestReceived) -> Decision | None:
+    name, because = str(request.args.get("idea", "")), str(request.args.get("because", "")).strip()
+    idea, study = state.ideas.get(name), state.study
+    if idea is None or not idea.candidate or study is None:
+        return _decision(request, (), f"there is no idea {name} that became a candidate")
+    against = [] if idea.state == "held up" else [f"it is {idea.state}"]
+    if against and not because:
+        return _decision(request, (), f"{name} is {idea.state}: it did not hold up. Say --because WHY to promote it all the same")
+    run = state.gate_run(idea, request.id) if study.gate.suite else None
+    if study.gate.suite and (run is None or not run.verdict):
+        return None
+    if run is not None and run.verdict != "pass":
+        against.append(f"the gate says {run.verdict}")
+        if not because:
+            why = f"the gate says {run.verdict} ({run.id}): {run.reason}. Say --because WHY to promote it all the same"
+            return _decision(request, (), why)
+    trial = run.trial if run is not None else first_whole(state, idea.candidate)
+    if not trial:
+        return _decision(request, (), f"{idea.candidate} has no complete trial whose artefact could be released")
+    one = Promotion(
+        id="", idea=idea.id, candidate=idea.candidate, trial=trial, gate=run.id if run else "",
+        digest=run.artefact() if run else "", verdict=run.verdict if run else "", who=request.who,
+        because=because if against else "", to=str(request.args.get("to", "")), request=request.id,
+    )  # fmt: skip
+    overridden = f" although {' and '.join(against)}: {because}" if against else ""
+    return _decision(request, (one,), "", overridden)
+
+
+def _decision(request: RequestReceived, promotions: tuple[Promotion, ...], refused: str, overridden: str = "") -> Decision:
+    name = str(request.args.get("idea", ""))
+    return Decision(
+        verb="promote", subject=f"promotion of {name}", promotions=promotions, by=request.who, source="person", refused=refused,
+        reason=f"{request.who} promoted {name}{overridden}.", based_on=(request.id,),
+    )  # fmt: skip
