@@ -124,6 +124,15 @@ CHEATS: dict[str, tuple[Seen, dict[str, str | None], dict[str, str | None]]] = {
             "os.unlink(f'{out}/model.json')", "os.symlink(others[0] if others else study / 'data', f'{out}/model.json')"),
         end(FAST, "os.rename(f'{out}/model.json', f'{out}/draft')", "os.replace(f'{out}/draft', f'{out}/model.json')"),
     ),
+    "copies a better one's checkpoint": (
+        "nothing",
+        end(FAKE, "def copy(other):", "    (mine / 'out' / 'model.json').write_bytes(other.read_bytes())",
+            "for other in (study / '.secondshift').glob('*/*/*/model.json'):",
+            "    attempt(copy, other) if mine not in other.parents else None"),
+        end(FAST, "def copy(own):", "    (mine / 'out' / 'copy.json').write_bytes(own.read_bytes())",
+            "for own in (study / '.secondshift').glob('*/*/*/model.json'):",
+            "    attempt(copy, own) if mine in own.parents else None"),
+    ),
     "patches the SDK": (
         "nothing", instead(SDK + "type(run).log = (lambda log: lambda self, step, **v: log(self, step, loss=0.0))(type(run).log)\n"
                            + BASE, SAID, LOGGED),

@@ -1,6 +1,6 @@
 """No code idea that cheats ever looks better to us, and none that does honest work on the same lines is turned away.
 
-One night of real processes: twenty cheats and their twenty honest twins, three pairs of fresh seeds each.
+One night of real processes: cheats and their honest twins, three pairs of fresh seeds each.
 """
 
 import site

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from secondshift.records.orders import Order
 from secondshift.records.studies import Objective, Study
 from secondshift.runtime import changes, workspaces
 from secondshift.runtime.executors import confinement
+from secondshift.runtime.executors.supervision import confined
 from secondshift.runtime.originals import OtherCode
 from secondshift.runtime.repositories import ChangeUnusable
 from secondshift.runtime.workspaces import BaseMoved, Change, ChangeRefused, Ground
@@ -44,9 +46,8 @@ def changed(ground: Ground, files: dict[str, str | None]) -> Change:
 
 
 def run(placed: Order) -> subprocess.CompletedProcess[str]:
-    keeper = [sys.executable, "-I", "-S", confinement.__file__, *placed.writable, "--"] if placed.writable else []
     return subprocess.run(
-        [*keeper, *placed.command], cwd=placed.cwd, env={**os.environ, **placed.env}, capture_output=True, text=True, check=False
+        confined(asdict(placed)), cwd=placed.cwd, env={**os.environ, **placed.env}, capture_output=True, text=True, check=False
     )
 
 
@@ -100,6 +101,21 @@ def test_a_candidate_cannot_write_outside_of_what_is_its_own(ground: Ground, tar
     done = run(workspaces.placed(ground, order(ground), "c2", changed(ground, {"train.py": script})))
     assert done.stdout == "13\n"
     assert (goal.read_bytes() if goal.exists() else None) == before
+
+
+@needs_landlock
+def test_a_candidate_cannot_read_what_other_trials_left_and_reads_everything_else(ground: Ground) -> None:
+    other = ground.private / "attempts/t9.a1/out"
+    other.mkdir(parents=True)
+    (other / "model").write_text("better")
+    (ground.private / "ledger.db").write_text("facts")
+    (ground.place.parent / "shared.csv").write_text("data")
+    tries = [other / "model", ground.private / "ledger.db", ground.place / "lib.py", ground.place.parent / "shared.csv", "lib.py"]
+    script = f"for path in {[str(t) for t in tries]!r}:\n    try:\n        print(len(open(path).read()))\n"
+    script += "    except OSError as e:\n        print(-e.errno)\nimport subprocess\n"
+    script += "print(subprocess.run(['git', 'log', '-1', '--format=%s'], capture_output=True, text=True).stdout)\n"
+    done = run(workspaces.placed(ground, order(ground), "c2", changed(ground, {"train.py": script})))
+    assert done.stdout.split() == ["-13", "-13", "15", "4", "15", "a", "candidate"]
 
 
 @needs_landlock

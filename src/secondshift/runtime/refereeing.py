@@ -142,8 +142,9 @@ class Referee:
 
     def _confined(self, trial: Trial) -> bool:
         """Say whether every attempt of a trial ran where it could write nothing but its own."""
-        orders = (self.private / "attempts" / f"{trial.id}.a{n}" / "order.json" for n in range(1, trial.attempts + 1))
-        return confinement.available() and all(read_object(str(order)).get("writable") for order in orders)
+        files = (self.private / "attempts" / f"{trial.id}.a{n}" / "order.json" for n in range(1, trial.attempts + 1))
+        orders = [order for order in (read_object(str(file)) for file in files) if order]  # one that found no device has none
+        return confinement.available() and bool(orders) and all(order.get("writable") for order in orders)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
