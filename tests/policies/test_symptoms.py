@@ -228,3 +228,13 @@ def test_one_high_point_is_told_alone_only_where_it_is_far_above_the_limit() -> 
     assert [one.symptom for one in numbers.copy().push(200, far)] == ["spike"]
     twice = numbers.copy()
     assert [len(twice.push(step, near)) for step in (200, 201)] == [0, 1]
+
+
+def test_a_run_that_blew_up_at_its_start_and_moves_a_little_is_noted_and_one_that_stands_is_asked_about() -> None:
+    noise = [0.002 * (value - 0.3 - 2.0 * math.exp(-step / 120)) / 0.05 for step, value in enumerate(curve(3, 400))]
+    told = []
+    for slope in (4e-5, 0.0):
+        values = [2.50 + 1.0 * (4 <= step < 20) - slope * step + at for step, at in enumerate(noise)]
+        found = follow(start(), [{"step": step, "loss": value} for step, value in enumerate(values)])[1]
+        told.append([(one.step, rung(one)) for one in found if one.symptom == "not_learning"][-1])
+    assert told == [(383, "note"), (383, "ask")]

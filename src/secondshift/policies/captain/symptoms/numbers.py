@@ -264,9 +264,10 @@ class Numbers:
         slowly = level.blocks == STARTED and not self.blown and self.early[0] - now > 0.4 * level.noise
         barely = level.blocks > STARTED and self.start - now < BARELY * abs(self.start)
         learned = self.start - now > LEARNED * level.noise and not barely
-        going = max(1.5 * error, ON_THE_WAY * abs(self.start) if barely else 0.0)
-        if learned or self.early[1] - now > going or slowly:
+        moved = self.early[1] - now
+        if learned or slowly or moved > max(1.5 * error, ON_THE_WAY * abs(self.start) if barely else 0.0):
             return []
+        sure = self.blown and moved <= 1.5 * error  # one that moves at all may yet come back from its bad start
         seen = {
             "start": self.sign * self.start,
             "level": self.sign * now,
@@ -275,7 +276,7 @@ class Numbers:
         }
         lasted = level.blocks * BLOCK
         return [
-            self._tell("not_learning", step, since=0, lasted=lasted, confidence=0.85 if self.blown else 0.5, seen=seen)
+            self._tell("not_learning", step, since=0, lasted=lasted, confidence=0.85 if sure else 0.5, seen=seen)
         ]
 
     def _tell(
