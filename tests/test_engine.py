@@ -214,6 +214,15 @@ def test_nothing_is_started_in_the_tick_that_ends_the_shift(tmp_path):
     assert state.shift is None and night.payloads(facts.AttemptOrdered) == []
 
 
+def test_an_idea_is_answered_when_the_shift_ends_with_nothing_running(tmp_path):
+    night = Night(tmp_path, study())
+    night.executor.devices = lambda: ()  # there are none
+    spool.put_request(tmp_path, "idea", {"text": "faster", "set.lr": 0.03}, "ann")
+    state = night.run(hours=0.01)
+    assert state.shift is None and night.payloads(facts.AttemptOrdered) == []
+    assert state.ideas["e1"].state == "undecided" and "no pair of fresh seeds" in state.ideas["e1"].answer
+
+
 @pytest.mark.parametrize("jump", [-7200.0, 7200.0])
 def test_a_wall_clock_that_jumps_is_recorded_and_not_followed(tmp_path, jump):
     night = Night(tmp_path, study())

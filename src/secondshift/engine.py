@@ -90,11 +90,11 @@ class Engine:
         """Do one round. Returns whether anything was decided, so that the next round should follow at once."""
         self.beat()
         self.take_in()
-        decided = False
+        decided, ending = False, self.state.ending
         for stage, deciders in stages(self.study()):
             decided = self.settle(stage, deciders) or decided
         self.act()
-        self.end_if_over()
+        self.end_if_over(ending)
         return decided
 
     def beat(self) -> None:
@@ -160,9 +160,9 @@ class Engine:
         self.record(pruned)
         pruning.delete(self.hands.folder, pruned, whole=self.study().tier_offered() == "resumable")
 
-    def end_if_over(self) -> None:
-        """Close the shift once it was decided to end and nothing runs any more."""
-        if self.state.shift is not None and self.state.ending and not self.state.attempts and not self.bells.ringing():
+    def end_if_over(self, ending: str) -> None:
+        """Close the shift once nothing runs and every decider could know that it ends, and has had its last word."""
+        if self.state.shift is not None and ending and not self.state.attempts and not self.bells.ringing():
             self.record([facts.ShiftEnded(shift=self.state.shift.id, reason=self.state.ending, digest=self.ledger.digest())])
 
     def record(self, payloads: Sequence[facts.Payload], batches: Sequence[Batch] = ()) -> None:

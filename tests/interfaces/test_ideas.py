@@ -9,6 +9,7 @@ import pytest
 from secondshift.interfaces.brief.branches import branches
 from secondshift.interfaces.brief.compose import compose
 from secondshift.interfaces.brief.forest import forest
+from secondshift.interfaces.brief.ideas import MOST
 from secondshift.interfaces.brief.render_markdown import render_markdown
 from secondshift.interfaces.cli.main import called
 from secondshift.interfaces.cli.narration import Narrator
@@ -19,7 +20,7 @@ from secondshift.ledger.fold import fold
 from secondshift.records import events as facts
 from secondshift.records.ideas import Idea, Verdict
 from secondshift.records.states import State
-from secondshift.records.studies import Objective
+from secondshift.records.studies import Objective, Study
 from secondshift.records.trials import Candidate, Trial
 from secondshift.runtime.spool import pending
 
@@ -105,6 +106,30 @@ def test_words_alone_and_refused_ones_say_what_is_missing() -> None:
     assert "--set" in tell(statement(State(ideas={"e1": words}), words))
     refused = replace(words, state="refused", answer="lrr is not a parameter")
     assert "lrr is not a parameter" in tell(statement(State(ideas={"e1": refused}), refused))
+
+
+def test_what_was_judged_by_another_objective_is_not_told_as_a_gain_in_this_one() -> None:
+    for before in (known(), known(state="refuted")):
+        study = Study(name="s", command="c", folder=".", objective=Objective(metric="other"), revision=2, horizon_steps=3)
+        changed = replace(before, study=study)
+        said = statement(changed, changed.ideas["e1"])
+        assert "revision 1" in tell(said, "en") and "other" not in tell(said, "en") and "리비전 1" in tell(said, "ko")
+        assert branches(before) and not branches(changed)
+
+
+def test_where_no_run_came_to_a_result_the_brief_says_so() -> None:
+    before = known(state="undecided")
+    verdict = replace(before.verdicts["e1"], ending="unsettled", crashed=9, baseline_crashed=9)
+    said = statement(replace(before, verdicts={"e1": verdict}), before.ideas["e1"])
+    assert "neither its runs nor the baseline's" in tell(said, "en") and "결과를 내지 못했습니다" in tell(said, "ko")
+
+
+def test_a_brief_of_very_many_ideas_counts_those_that_it_does_not_tell() -> None:
+    many = [facts.IdeaCaptured(idea=Idea(id=f"e{n}", text=f"idea {n}", author="kim"), decision="d1") for n in range(1, 31)]
+    state, events = folded(many)
+    page = compose(state, events, Objective(metric="loss"), "s1", written_at=0.0)
+    (section,) = [s for s in page.sections if s.key == "section.ideas"]
+    assert len(section.statements) == MOST + 1 and f"{30 - MOST} more ideas" in tell(section.statements[-1], "en")
 
 
 def test_the_brief_has_a_section_whose_sentences_stand_on_facts_and_a_plot_that_is_read_aloud() -> None:

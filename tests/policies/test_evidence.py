@@ -1,6 +1,7 @@
 """Ideas on simulated nights: what is real holds up, what is nothing does not, and nothing is confirmed by what chose it."""
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from secondshift import plugins
 from secondshift.ledger.fold import fold
-from secondshift.policies.evidence import foresight, inbox, levels, pairing, verdicts
+from secondshift.policies.evidence import accepting, foresight, inbox, levels, pairing, verdicts
 from secondshift.records import events as facts
 from secondshift.records.ideas import CONFIRM_SEED, Idea
 from secondshift.records.states import State
@@ -136,6 +137,48 @@ def test_the_same_idea_twice_stands_once_with_both_authors_and_words_without_a_c
     assert changed.state.ideas["e1"].candidate and changed.state.ideas["e1"].first_pair > 0
 
 
+@pytest.mark.parametrize(("one", "other", "same"), [
+    ("Wider layers", "wide LAYER!", True), ("학습률을 올리기", "학습률 올리기", True), ("🎉", "🎉", True),
+    ("increase the learning rate a little", "decrease the learning rate a little", False),
+    ("train it with dropout", "train it without dropout", False), ("dropout 0.1", "dropout 0.3", False),
+    ("64 heads", "640 heads", False), ("use L1", "use L12", False), ("🎉", "🚀", False),
+    ("학습률을 조금 더 올려 보기", "학습률을 조금 더 내려 보기", False),
+])  # fmt: skip
+def test_almost_the_same_words_are_one_idea_and_opposites_and_other_numbers_are_not(one: str, other: str, same: bool) -> None:
+    assert inbox.alike(one, other) is inbox.alike(other, one) is same
+
+
+def test_two_very_long_ideas_are_told_apart_at_once() -> None:
+    words = [str(np.random.default_rng(n).integers(10**9)) for n in range(2000)]
+    began = time.perf_counter()
+    assert not inbox.alike(" ".join(words * 20), " ".join([*(words * 20)[:-1], "last"]))
+    assert time.perf_counter() - began < 2.0  # letter by letter it takes hours
+
+
+def test_where_nothing_comes_to_a_result_it_says_so_and_not_that_the_effect_is_small() -> None:
+    played = night(ask(1, "noop", **{"set.trick": "noop"}), noise=lambda trial, step: math.nan)
+    idea, found = played.state.ideas["e1"], played.state.verdicts["e1"]
+    assert idea.state == "undecided" and found.neither() and "neither its runs nor the baseline's" in idea.answer
+
+
+def test_what_held_up_by_another_objective_is_accepted_only_with_a_reason() -> None:
+    state = revised(night(ask(1, "a good trick", **{"set.trick": "good"})).state)
+    assert state.ideas["e1"].state == "held up"
+    plain = facts.RequestReceived(id="r8", verb="accept", who="kim", args={"idea": "e1"}, asked_at=8.0)
+    (refused,) = accepting.decide(replace(state, requests={"r8": plain}))
+    assert "held up at revision 1 of the study, which is now at 2" in refused.refused
+    insisting = replace(plain, args={"idea": "e1", "because": "it is the same data"})
+    (taken,) = accepting.decide(replace(state, requests={"r8": insisting}))
+    assert not taken.refused and taken.because == "it is the same data" and "revision 1" in taken.reason
+
+
+def test_an_idea_asked_again_is_one_of_the_present_revision() -> None:
+    state = revised(night(ask(1, "a bad trick", **{"set.trick": "bad"})).state)
+    asked = replace(ask(9, idea="e1"), args={"idea": "e1", "again": True})
+    (decision,) = inbox.decide(replace(state, requests={"r9": asked}))
+    assert decision.ideas[0].revision == 2 and decision.ideas[0].state == "open"
+
+
 def test_an_idea_that_cannot_be_tried_is_refused_with_what_was_expected() -> None:
     played = night(ask(1, "x", **{"set.lrr": 0.1}), ask(2, "y", **{"set.width": "wide"}))
     one, two = played.state.ideas.values()
@@ -211,9 +254,16 @@ def test_the_best_of_a_search_is_nominated_where_the_study_says_so_and_judged_on
 
 def test_a_trial_of_the_search_is_asked_about_by_its_name() -> None:
     first = night()
-    played = night(ask(1, trial="t2"), ask(2, trial="t99"), before=first.state)
+    played = night(ask(1, trial="t2"), before=first.state)
     (idea,) = played.state.ideas.values()
     assert idea.candidate == first.state.trials["t2"].candidate and idea.text == "what t2 ran with"
+
+
+def test_an_idea_about_a_trial_that_is_not_there_is_not_lost_but_refused_with_the_reason() -> None:
+    played = night(ask(1, "was it luck?", trial="p2"), ask(2, trial="t99"))
+    assert [idea.state for idea in played.state.ideas.values()] == ["refused", "refused"]
+    assert [idea.text for idea in played.state.ideas.values()] == ["was it luck?", "what t99 ran with"]
+    assert "no trial p2 of the search" in played.state.ideas["e1"].answer
 
 
 def test_what_the_budget_cannot_pay_for_is_parked_with_its_price_and_the_shift_ends() -> None:

@@ -71,3 +71,8 @@ class Verdict:
     pairing: float = math.nan  # variance of unpaired differences over that of paired ones: above 1, pairing helped
     pairs_left: float = math.inf  # estimate of what it needs to be settled
     device_s_left: float = math.inf  # what that would cost
+
+    def neither(self) -> bool:
+        """Say whether no run came to a result, of the candidate or of the baseline: then nothing is known, and more seeds tell
+        nothing either."""
+        return 0 < self.pairs == self.crashed == self.baseline_crashed

@@ -147,11 +147,11 @@ def test_a_slow_receiver_holds_up_no_tick_and_the_shift_waits_for_the_outcome(tm
         night.engine.bells.check(night.engine.state, boot_s=0.0, now_s=EVENING)
         assert time.monotonic() - began < 2 and night.engine.bells.ringing()
         night.engine.state = replace(night.engine.state, ending="over")
-        night.engine.end_if_over()
+        night.engine.end_if_over(night.engine.state.ending)
         assert night.engine.state.shift is not None
         release.set()
         assert rung(night, 1)[0].outcome == "sent"
-        night.engine.end_if_over()
+        night.engine.end_if_over(night.engine.state.ending)
         assert night.engine.state.shift is None
     finally:
         release.set()

@@ -18,9 +18,11 @@ class Branch:
 
 
 def branches(state: State) -> tuple[Branch, ...]:
-    """The ideas that have pairs, in the order in which they came."""
+    """The ideas that have pairs, in the order in which they came; what was judged by another objective fits no common axis."""
+    now = state.study.revision if state.study is not None else 0
     return tuple(
         Branch(idea=i.id, state=i.state, effect=v.effect, low=v.low, high=v.high)
         for i in state.ideas.values()
-        if (v := state.verdicts.get(i.id)) is not None and v.pairs and math.isfinite(v.effect)
+        if (not now or i.revision == now)
+        and (v := state.verdicts.get(i.id)) is not None and v.pairs and math.isfinite(v.effect)
     )

@@ -12,7 +12,7 @@ from secondshift.records.ideas import Verdict
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
 
-MOST = 40  # ideas told one by one
+MOST = 24  # ideas told one by one, so that a brief stays a page
 
 
 def ideas(night: Trace, state: State) -> Iterable[Statement]:
@@ -23,8 +23,10 @@ def ideas(night: Trace, state: State) -> Iterable[Statement]:
         values = {"candidate": state.baseline, "params": written(state.candidates[state.baseline].params) or "—"}
         moved = night.baseline or night.study
         yield Statement(key="ideas.baseline", values=values, facts=(moved,) if moved else ())
-    for statement in told(state, state.ideas.values())[:MOST]:
-        yield replace(statement, facts=night.of_idea(str(statement.values["idea"])))
+    every = [replace(one, facts=night.of_idea(str(one.values["idea"]))) for one in told(state, state.ideas.values())]
+    yield from every[:MOST]
+    if more := every[MOST:]:
+        yield Statement(key="ideas.more", values={"n": len(more)}, facts=tuple(sorted({seq for one in more for seq in one.facts})))
     yield from _pairing(night, state)
     yield from gates(night)
 

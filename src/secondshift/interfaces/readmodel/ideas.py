@@ -79,12 +79,17 @@ def statement(state: State, idea: Idea) -> Statement:
         "metric": state.study.objective.metric if state.study else "", "crashed": found.crashed,
         "baseline_crashed": found.baseline_crashed,
     }  # fmt: skip
+    if idea.settled() and state.study is not None and idea.revision != state.study.revision:
+        values["revision"] = idea.revision
+        return Statement(key=f"ideas.earlier_{idea.state.replace(' ', '_')}", values=values)
     if idea.state in ("held up", "refuted"):
         ending = found.ending.replace(" ", "_")
         return Statement(key=f"ideas.{ending}", values={**values, "evalue": math.exp(min(found.log_evidence, 700.0)),
                                                         "needed": 1.0 / found.level})  # fmt: skip
     if found.ending in ("unprotected metric", "same for every seed", "more time"):
         return Statement(key=f"ideas.{found.ending.replace(' ', '_')}", values=values)
+    if found.neither():
+        return Statement(key="ideas.neither", values=values)
     if math.isfinite(found.pairs_left):
         cost = {"left": math.ceil(found.pairs_left), "cost_s": found.device_s_left}
         return Statement(key="ideas.undecided", values={**values, **cost})

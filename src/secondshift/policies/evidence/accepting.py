@@ -2,6 +2,7 @@
 
 from secondshift.records.decisions import Decision
 from secondshift.records.events import RequestReceived
+from secondshift.records.ideas import Idea
 from secondshift.records.states import State
 
 NAME = "accepting"
@@ -25,6 +26,8 @@ def _answer(state: State, request: RequestReceived) -> Decision | None:
         why_not = f"{name} is the baseline already"
     elif idea.state != "held up" and not because:
         why_not = f"{name} is {idea.state}: it did not hold up. Say --because WHY to accept it all the same"
+    elif _outdated(state, idea) and not because:
+        why_not = f"{name} {_outdated(state, idea)}. Say --because WHY to accept it all the same"
     run = state.gate_run(idea, request.id) if idea is not None else None
     if not why_not and state.study is not None and state.study.gate.suite:
         if run is None or not run.verdict:
@@ -32,6 +35,8 @@ def _answer(state: State, request: RequestReceived) -> Decision | None:
         if run.verdict != "pass" and not because:
             why_not = f"the gate says {run.verdict} ({run.id}): {run.reason}. Say --because WHY to accept it all the same"
     against = [f"it is {idea.state}"] if idea is not None and idea.state != "held up" else []
+    elsewhere = _outdated(state, idea) if idea is not None and idea.state == "held up" else ""
+    against += [f"it {elsewhere}"] if elsewhere else []
     against += [f"the gate says {run.verdict}"] if run is not None and run.verdict not in ("", "pass") else []
     overridden = f" although {' and '.join(against)}: {because}" if against else ""
     return Decision(
@@ -39,3 +44,9 @@ def _answer(state: State, request: RequestReceived) -> Decision | None:
         gates=(run,) if run is not None else (), because=because if against else "",
         reason=f"{request.who} accepted {name}{overridden}.", refused=why_not, based_on=(request.id,),
     )  # fmt: skip
+
+
+def _outdated(state: State, idea: Idea) -> str:
+    """Say that an idea was judged when the study asked another question; empty if it asks the same still."""
+    asked, now = idea.revision, state.study.revision if state.study else idea.revision
+    return "" if asked == now else f"held up at revision {asked} of the study, which is now at {now}: another question"

@@ -36,6 +36,8 @@ def price(found: Verdict | None) -> str:
     """Say in a phrase how an idea looks and what settling it would cost."""
     if found is None or not found.pairs:
         return "no pair of fresh seeds has finished"
+    if found.neither():
+        return f"neither its runs nor the baseline's came to a result in {found.pairs} fresh seeds"
     looks = f"looks {found.effect:+.4g} after {found.pairs} fresh seeds"
     if found.pairs_left > MANY:
         return f"{looks}; needs ~{MANY} more at least: the effect, if there is one, is small beside the noise"

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from difflib import SequenceMatcher
 
 from secondshift.records.decisions import Decision, answer, capture
 from secondshift.records.events import RequestReceived
@@ -12,7 +11,7 @@ from secondshift.records.states import State
 from secondshift.records.studies import Study, Value
 
 NAME = "inbox"
-ALIKE = 0.9  # share of two texts that must be the same for them to be one idea
+ENDING = 2  # letters by which a word may be longer and still be the same: wide, wider; 학습률, 학습률을
 WAITS = "it waits for somebody who can turn it into a change: `secondshift idea {id} --set NAME=VALUE` or --patch FILE"
 
 
@@ -30,20 +29,21 @@ def decide(state: State) -> list[Decision]:
 
 def _taken(state: State, request: RequestReceived, taken: list[Idea]) -> Decision | None:
     """None: it is the same as one that came in this very tick; the next tick makes its author one of that idea's."""
-    idea = idea_of(request)
+    idea, fault = idea_of(request), ""
     named = str(request.args.get("idea", ""))
     if named:
         return _changed(state, request, named, idea)
     source = str(request.args.get("trial", ""))
     if source:
         trial = state.trials.get(source)
+        idea = replace(idea, text=idea.text or f"what {source} ran with")
         if trial is None or trial.pair >= 0:
-            return _dropped(request, f"there is no trial {source} of the search")
-        params = state.candidates[trial.candidate].params
-        idea = replace(idea, text=idea.text or f"what {source} ran with", params=params, candidate=trial.candidate)
+            fault = f"there is no trial {source} of the search"
+        else:
+            idea = replace(idea, params=state.candidates[trial.candidate].params, candidate=trial.candidate)
     if not idea.text.strip() and not idea.ready():
         return _dropped(request, "an idea needs a sentence or a change; nothing was given")
-    twin = _twin([*state.ideas.values(), *taken], idea)
+    twin = None if fault else _twin([*state.ideas.values(), *taken], idea)
     if twin is not None and twin.id:
         also = (*twin.also, *(a for a in (idea.author,) if a not in (twin.author, *twin.also)))
         why = f"{idea.author} had the idea {twin.id} too; both stand as its authors."
@@ -51,7 +51,7 @@ def _taken(state: State, request: RequestReceived, taken: list[Idea]) -> Decisio
     if twin is not None:
         return None
     taken.append(idea)
-    fault = misfit(state.study, idea.params)
+    fault = fault or misfit(state.study, idea.params)
     if fault:
         idea = replace(idea, state="refused", answer=fault)
     elif idea.ready():
@@ -82,7 +82,10 @@ def _changed(state: State, request: RequestReceived, name: str, idea: Idea) -> D
             return _dropped(request, f"{name} is {known.state}: only a refuted or undecided idea is asked again")
         if known.baseline == state.baseline:
             return _dropped(request, f"{name} was judged against {known.baseline}, which is still the baseline")
-        fresh = replace(known, state="open", candidate="", baseline="", first_pair=state.next_pair, answer="asked again")
+        fresh = replace(
+            known, state="open", candidate="", baseline="", first_pair=state.next_pair, answer="asked again",
+            revision=state.study.revision if state.study else known.revision,
+        )  # fmt: skip
         return answer(fresh, reason=f"{request.who} asks {name} again, on a new baseline.", by=NAME, based_on=(request.id,))
     if known.state != "open" or known.params or known.change:
         return _dropped(request, f"{name} has its change already; bring another one as an idea of its own")
@@ -116,12 +119,20 @@ def _twin(known: list[Idea], idea: Idea) -> Idea | None:
 def alike(one: str, other: str) -> bool:
     """Say whether two texts are the same idea in almost the same words."""
     a, b = plain(one), plain(other)
-    return a == b or SequenceMatcher(None, a, b, autojunk=False).ratio() >= ALIKE
+    if not a or not b:
+        return one.split() == other.split()  # without a word: signs and emoji
+    return len(a) == len(b) and all(map(_same_word, a, b))
 
 
-def plain(text: str) -> str:
-    """A text without what does not make it another idea: case, spaces, punctuation."""
-    return " ".join(re.findall(r"\w+", text.casefold()))
+def plain(text: str) -> list[str]:
+    """The words of a text, without what does not make it another idea: case, spaces, punctuation."""
+    return re.findall(r"\w+", text.casefold())
+
+
+def _same_word(one: str, other: str) -> bool:
+    """Say whether two words differ by no more than an ending. A number is another number, and increase is not decrease."""
+    short, long = sorted((one, other), key=len)
+    return one == other or (long.startswith(short) and len(long) - len(short) <= ENDING and long.isalpha())
 
 
 def misfit(study: Study | None, params: Mapping[str, Value]) -> str:
