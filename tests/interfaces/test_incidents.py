@@ -84,7 +84,7 @@ def test_one_is_shown_with_its_numbers_acts_outcomes_and_undo_and_the_question(a
     for part in (
         "Incident i1, t1: bad data (asks you)", "Since step 49", "Diagnosis: bad data, confidence", "a lasting step up",
         "level", "learning rate against usual", "Before it, loss stood at", "Act 1,", "by the captain",
-        "Outcome: did not help", "When that was judged, at step 5", "loss stood at 1.", "before the trouble it was 0.9",
+        "Outcome: did not help", "When that was judged, at step ", "loss stood at 1.", "before the trouble it was 0.9",
         "It went back to a checkpoint", "told to skip the steps", "set-aside",
         "secondshift answer i1 ", "Without an answer by", "pause until a person decides",
     ):  # fmt: skip

@@ -61,7 +61,7 @@ def show_ideas(folder: Path, *, seed: int, say: Callable[[str], None], script: P
         done = _secondshift(place, "idea", text, "--set", change)
         if done.returncode:
             return [f"An idea was not taken: {done.stderr.strip()[-300:]}"]
-        say(f"REAL      idea: {text} ({change})")
+        say(f"$ secondshift idea {shlex.quote(text)} --set {change}")
     done = _secondshift(place, "run", "--for", f"{LIMIT_S:.0f}s")
     if done.returncode:
         return [f"The study of ideas ended with {done.returncode}: {done.stderr.strip()[-300:]}"]
