@@ -61,6 +61,19 @@ def test_a_candidate_runs_its_own_code_and_the_study_stays_as_it_is(ground: Grou
     assert again == placed
 
 
+def test_a_log_that_grows_beside_the_code_does_not_begin_a_candidate_anew(ground: Ground) -> None:
+    (ground.place / "night.log").write_text("begun\n")
+    change = changed(ground, {"train.py": TRAIN.replace("= 1", "= 0.5")})
+    workspaces.placed(ground, order(ground), "c2", change)
+    (ground.place / "night.log").write_text("begun\nand on\n")
+    (ground.place / "result.csv").write_text("1\n")
+    _, commit = workspaces.settled(ground, "c2", change)
+    assert commit == workspaces.settled(ground, "c2", change)[1]
+    (ground.place / "fresh.py").write_text("x = 1\n")
+    with pytest.raises(BaseMoved, match=r"\(fresh\.py\)"):
+        workspaces.settled(ground, "c2", change)
+
+
 def test_what_is_not_committed_is_part_of_a_candidate_and_an_edit_since_begins_it_anew(ground: Ground) -> None:
     (ground.place / "lib.py").write_text("name = 'dirty'\n")
     (ground.place / "fresh.py").write_text("x = 1\n")

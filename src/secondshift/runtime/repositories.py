@@ -207,6 +207,12 @@ def _untracked(top: Path) -> tuple[list[str], tuple[str, ...]]:
     return kept, tuple(left_out)
 
 
+def kept_by_git(base: Base) -> set[str]:
+    """The files of a tree that are committed or staged: all but the untracked ones."""
+    staged, committed = ("ls-files", "-z"), ("ls-tree", "-r", "--name-only", "-z", base.head)
+    return {os.fsdecode(path) for listed in (staged, committed) for path in git(*listed, folder=base.top).split(b"\0")}
+
+
 def _committed(store: Path, tree: str, parent: str, message: str) -> str:
     return git("commit-tree", tree, "-p", parent, "-m", message, folder=store, variables={"GIT_DIR": str(store)}).decode().strip()
 

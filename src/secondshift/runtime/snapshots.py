@@ -14,15 +14,10 @@ from pathlib import Path
 from secondshift.records.orders import Order
 from secondshift.runtime.datafiles import DataFiles
 from secondshift.runtime.environments import Environments
+from secondshift.runtime.sourcenames import PRIVATE, is_source
 
 FILE_CAP, TOTAL_CAP, ENTRY_CAP = 1 << 20, 20 << 20, 20_000  # bytes of a file, of all files; folder entries looked at
 GIT_TIMEOUT_S = 5.0
-SOURCES = frozenset(
-    ".py .pyi .pyx .ipynb .toml .yaml .yml .json .cfg .ini .env .sh .c .cc .cpp .cu .cuh .h .hpp .rs .go .jl .r .lua "
-    ".m .scala .java .kt .js .ts .sql .proto .txt .md .lock .gin .jsonnet".split()
-)
-NAMES = frozenset(("Dockerfile", "Makefile", "Justfile", ".env"))
-PRIVATE = frozenset(("__pycache__", "node_modules", "venv", "site-packages", "dist", "build"))
 CONFIGS = (".env", ".ini", ".cfg", ".toml", ".yaml", ".yml", ".json", ".properties")
 
 MASK = b"***masked***"
@@ -71,12 +66,12 @@ def snapshot(folder: Path, store: Path) -> Snapshot:
     if commit:
         diff = _git(top, "diff", "--binary", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD")
         listed = _git(folder, "ls-files", "--others", "--exclude-standard", "-z").decode("utf-8", "surrogateescape")
-        paths: Iterator[str] = (path for path in listed.split("\0") if path and _is_source(path))
+        paths: Iterator[str] = (path for path in listed.split("\0") if path and is_source(path))
         if len(diff) > TOTAL_CAP:
             skipped.append(f"the diff of tracked files: {len(diff)} bytes, more than {TOTAL_CAP}")
             diff = b""
     else:
-        paths = (path for path, _ in _walk(folder, skipped) if _is_source(path))
+        paths = (path for path, _ in _walk(folder, skipped) if is_source(path))
     _read_all(folder, sorted(paths), contents, skipped)
     masked_diff, masked = _mask_diff(diff)
     for path, data in contents.items():
@@ -157,12 +152,6 @@ def _commit(folder: Path) -> tuple[str, Path]:
     return (lines[0], Path(lines[1])) if len(lines) == 2 else ("", folder)
 
 
-def _is_source(path: str) -> bool:
-    parts = path.split("/")
-    hidden = any(part in PRIVATE or (part.startswith(".") and part != ".github") for part in parts[:-1])
-    return not hidden and (parts[-1] in NAMES or os.path.splitext(parts[-1])[1].lower() in SOURCES)
-
-
 def _walk(folder: Path, skipped: list[str]) -> Iterator[tuple[str, os.stat_result]]:
     """Yield plain files below a folder, shallow ones first, but not of environments, caches and hidden folders."""
     queue, looked = deque([""]), 0
@@ -191,7 +180,7 @@ def _stamp(folder: Path) -> int:
     """Sum up names, sizes and times of the sources and of git's index: any edit or commit changes it."""
     marks: list[tuple[str, int, int]] = []
     for path, stat in _walk(folder, []):
-        if _is_source(path):
+        if is_source(path):
             marks.append((path, stat.st_size, stat.st_mtime_ns))
     for above in (folder.absolute(), *folder.absolute().parents):
         if (above / ".git").is_dir():

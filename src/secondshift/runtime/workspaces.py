@@ -22,6 +22,7 @@ from secondshift.runtime.executors.attempt_files import write_atomic
 from secondshift.runtime.executors.processes import boot_id
 from secondshift.runtime.protectedfiles import protected_files
 from secondshift.runtime.repositories import STORE, Base, ChangeUnusable
+from secondshift.runtime.sourcenames import is_source
 
 
 class ChangeRefused(SecondshiftError):
@@ -97,7 +98,12 @@ def settled(ground: Ground, candidate: str, change: Change) -> tuple[Base, str]:
         return base, commit
     base, before = _base(ground, change), repositories.named(ground.private, f"{candidate}.base")
     if repositories.tree_of(ground.private, before) != base.tree:
-        moved = ", ".join(one.path for one in repositories.touched(ground.private, before, base.commit)[:3])
+        touched = [one.path for one in repositories.touched(ground.private, before, base.commit)]
+        tracked = repositories.kept_by_git(base)
+        code = [path for path in touched if path in tracked or is_source(path)]
+        if touched and not code:
+            return base, known  # the log of a night, say, that grows beside the code
+        moved = ", ".join(code[:3])
         raise BaseMoved(f"the study's code changed since {candidate} was made ({moved}); it is tried anew on fresh seeds")
     return base, known
 
