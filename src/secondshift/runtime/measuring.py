@@ -2,10 +2,10 @@
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from secondshift.runtime.executors import confinement
@@ -38,8 +38,7 @@ def measure(
     """
     words = list(command)
     if confinement.available():
-        keeper = [sys.executable, "-I", "-S", confinement.__file__]
-        words = [*keeper, *map(str, writable), "/dev", "--", *words]
+        words = confinement.confined(words, [str(path) for path in writable])
     began = time.monotonic()
     with open(output, "wb") as file:
         marked = {**variables, "SECONDSHIFT_TOKEN": token}
@@ -47,7 +46,7 @@ def measure(
         failed = _waited(pid, began + timeout_s, timeout_s, file.fileno())
     end_all(token)
     failed = problem or failed
-    metrics = {} if failed else printed(output)
+    metrics = {} if failed else dict(islice(printed(output).items(), MOST_METRICS))
     if not failed and not metrics:
         failed = "it printed no metric"
     elif failed.startswith("exit"):
@@ -85,14 +84,15 @@ def end_all(token: str) -> None:
         time.sleep(0.02)
 
 
-def printed(output: Path) -> dict[str, float]:
-    """The last value of each metric in a file that a command printed."""
+def printed(output: Path, pattern: str = "", step: str = "") -> dict[str, float]:
+    """The last value of each metric in a file that a command printed, in the order in which they came up.
+
+    pattern, step: how it prints them, as in a study's [metrics].
+    """
     last: dict[str, float] = {}
     offset, before = 0, -1
     while offset != before:
         before = offset
-        columns, offset = read_text(str(output), offset, lambda: dialect_of("stdout", "", ""), kind="check", ended=True)
-        for name, (_, values) in columns.columns.items():
-            if name in last or len(last) < MOST_METRICS:
-                last[name] = values[-1]
+        columns, offset = read_text(str(output), offset, lambda: dialect_of("stdout", pattern, step), ended=True)
+        last |= {name: values[-1] for name, (_, values) in columns.columns.items()}
     return last

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -90,7 +89,7 @@ def _astray(order: Order, program: str, names: list[str], tree: Path, top: Path)
     """Modules that come from the study's own tree, with the path that they come from."""
     command = [program, "-c", _ASK, json.dumps([names, _script_folder(order)])]
     if order.writable:
-        command = [sys.executable, "-I", "-S", confinement.__file__, "/dev", "--", *command]
+        command = confinement.confined(command, [])
     try:
         done = subprocess.run(
             command, cwd=order.cwd, env={**os.environ, **order.env, "PYTHONDONTWRITEBYTECODE": "1"}, capture_output=True,

@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,9 +19,8 @@ from secondshift.records.trials import Trial
 from secondshift.runtime.artefacts import Artefact, Unfit, taken
 from secondshift.runtime.executors import confinement
 from secondshift.runtime.executors.attempt_files import read_object, tail
+from secondshift.runtime.measuring import printed
 from secondshift.runtime.protectedfiles import protected_files
-from secondshift.runtime.readers.dialects import dialect_of
-from secondshift.runtime.readers.texts import read_text
 
 TIMEOUT_S = 600.0  # of one evaluation
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "USER", "LOGNAME")  # of our own variables
@@ -80,10 +78,9 @@ class Referee:
         (folder / "tmp").mkdir(parents=True)
         saved = state.checkpoints.get(trial.id, ())
         artefact = taken(self.private, trial, saved, study.horizon_steps, folder / "artefact")
-        command = command_for(trial, artefact.folder)
+        command = list(command_for(trial, artefact.folder))
         if confinement.available():
-            keeper = [sys.executable, "-I", "-S", confinement.__file__, confinement.WITH_PARENT]
-            command = (*keeper, str(folder), "/dev", "--", *command)
+            command = confinement.confined(command, [str(folder)], with_parent=True)
         variables = {name: os.environ[name] for name in KEPT if name in os.environ}
         variables |= {**study.launch.env, "TMPDIR": str(folder / "tmp"), "CUDA_VISIBLE_DEVICES": "", "PYTHONNOUSERSITE": "1",
                       "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}  # fmt: skip
@@ -159,14 +156,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _metric(log: Path, state: State) -> tuple[float, Problem]:
     """The last value of the objective that the evaluator printed, read as what a trial prints is."""
     assert state.study is not None, "work() says so"
-    metrics, name, offset, value = state.study.metrics, state.study.objective.metric, 0, None
-    while True:
-        columns, after = read_text(str(log), offset, lambda: dialect_of("stdout", metrics.pattern, metrics.step), ended=True)
-        if name in columns.columns and columns.columns[name][1]:
-            value = columns.columns[name][1][-1]
-        if after <= offset:
-            break
-        offset = after
+    metrics = state.study.metrics
+    value = printed(log, metrics.pattern, metrics.step).get(state.study.objective.metric)
     if value is None:
         return math.nan, "no metric"
     return value, "" if math.isfinite(value) else "not finite"

@@ -6,13 +6,12 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from secondshift import shifts
-from secondshift.errors import SecondshiftError
 from secondshift.interfaces.cli.asking import answered
-from secondshift.interfaces.cli.desk import language, open_desk
-from secondshift.interfaces.cli.gatetable import gate_table
+from secondshift.interfaces.cli.desk import idea_named, language, open_desk
+from secondshift.interfaces.cli.gatetable import gate_result
 from secondshift.interfaces.cli.printing import document
-from secondshift.interfaces.messages.catalogue import say, tell
-from secondshift.interfaces.readmodel.gates import gate_row, gate_statement
+from secondshift.interfaces.messages.catalogue import say
+from secondshift.interfaces.readmodel.gates import gate_row
 from secondshift.records.states import State
 from secondshift.records.studies import Value
 
@@ -31,10 +30,7 @@ def accept(
     """Make an idea the baseline that later ideas are judged against."""
     tongue = language(lang)
     with open_desk(study) as desk:
-        state = desk.state()
-        if idea not in state.ideas:
-            known = ", ".join(state.ideas) or "none"
-            raise SecondshiftError(f"There is no idea {idea!r}; there are {known}. `secondshift ideas` lists them.")
+        idea_named(desk.state(), idea)
         args: dict[str, Value] = {"idea": idea, **({"because": because} if because else {})}
         code, doc = answered(
             desk, "accept", args, done=lambda s: _moved(s, idea, tongue), ends="moving the baseline", lang=tongue,
@@ -46,9 +42,7 @@ def accept(
     if json:
         document({"exit": code, "idea": idea, **doc, "gate": run and gate_row(run)})
         return code
-    if run is not None and run.verdict:
-        gate_table(run, tongue)
-        print(tell(gate_statement(run), tongue))
+    gate_result(run, tongue)
     print(doc["text"])
     return code
 

@@ -16,6 +16,7 @@ from secondshift.ledger.opening import open_ledger
 from secondshift.ledger.snapshots import load_state
 from secondshift.ledger.stores import Ledger
 from secondshift.records.events import LeaseTaken
+from secondshift.records.ideas import Idea
 from secondshift.records.states import State
 from secondshift.records.trials import Trial
 from secondshift.runtime import hosts
@@ -84,3 +85,11 @@ def trial_named(state: State, name: str) -> Trial:
     raise SecondshiftError(
         f"There is no trial {name!r} in this study. {have}. `secondshift status` lists the open ones."
     )
+
+
+def idea_named(state: State, name: str) -> Idea:
+    """The idea that a person names, such as e3. Raises SecondshiftError."""
+    if name not in state.ideas:
+        known = ", ".join(state.ideas) or "none"
+        raise SecondshiftError(f"There is no idea {name!r}; there are {known}. `secondshift ideas` lists them.")
+    return state.ideas[name]

@@ -6,13 +6,12 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from secondshift import shifts
-from secondshift.errors import SecondshiftError
 from secondshift.interfaces.cli.asking import REFUSED, answered
-from secondshift.interfaces.cli.desk import language, open_desk
-from secondshift.interfaces.cli.gatetable import gate_table
+from secondshift.interfaces.cli.desk import idea_named, language, open_desk
+from secondshift.interfaces.cli.gatetable import gate_result
 from secondshift.interfaces.cli.printing import document, line
 from secondshift.interfaces.messages.catalogue import say, tell
-from secondshift.interfaces.readmodel.gates import gate_row, gate_statement, gate_story, openings
+from secondshift.interfaces.readmodel.gates import gate_row, gate_story, openings
 from secondshift.records.gates import Promotion
 from secondshift.records.states import State
 from secondshift.records.studies import Value
@@ -36,9 +35,7 @@ def promote(
     tongue = language(lang)
     with open_desk(study) as desk:
         state = desk.state()
-        if idea not in state.ideas:
-            known = ", ".join(state.ideas) or "none"
-            raise SecondshiftError(f"There is no idea {idea!r}; there are {known}. `secondshift ideas` lists them.")
+        idea_named(state, idea)
         before = len(state.promotions)
         args: dict[str, Value] = {"idea": idea, **({"because": because} if because else {})}
         if to is not None:
@@ -59,9 +56,7 @@ def promote(
         shown = [{"key": s.key, "text": tell(s, tongue), "values": dict(s.values)} for s in sealed]
         document({"exit": code, "idea": idea, **doc, "gate": run and gate_row(run), "sealed": shown, "openings": after.openings})
         return code
-    if run is not None and run.verdict:
-        gate_table(run, tongue)
-        print(tell(gate_statement(run), tongue))
+    gate_result(run, tongue)
     for statement in sealed:
         print(line(statement, tongue))
     print(doc["text"])

@@ -49,6 +49,15 @@ def available() -> bool:
     return sys.platform == "linux" and version() >= LEAST
 
 
+def confined(command: list[str], writable: list[str], *, with_parent: bool = False) -> list[str]:
+    """The words that run a command, in the same process, where it may write below these paths and to devices only.
+
+    with_parent: it dies when its parent does.
+    """
+    keeper = [sys.executable, "-I", "-S", __file__, *([WITH_PARENT] if with_parent else [])]
+    return [*keeper, *writable, "/dev", "--", *command]
+
+
 def confine(writable: list[str], hidden: str = "", shown: str = "") -> None:
     """Let this process write below these paths only. Raises OSError where the kernel cannot do it: nothing was taken then.
 
