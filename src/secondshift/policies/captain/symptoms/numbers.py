@@ -20,7 +20,7 @@ RISEN = 4  # ... that make one before the run has learned anything
 DIVERGING = 8  # blocks in a row above the best that make a slow divergence
 LOST, LOST_NOISE = 0.5, 6.0  # share of what was gained, and units of noise, whose loss makes a step sure
 RETURNS = 2  # times the longest rise that went away by itself that another must last to be sure
-FALLING = 8  # blocks in which a rise may be coming back
+FALLING = 8  # blocks by which a rise that is coming back should have come
 HALF = 0.5  # ... and the share that is left of it: of its crest where it is below the run's start, else since it was told last
 PASSING = 0.65  # the most confidence in one that may go away by itself
 SHORT = 3  # blocks in a smooth level while a run has had few
@@ -204,7 +204,7 @@ class Numbers:
         known = level.raised <= RETURNS * self.healed
         before = self.crest - level.level if level.last < self.start else self.told
         falling = level.raised > STEP_BLOCKS and level.last - level.level < HALF * before
-        return known or (falling and level.raised <= FALLING)
+        return known or (falling and level.raised < FALLING)
 
     def _slow(self, step: int) -> list[Finding]:
         """The smooth level has left the best behind for long: told once and at doubling lengths."""
