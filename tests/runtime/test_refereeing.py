@@ -16,6 +16,7 @@ from secondshift.records.states import State
 from secondshift.records.studies import Objective, Study
 from secondshift.records.trials import Candidate, Summary, Trial
 from secondshift.runtime import refereeing
+from secondshift.runtime.executors import confinement
 from secondshift.runtime.refereeing import Referee
 
 
@@ -103,6 +104,16 @@ def test_it_knows_nothing_of_the_trial_but_what_it_left(place: Path, monkeypatch
     monkeypatch.setenv("PYTHONSTARTUP", "x")
     script = "import os\nnames = [n for n in os.environ if n.startswith(('PYTHONPATH', 'SECONDSHIFT', 'PYTHONSTARTUP'))]\n"
     assert judge(place, script + "print(f'loss={len(names)}')\n").value == 0.0
+
+
+@pytest.mark.skipif(not confinement.available(), reason="this kernel cannot confine a process (Linux 6.2, Landlock)")
+def test_what_it_runs_can_write_beside_it_and_nowhere_else(place: Path) -> None:
+    script = (
+        "import os, pathlib\npathlib.Path(os.environ['TMPDIR'], 'mine').write_text('x')\n"
+        "try:\n    pathlib.Path('stray').write_text('x')\n    print('loss=0')\n"
+        "except PermissionError:\n    print('loss=1')\n"
+    )
+    assert judge(place, script).value == 1.0 and not (place / "stray").exists()
 
 
 def test_an_artefact_that_cannot_be_judged_is_named_without_running_anything(place: Path) -> None:
