@@ -180,9 +180,11 @@ def test_an_idea_asked_again_is_one_of_the_present_revision() -> None:
 
 
 def test_an_idea_that_cannot_be_tried_is_refused_with_what_was_expected() -> None:
-    played = night(ask(1, "x", **{"set.lrr": 0.1}), ask(2, "y", **{"set.width": "wide"}))
-    one, two = played.state.ideas.values()
-    assert one.state == two.state == "refused"
+    played = night(
+        ask(1, "x", **{"set.lrr": 0.1}), ask(2, "y", **{"set.width": "wide"}), ask(3, "z", **{"set.trick": "god"}),
+    )  # fmt: skip
+    one, two, three = played.state.ideas.values()
+    assert one.state == two.state == three.state == "refused" and "one of its choices: none, good" in three.answer
     assert "lrr is not a parameter" in one.answer and "not a number" in two.answer
 
 

@@ -12,6 +12,8 @@ Ending = Literal[
     "more time",
 ]  # fmt: skip
 SET = "set."  # before the name of a parameter in the arguments of a request
+FEW_PAIRS = 5  # of fewer nobody can say what settling an idea would cost
+MANY_PAIRS = 500  # more than this are not counted any more
 CONFIRM_SEED = 1_000_003  # fresh seeds are counted from the study's seed plus this: no search uses them
 
 

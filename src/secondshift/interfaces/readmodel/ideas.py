@@ -7,7 +7,7 @@ from typing import Any
 from secondshift.interfaces.messages.formats import number
 from secondshift.interfaces.readmodel.objectives import written
 from secondshift.records.events import Event, IdeaAmended, IdeaCaptured, RequestReceived, VerdictReached
-from secondshift.records.ideas import SET, Idea, Verdict
+from secondshift.records.ideas import FEW_PAIRS, MANY_PAIRS, SET, Idea, Verdict
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
 
@@ -90,7 +90,9 @@ def statement(state: State, idea: Idea) -> Statement:
         return Statement(key=f"ideas.{found.ending.replace(' ', '_')}", values=values)
     if found.neither():
         return Statement(key="ideas.neither", values=values)
-    if math.isfinite(found.pairs_left):
+    if found.pairs < FEW_PAIRS:
+        return Statement(key="ideas.undecided_few", values=values)
+    if found.pairs_left <= MANY_PAIRS:
         cost = {"left": math.ceil(found.pairs_left), "cost_s": found.device_s_left}
         return Statement(key="ideas.undecided", values={**values, **cost})
     return Statement(key="ideas.undecided_dear", values=values)

@@ -4,11 +4,10 @@ import math
 from dataclasses import replace
 
 from secondshift.records.decisions import Decision, answer
-from secondshift.records.ideas import Idea, IdeaState, Verdict
+from secondshift.records.ideas import FEW_PAIRS, MANY_PAIRS, Idea, IdeaState, Verdict
 from secondshift.records.states import State
 
 NAME = "answering"
-MANY = 500  # more fresh seeds than this are not counted any more
 
 
 def decide(state: State) -> list[Decision]:
@@ -39,8 +38,10 @@ def price(found: Verdict | None) -> str:
     if found.neither():
         return f"neither its runs nor the baseline's came to a result in {found.pairs} fresh seeds"
     looks = f"looks {found.effect:+.4g} after {found.pairs} fresh seeds"
-    if found.pairs_left > MANY:
-        return f"{looks}; needs ~{MANY} more at least: the effect, if there is one, is small beside the noise"
+    if found.pairs < FEW_PAIRS:
+        return f"{looks}; these are too few to say what settling it would cost"
+    if found.pairs_left > MANY_PAIRS:
+        return f"{looks}; needs ~{MANY_PAIRS} more at least: the effect, if there is one, is small beside the noise"
     hours = found.device_s_left / 3600.0
     cost = f", ~{hours:.2g} device-hours" if hours > 0.0 else ""
     return f"{looks}; needs ~{math.ceil(found.pairs_left)} more{cost}"

@@ -136,7 +136,7 @@ def _same_word(one: str, other: str) -> bool:
 
 
 def misfit(study: Study | None, params: Mapping[str, Value]) -> str:
-    """Say why parameters cannot be tried; values outside the space may be, for that is often the idea."""
+    """Say why parameters cannot be tried; numbers outside the space may be, for that is often the idea."""
     known = {p.name: p for p in study.space.parameters} if study is not None else {}
     for name, value in params.items():
         if known and name not in known:
@@ -145,4 +145,6 @@ def misfit(study: Study | None, params: Mapping[str, Value]) -> str:
         wants_number = axis is not None and axis.kind != "categorical"
         if wants_number and isinstance(value, (str, bool)):
             return f"{name} = {value!r} is not a number, and {name} is one"
+        if axis is not None and axis.kind == "categorical" and value not in axis.choices:
+            return f"{name} = {value!r} is not one of its choices: {', '.join(map(str, axis.choices))}"
     return ""

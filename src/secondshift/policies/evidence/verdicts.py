@@ -106,4 +106,5 @@ def _reason(ending: Ending, idea: Idea, pairs: int, effect: float, log_evidence:
         "same for every seed": f"{idea.id} looks better, but its result is the same for every seed: it is one run, not many",
         "more time": f"{idea.id} looks better, but its runs take much longer than the baseline's",
     }.get(ending, f"{idea.id} is not settled")  # fmt: skip
-    return f"{said}: {seeds}; {odds}."
+    refuted = DECISIONS.get(ending, "refuted") == "refuted"
+    return f"{said}: {seeds}." if refuted else f"{said}: {seeds}; {odds}."  # those odds are of being better at all
