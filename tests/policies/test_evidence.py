@@ -83,6 +83,15 @@ def test_an_idea_that_came_later_is_not_judged_on_baseline_runs_of_before() -> N
     second = night(ask(2, "a no-op", **{"set.trick": "noop"}), before=first.state)
     assert second.state.ideas["e2"].first_pair == run > 0
     assert f"{second.state.ideas['e2'].candidate}/{run - 1}" not in second.state.pairs
+    assert second.state.verdicts["e2"].pairs > 0, "a search that is over ends no shift in which an idea has just come in"
+
+
+@pytest.mark.parametrize("scheduler", ["fifo", "halving"])
+def test_a_shift_whose_search_is_over_already_judges_the_idea_that_was_handed_over(scheduler: str) -> None:
+    study = replace(STUDY, policy=replace(STUDY.policy, scheduler=scheduler))
+    over = night(study=study)
+    played = night(ask(1, "a good trick", **{"set.trick": "good"}), study=study, before=over.state)
+    assert over.reason and played.state.ideas["e1"].state == "held up"
 
 
 def test_a_crash_is_an_outcome_and_help_is_one_too() -> None:

@@ -12,8 +12,8 @@ AUTHOR = "search"
 
 def finish(state: State, *, reason: str, by: str) -> list[Decision]:
     """End the shift, unless ideas wait for fresh seeds or the search has a best one to nominate."""
-    if state.settling():
-        return []
+    if state.settling() or any(request.verb == "idea" for request in state.requests.values()):
+        return []  # one that came in this very moment is an idea in the next
     best = nominee(state)
     if best is None:
         return [end(reason=reason, by=by)]
