@@ -9,8 +9,9 @@ import pytest
 from secondshift.interfaces.brief.branches import branches
 from secondshift.interfaces.brief.compose import compose
 from secondshift.interfaces.brief.forest import forest
-from secondshift.interfaces.brief.ideas import MOST
+from secondshift.interfaces.brief.ideas import MOST, ideas
 from secondshift.interfaces.brief.render_markdown import render_markdown
+from secondshift.interfaces.brief.trace import Trace
 from secondshift.interfaces.cli.main import called
 from secondshift.interfaces.cli.narration import Narrator
 from secondshift.interfaces.messages.catalogue import tell
@@ -167,6 +168,16 @@ def test_status_says_which_ideas_are_being_judged() -> None:
     said = [tell(line) for line in upcoming(known(state="exploring"), requests=0, now=0.0)]
     assert any("1 idea is being judged on fresh seeds: e1" in line for line in said)
     assert not any("judged" in tell(line) for line in upcoming(known(), requests=0, now=0.0))
+
+
+def test_the_brief_says_which_verdicts_are_about_an_earlier_baseline() -> None:
+    state = known()
+    moved = replace(state, baseline="c9", candidates={"c9": Candidate(id="c9", params={"lr": 1.0})})
+    assert [s.key for s in ideas(Trace(), moved)][-1] == "ideas.former_baseline"
+    first = replace(moved, baseline="c1", candidates={"c1": Candidate(id="c1")})
+    assert "ideas.former_baseline" not in [s.key for s in ideas(Trace(), first)]
+    accepted = replace(moved, baseline="c2", candidates={"c2": Candidate(id="c2")})
+    assert "ideas.former_baseline" not in [s.key for s in ideas(Trace(), accepted)]
 
 
 def test_an_interval_without_an_end_runs_out_of_the_frame() -> None:

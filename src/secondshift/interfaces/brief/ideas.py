@@ -27,8 +27,18 @@ def ideas(night: Trace, state: State) -> Iterable[Statement]:
     yield from every[:MOST]
     if more := every[MOST:]:
         yield Statement(key="ideas.more", values={"n": len(more)}, facts=tuple(sorted({seq for one in more for seq in one.facts})))
+    yield from _former(night, state)
     yield from _pairing(night, state)
     yield from gates(night)
+
+
+def _former(night: Trace, state: State) -> Iterable[Statement]:
+    """Which verdicts are about a baseline that is not the present one."""
+    old = [i for i in state.ideas.values() if i.state in ("held up", "refuted") and i.baseline != state.baseline != i.candidate]
+    if old and state.baseline:
+        facts = tuple(sorted({seq for idea in old for seq in night.of_idea(idea.id)}))
+        values = {"n": len(old), "idea_list": ", ".join(idea.id for idea in old), "candidate": state.baseline}
+        yield Statement(key="ideas.former_baseline", values=values, facts=facts)
 
 
 def _pairing(night: Trace, state: State) -> Iterable[Statement]:
