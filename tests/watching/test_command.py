@@ -115,7 +115,7 @@ print(sys.stdout.isatty(), sys.stderr.isatty(), tuple(os.get_terminal_size(1)), 
 count = [0]
 signal.signal(signal.SIGINT, lambda *_: count.__setitem__(0, count[0] + 1))
 print("ready", flush=True)
-end = time.monotonic() + 2
+end = time.monotonic() + 3
 while time.monotonic() < end: time.sleep(0.05)
 print("caught", count[0], "times", flush=True)
 """
@@ -134,11 +134,14 @@ print("caught", count[0], "times", flush=True)
         if not data:
             break
         if b"ready" in data:
-            os.write(terminal, b"\x03")
+            for _ in range(6):  # two signals that come at once are seen as one, but hardly six times in a row
+                os.write(terminal, b"\x03")
+                time.sleep(0.2)
         seen += data
     os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, seen
-    assert b"True True (77, 33)" in seen and b"caught 1 times" in seen
+    caught = int(seen.partition(b"caught ")[2].split()[0])
+    assert b"True True (77, 33)" in seen and 1 <= caught <= 6, seen  # fewer where the machine is too busy to tell two apart
 
 
 def test_a_command_that_is_none_is_explained(tmp_path: Path) -> None:
