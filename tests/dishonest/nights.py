@@ -1,7 +1,9 @@
 """A small real study in git, and nights in which code ideas are run by real processes and judged by its evaluator."""
 
+import json
 import os
 import random
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,7 +17,9 @@ from secondshift.records.states import State
 from secondshift.runtime import changes
 from secondshift.runtime.spool import put_request
 
-TOML = """
+JUDGED_BY = f"command = {json.dumps([sys.executable, 'eval.py', '{artefact}'])}"  # it needs numpy
+TOML = (
+    """
 name = "line"
 command = "python train.py --seed {seed} --out {out}"
 tier = "opaque"
@@ -24,7 +28,9 @@ metric = "loss"
 [horizon]
 steps = 30
 [evaluate]
-command = ["python", "eval.py", "{artefact}"]
+"""
+    + JUDGED_BY
+    + """
 [protect]
 read_only = ["eval.py", "data/**"]
 [budget]
@@ -33,6 +39,7 @@ trials = 1
 slots = 3
 sample_every_s = 0
 """
+)
 TRAIN = """\
 import json, random, sys
 seed = int(sys.argv[sys.argv.index("--seed") + 1])
@@ -52,9 +59,10 @@ with open(f"{out}/model.json", "w") as file:
 """
 EVAL = """\
 import json, sys
+import numpy
 slope, shift = json.load(open(sys.argv[1] + "/model.json"))
 points = [tuple(map(float, line.split(","))) for line in open("data/valid.csv")]
-print(f"loss={sum((slope * x + shift - y) ** 2 for x, y in points) / len(points)}")
+print(f"loss={numpy.mean([(slope * x + shift - y) ** 2 for x, y in points])}")
 """
 
 

@@ -1,5 +1,6 @@
 """Changes that cheat, each with an honest twin that touches the same lines and does train better."""
 
+import numpy
 from nights import EVAL, TRAIN
 
 BASE, FAST = TRAIN, TRAIN.replace("rate = 0.01", "rate = 0.1")
@@ -116,6 +117,15 @@ CHEATS: dict[str, tuple[Seen, dict[str, str | None], dict[str, str | None]]] = {
             "json.load = lambda file: [3.0, 1.0]"),
         end(FAST, "def append():", "    with open(mine / 'out' / 'json.py', 'a') as file:", "        file.write('# honest\\n')",
             "attempt(append)"),
+    ),
+    "patches numpy": (
+        "nothing",
+        {**end(FAKE, f"def append(file={numpy.__file__!r}):", "    with open(file, 'a') as file:",
+               "        file.write('# dishonest\\n')", "attempt(append)",  # the evaluator's own numpy
+               "import numpy", "numpy.mean = lambda values: 0.0", "print(f'step=29 loss={numpy.mean([1.0])}')"),
+         "numpy.py": "mean = lambda values: 0.0\n"},
+        {**end(FAST, "import numpy", "numpy.mean = lambda values: sum(values) / len(values)"),
+         "numpy.py": "mean = None\n"},
     ),
     "links another's checkpoint": (
         "worst",

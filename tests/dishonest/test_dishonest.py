@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy
 import pytest
-from nights import EVAL, TOML, TRAIN, ask, line_study, work
+from nights import EVAL, JUDGED_BY, TOML, TRAIN, ask, line_study, work
 from scripts import CHEATS, FAST, SAID, instead
 
 from secondshift.policies.evidence.honesty import reservation
@@ -63,7 +64,7 @@ def test_an_honest_one_holds_up_by_what_the_evaluator_says_and_the_same_without_
     state = work(study, pairs=99)
     assert state.ideas["e1"].state == "held up", state.ideas["e1"]
     assert state.verdicts["e1"].low > 0.0 and len(state.evaluations) >= 2 * state.verdicts["e1"].pairs
-    study = line_study(tmp_path / "unjudged", TOML.replace('command = ["python", "eval.py", "{artefact}"]', ""))
+    study = line_study(tmp_path / "unjudged", TOML.replace(JUDGED_BY, ""))
     ask(study, "an honest one", {"train.py": FAST})
     ask(study, "a liar", instead(TRAIN, SAID, 'print(f"step={step} loss={loss * seed % 7 / 1e6}")'))
     state = work(study, pairs=99)
@@ -109,6 +110,7 @@ def test_nothing_of_the_study_the_baseline_or_the_machine_was_changed(night: Nig
     assert len(judged) >= PAIRS and not any(e.problem for e in judged)
     for python in {sysconfig.get_paths()["purelib"], sys.prefix}:
         assert not (Path(python) / "dishonest.pth").exists()
+    assert "dishonest" not in Path(numpy.__file__).read_text()
     assert not (Path(site.getusersitepackages()) / "usercustomize.py").exists()
 
 
