@@ -72,7 +72,7 @@ def evaluate(state: State, hands: Hands) -> list[facts.Payload]:
     workspaces.clear(hands.folder, [name for name in workspaces.standing(hands.folder) if name not in state.open])
     if study is None or not study.evaluate or (hands.referee is None and not state.to_evaluate()):
         return []
-    referee = hands.referee = hands.referee or plugins.referee()(private=hands.folder, place=hands.place)
+    referee = hands.referee = hands.referee or plugins.referee()(private=hands.folder, place=hands.place, secrets=hands.secrets)
 
     def command_for(trial: Trial, artefact: Path) -> tuple[str, ...]:
         params, checkpoints = state.candidates[trial.candidate].params, hands.folder / "trials" / trial.id / "checkpoints"

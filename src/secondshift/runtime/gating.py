@@ -17,14 +17,12 @@ from secondshift.records.gates import GateRun, Measured, Side
 from secondshift.records.states import State
 from secondshift.records.studies import Study
 from secondshift.runtime.artefacts import Unfit
+from secondshift.runtime.cleanenv import clean_environment
 from secondshift.runtime.frozen import freeze
 
 LEAVE_S = 2.0  # for a process that has nothing left to do
 AGAIN_S = 2.0  # between two starts of the process
 MOST_STARTS = 5  # without a result; then what is left counts as failed
-# What a check needs of this machine; the study's [launch] env is added, and nothing else of ours or of the training's.
-KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "CONDA_PREFIX")
-KEPT_PREFIXES = ("LC_", "CUDA_", "NVIDIA_")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,12 +148,6 @@ def _frozen(state: State, study: Study, run: GateRun, side: Side, folder: Path) 
     except (Unfit, OSError) as why:
         return f"no artefact of it can be measured: {why}"
     return ""
-
-
-def clean_environment(given: dict[str, str]) -> dict[str, str]:
-    """The variables of a measurement: what a program needs to run at all, and what the study says."""
-    kept = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith(KEPT_PREFIXES)}
-    return {**kept, **given, "PYTHONUNBUFFERED": "1", "PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def token_of(home: Path) -> str:

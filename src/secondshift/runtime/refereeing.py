@@ -1,12 +1,14 @@
 """The study's own evaluator, run on what a trial left: in a process of its own that knows nothing of the trial's."""
 
+import errno
+import hashlib
 import math
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,13 +19,15 @@ from secondshift.records.states import State
 from secondshift.records.studies import Study
 from secondshift.records.trials import Trial
 from secondshift.runtime.artefacts import Artefact, Unfit, taken
+from secondshift.runtime.cleanenv import clean_environment
 from secondshift.runtime.executors import confinement
 from secondshift.runtime.executors.attempt_files import read_object, tail
-from secondshift.runtime.measuring import printed
+from secondshift.runtime.measuring import MOST_BYTES, end_all, printed
 from secondshift.runtime.protectedfiles import protected_files
+from secondshift.runtime.secrecy import revealed
 
 TIMEOUT_S = 600.0  # of one evaluation
-KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "USER", "LOGNAME")  # of our own variables
+REAP_S = 5.0  # for a killed one to be gone
 CommandFor = Callable[[Trial, Path], tuple[str, ...]]
 Digest = Callable[[], str]
 
@@ -35,6 +39,7 @@ class _Running:
     folder: Path
     artefact: Artefact
     began: float
+    token: str  # marks all that it starts
 
 
 @dataclass(kw_only=True, slots=True)
@@ -43,6 +48,7 @@ class Referee:
 
     private: Path
     place: Path  # where the study file lies
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # variables of the study file that are never recorded
     running: _Running | None = None
     stamps: tuple = ()  # of the protected files when they were last read
     digest: str = field(default="", repr=False)
@@ -62,34 +68,39 @@ class Referee:
         except Unfit as why:
             return [facts.TrialEvaluated(evaluation=self._without(state, trial, why.problem, str(why)))]
         except OSError as why:
+            if why.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise  # the engine waits for space
             return [facts.TrialEvaluated(evaluation=self._without(state, trial, "void: cannot run", str(why)))]
         return []
 
     def close(self) -> None:
         """End the evaluation that runs, if any."""
         if self.running is not None:
-            _end(self.running.process)
+            _end(self.running)
             self.running = None
 
     def _begin(self, state: State, study: Study, trial: Trial, command_for: CommandFor, digest: Digest) -> None:
         self._check_evaluator(study, digest)
         folder = self.private / "evaluations" / trial.id
+        token = f"judge-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:24]}"
+        end_all(token)  # what outlived an engine that died while it judged this very trial
         shutil.rmtree(folder, ignore_errors=True)
-        (folder / "tmp").mkdir(parents=True)
+        (folder / "tmp").mkdir(parents=True, exist_ok=True)
         saved = state.checkpoints.get(trial.id, ())
         artefact = taken(self.private, trial, saved, study.horizon_steps, folder / "artefact")
         command = list(command_for(trial, artefact.folder))
         if confinement.available():
             command = confinement.confined(command, [str(folder)], with_parent=True)
-        variables = {name: os.environ[name] for name in KEPT if name in os.environ}
-        variables |= {**study.launch.env, "TMPDIR": str(folder / "tmp"), "CUDA_VISIBLE_DEVICES": "", "PYTHONNOUSERSITE": "1",
-                      "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}  # fmt: skip
+        variables = clean_environment(revealed(dict(study.launch.env), dict(self.secrets)))
+        variables |= {"TMPDIR": str(folder / "tmp"), "CUDA_VISIBLE_DEVICES": "", "SECONDSHIFT_TOKEN": token}
         with open(folder / "output.log", "wb") as output:
             process = subprocess.Popen(
                 command, cwd=(self.place / study.folder).resolve(), env=variables, stdin=subprocess.DEVNULL, stdout=output,
                 stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
-        self.running = _Running(trial=trial, process=process, folder=folder, artefact=artefact, began=time.monotonic())
+        self.running = _Running(
+            trial=trial, process=process, folder=folder, artefact=artefact, began=time.monotonic(), token=token
+        )
 
     def _check_evaluator(self, study: Study, digest: Digest) -> None:
         """Raise Unfit unless the evaluator and the protected files are those of the study as it was recorded."""
@@ -105,11 +116,12 @@ class Referee:
     def _look(self, state: State, running: _Running) -> Evaluation | None:
         """What came of the evaluation that runs; None while it does."""
         late = time.monotonic() - running.began > TIMEOUT_S
-        code = running.process.poll()
-        if code is None and not late:
+        ended = os.waitid(os.P_PID, running.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        if not ended and not late and (running.folder / "output.log").stat().st_size <= MOST_BYTES:
             return None
-        _end(running.process)
+        code = _end(running)
         self.running = None
+        code = code if ended else None
         found = self._judged(state, running, code, late)
         shutil.rmtree(running.folder / "artefact", ignore_errors=True)
         return found
@@ -144,13 +156,17 @@ class Referee:
         return confinement.available() and bool(orders) and all(order.get("writable") for order in orders)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and whatever it left in its group."""
+def _end(running: _Running) -> int:
+    """End an evaluation and all that it started; its exit code. It is reaped last: until then its group's number is its own."""
     try:
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(running.process.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass  # it left nothing
-    process.wait()
+    end_all(running.token)
+    try:
+        return running.process.wait(REAP_S)
+    except subprocess.TimeoutExpired:
+        return -signal.SIGKILL  # it is stuck in the kernel; it is nobody's any more
 
 
 def _metric(log: Path, state: State) -> tuple[float, Problem]:
