@@ -1,5 +1,6 @@
 """Patches and branches that ideas bring: kept once, whole, and only where they apply."""
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from repositories import TRAIN, git, patch_of, repository
+from secondshift.errors import LedgerFull
 from secondshift.records.protection import LINK, NONE
 from secondshift.runtime import changes, repositories
 from secondshift.runtime.repositories import ChangeUnusable
@@ -98,6 +100,15 @@ def test_a_change_that_was_left_in_the_studys_files_is_named_as_such(study: Path
     (study / "train.py").write_text(FASTER)
     with pytest.raises(ChangeUnusable, match="in the study's files already"):
         changes.store(study / ".secondshift", study, patch=patch)
+
+
+def test_a_full_disk_is_named_and_not_the_change(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(repositories, "base_of", full)
+    with pytest.raises(LedgerFull, match="Free space and bring it again"):
+        changes.store(study / ".secondshift", study, patch=patch_of(study, {"train.py": FASTER}))
 
 
 def test_mistakes_of_people_are_named(study: Path, tmp_path: Path) -> None:

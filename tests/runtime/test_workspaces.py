@@ -1,6 +1,7 @@
 """Trees of code candidates: the study as it is with the change on top, of their own, and with nothing to write elsewhere."""
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict
@@ -11,11 +12,11 @@ import pytest
 from repositories import TRAIN, git, patch_of, repository
 from secondshift.records.orders import Order
 from secondshift.records.studies import Objective, Study
-from secondshift.runtime import changes, workspaces
+from secondshift.runtime import changes, originals, workspaces
 from secondshift.runtime.executors import confinement
 from secondshift.runtime.executors.supervision import confined
 from secondshift.runtime.originals import OtherCode
-from secondshift.runtime.repositories import ChangeUnusable
+from secondshift.runtime.repositories import STORE, ChangeUnusable, TryLater
 from secondshift.runtime.workspaces import BaseMoved, Change, ChangeRefused, Ground
 
 STUDY = Study(
@@ -94,6 +95,29 @@ def test_a_tree_that_was_left_half_made_is_made_anew(ground: Ground) -> None:
     workspaces.clear(ground.private, ["t1"])
     assert workspaces.standing(ground.private) == []
     assert "name = 'study'" in run(workspaces.placed(ground, order(ground), "c2", change)).stdout
+
+
+def test_a_tree_is_made_anew_where_git_was_killed_while_it_made_it(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    change = changed(ground, {"train.py": "print(open('lib.py').read())\n"})
+    workspaces.placed(ground, order(ground), "c2", change)
+    known = ground.private / STORE / "worktrees"
+    for _ in range(2):  # with what git left taken away, and without
+        (known / "t1" / "locked").write_text("initializing")
+        (ground.private / "worktrees" / "t1.ready").unlink()
+        assert "name = 'study'" in run(workspaces.placed(ground, order(ground), "c2", change)).stdout
+        assert [entry.name for entry in known.iterdir()] == ["t1"]
+        monkeypatch.setattr(workspaces, "clear", lambda private, trials: shutil.rmtree(ground.private / "worktrees/t1"))
+    monkeypatch.undo()
+    (known / "t1" / "locked").write_text("initializing")
+    workspaces.clear(ground.private, ["t1"])
+    assert not (known / "t1").exists()
+
+
+def test_a_python_that_starts_too_slowly_says_nothing_of_a_candidate(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    change = changed(ground, {"train.py": "import lib\n"})
+    monkeypatch.setattr(originals, "TIMEOUT_S", 0.0)
+    with pytest.raises(TryLater, match="took more than 0 s"):
+        workspaces.placed(ground, order(ground), "c2", change)
 
 
 def test_protected_files_that_git_does_not_keep_are_there_to_be_read(ground: Ground) -> None:

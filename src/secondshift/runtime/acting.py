@@ -20,6 +20,7 @@ from secondshift.runtime.devices import fair_threads
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.ingest import end_facts
 from secondshift.runtime.readers.sources import environment_of
+from secondshift.runtime.repositories import TryLater
 from secondshift.runtime.secrecy import revealed
 
 if TYPE_CHECKING:
@@ -37,12 +38,13 @@ class Hands:
     cancelled: dict[str, tuple[str, bool]] = field(default_factory=dict)  # attempt -> mode, now
     suites: gating.Suites = field(default_factory=gating.Suites)
     examined: set[str] = field(default_factory=set)  # changes that were looked at
+    late: dict[str, int] = field(default_factory=dict)  # trial or change -> how often git or Python gave no answer
     referee: "Referee | None" = None  # made when a study first has something to judge
 
 
 def act(state: State, executor: Executor, hands: Hands) -> list[facts.Payload]:
     """Submit what is ordered, extend what was granted more, cancel what was asked to leave."""
-    outcomes = trying.newcomers(state, hands.folder, hands.place, hands.examined)
+    outcomes = trying.newcomers(state, hands.folder, hands.place, hands.examined, hands.late)
     for attempt in state.attempts.values():
         wanted = (attempt.grant_s, attempt.until_step)
         if hands.submitted.get(attempt.id) != wanted:
@@ -52,7 +54,10 @@ def act(state: State, executor: Executor, hands: Hands) -> list[facts.Payload]:
             except DeviceBusy as busy:
                 outcomes.extend(_not_started(attempt, str(busy)))
                 continue
-            except trying.REFUSALS as why:
+            except (*trying.REFUSALS, TryLater) as problem:
+                why = trying.final(problem, attempt.trial, hands.late)
+                if why is None:
+                    continue
                 outcomes.extend(_not_started(attempt, str(why).splitlines()[0]))
                 outcomes.extend(trying.not_placed(state, attempt.trial, why))
                 continue
@@ -113,7 +118,7 @@ def _not_started(attempt: Attempt, why: str) -> list[facts.Payload]:
 def order_for(state: State, attempt: Attempt, hands: Hands) -> Order:
     """Write out everything an executor needs for this attempt; the same facts give the same order.
 
-    That of a code candidate is in a tree of its own. Raises one of trying.REFUSALS where it may not run.
+    That of a code candidate is in a tree of its own. Raises one of trying.REFUSALS where it may not run, TryLater.
     """
     study = state.study
     if study is None:

@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 
+from secondshift.errors import LedgerFull
 from secondshift.runtime import repositories
 from secondshift.runtime.executors.attempt_files import write_atomic
 from secondshift.runtime.repositories import ChangeUnusable
@@ -18,7 +19,8 @@ def store(private: Path, study_folder: Path, *, patch: Path | None = None, branc
 
     private: the study's `.secondshift`; study_folder: where its command runs; patch: a file that `git diff` made, or
     branch: a name in the study's repository, of which what it adds to the commit that it left from is taken.
-    Raises ChangeUnusable, with what is to be done, where it cannot be read or does not apply to the study as it is.
+    Raises ChangeUnusable, with what is to be done, where it cannot be read or does not apply to the study as it is,
+    TryLater where git did not answer, and LedgerFull.
     """
     if (patch is None) == (branch is None):
         raise ChangeUnusable("A change is a patch or a branch. Give one of the two, not both and not neither.")
@@ -27,12 +29,17 @@ def store(private: Path, study_folder: Path, *, patch: Path | None = None, branc
         raise ChangeUnusable(f"{patch or branch} holds no difference. Expected what `git diff` prints.")
     if len(data) > MOST_BYTES:
         raise ChangeUnusable(f"{patch or branch} has {len(data)} bytes; expected {MOST_BYTES} at most. Leave data out of it.")
-    private.mkdir(parents=True, exist_ok=True)
-    repositories.apply(private, repositories.base_of(study_folder, private), data)
     digest = hashlib.sha256(data).hexdigest()[:32]
-    file = _file(private, digest)
-    file.parent.mkdir(exist_ok=True)
-    write_atomic(str(file), data, sync=True)
+    try:
+        private.mkdir(parents=True, exist_ok=True)
+        repositories.apply(private, repositories.base_of(study_folder, private), data)
+        file = _file(private, digest)
+        file.parent.mkdir(exist_ok=True)
+        write_atomic(str(file), data, sync=True)
+    except OSError as problem:
+        if problem.errno not in repositories.FULL:
+            raise
+        raise LedgerFull(f"The disk is full: no change could be kept in {private}. Free space and bring it again.") from problem
     return digest
 
 

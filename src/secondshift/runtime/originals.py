@@ -11,6 +11,7 @@ from secondshift.errors import SecondshiftError
 from secondshift.records.orders import Order
 from secondshift.runtime.executors import confinement
 from secondshift.runtime.interpreters import interpreter_of
+from secondshift.runtime.repositories import TryLater
 
 TIMEOUT_S = 20.0
 MOST = 500  # modules that are asked for
@@ -40,7 +41,7 @@ class OtherCode(SecondshiftError):
 def roots_in(order: Order, tree: Path, top: Path) -> list[str]:
     """Folders of a tree that must stand before all others, so that a candidate imports what lies in it.
 
-    Raises OtherCode where a module comes from the study's own tree all the same.
+    Raises OtherCode where a module comes from the study's own tree all the same, TryLater where Python takes too long.
     """
     program = interpreter_of(order.command[0], Path(order.cwd))
     names = _modules(order, tree)
@@ -97,6 +98,11 @@ def _astray(order: Order, program: str, names: list[str], tree: Path, top: Path)
         )  # fmt: skip
         line = done.stdout.decode("utf-8", "replace").rpartition(_MARK)[2].splitlines()[0]
         origins = json.loads(line)
+    except subprocess.TimeoutExpired as problem:
+        raise TryLater(
+            f"{program} took more than {TIMEOUT_S:g} s to say where it imports the candidate's code from. Expected a Python that "
+            "starts sooner. Try the command in the study's folder."
+        ) from problem
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as problem:
         raise OtherCode(
             f"refused: {program} did not say where it imports the candidate's code from ({type(problem).__name__}). Expected "

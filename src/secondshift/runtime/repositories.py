@@ -4,7 +4,9 @@ Nothing is written into the study's own repository: commits of ours lie in a bar
 borrows the study's objects.
 """
 
+import errno
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -15,12 +17,21 @@ from pathlib import Path
 
 from secondshift.errors import SecondshiftError
 from secondshift.records.protection import LINK, Touched
+from secondshift.runtime.executors.attempt_files import write_atomic
 
 TIMEOUT_S = 20.0
 STORE = "candidates.git"  # below the private folder
 PRIVATE = ".secondshift"
 FILE_CAP, TOTAL_CAP = 1 << 20, 20 << 20  # bytes of an untracked file, and of all of them, that become part of a base
 HUNK_CAP = 1500  # letters of a diff that is quoted
+FULL = {  # what git says where there is no space, so that no file's name can say it too
+    errno.ENOSPC: re.compile(
+        # The last is of a file of a working tree, for which git gives no reason: a full disk is the one that passes.
+        r": No space left on device$|Out of diskspace$|^error: unable to write file .*\nfatal: Could not reset index file ",
+        re.MULTILINE,
+    ),
+    errno.EDQUOT: re.compile(r": Disk quota exceeded$", re.MULTILINE),
+}
 WHO = {
     f"GIT_{role}_{what}": value
     for role in ("AUTHOR", "COMMITTER")
@@ -30,6 +41,10 @@ WHO = {
 
 class ChangeUnusable(SecondshiftError):
     """A change cannot be used. Bring a patch that `git diff` made, or a branch of the study's own repository."""
+
+
+class TryLater(SecondshiftError):
+    """A program gave no answer this time, which says nothing of the change. It is asked again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,11 +61,15 @@ class Base:
 def git(
     *arguments: str, folder: Path, variables: Mapping[str, str] | None = None, data: bytes | None = None
 ) -> bytes:
-    """Run git and return what it prints. Raises ChangeUnusable with git's own words if it fails or takes too long."""
+    """Run git and return what it prints; what it writes is on the disk when it ends.
+
+    Raises ChangeUnusable with git's own words where it fails, TryLater where it took too long, could not be started or was
+    killed, and OSError where the disk is full.
+    """
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     environment |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **WHO}
     command = ["git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false",
-               "-c", "gc.auto=0", "-c", "advice.detachedHead=false", *arguments]  # fmt: skip
+               "-c", "core.fsync=all", "-c", "gc.auto=0", "-c", "advice.detachedHead=false", *arguments]  # fmt: skip
     try:
         done = subprocess.run(
             command, cwd=folder, env={**environment, **(variables or {})}, capture_output=True, timeout=TIMEOUT_S,
@@ -59,10 +78,17 @@ def git(
     except FileNotFoundError as problem:
         raise ChangeUnusable("git was not found, and code ideas need it. Install it, or bring the idea as --set.") from problem
     except (OSError, subprocess.SubprocessError) as problem:
-        raise ChangeUnusable(f"git {arguments[0]} did not end well in {folder}: {problem}. Try it there by hand.") from problem
+        if isinstance(problem, OSError) and problem.errno in FULL:
+            raise
+        raise TryLater(f"git {arguments[0]} did not end well in {folder}: {problem}. Try it there by hand.") from problem
+    if done.returncode < 0:
+        raise TryLater(f"git {arguments[0]} in {folder} was killed by signal {-done.returncode}. Try it there by hand.")
     if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip()[-600:]
-        raise ChangeUnusable(f"git {arguments[0]} failed in {folder}: {said}")
+        said = done.stderr.decode("utf-8", "replace").strip()
+        for number, words in FULL.items():
+            if words.search(said):
+                raise OSError(number, os.strerror(number), str(folder))
+        raise ChangeUnusable(f"git {arguments[0]} failed in {folder}: {said[-600:]}")
     return done.stdout
 
 
@@ -83,7 +109,7 @@ def top_of(folder: Path) -> tuple[Path, str, Path, Path]:
 
 
 def base_of(folder: Path, private: Path) -> Base:
-    """Make a commit of the study's tree as it is, without touching it or its index. Raises ChangeUnusable, OSError."""
+    """Make a commit of the study's tree as it is, without touching it or its index. Raises ChangeUnusable, TryLater, OSError."""
     top, head, objects, index = top_of(folder)
     store = _store(private, objects)
     untracked, left_out = _untracked(top)
@@ -92,7 +118,7 @@ def base_of(folder: Path, private: Path) -> Base:
         git("add", "--update", "--", ".", folder=top, variables=inside)
         if untracked:
             listed = b"\0".join(os.fsencode(path) for path in untracked)
-            git("update-index", "--add", "-z", "--stdin", folder=top, variables=inside, data=listed)
+            git("update-index", "--add", "--remove", "-z", "--stdin", folder=top, variables=inside, data=listed)
         tree = git("write-tree", folder=store, variables=variables).decode().strip()
         commit = _committed(store, tree, head, "the study as it is")
     return Base(top=top, head=head, tree=tree, commit=commit, left_out=left_out)
@@ -154,17 +180,27 @@ def tree_of(private: Path, commit: str) -> str:
 
 
 def name(private: Path, candidate: str, commit: str, *, before: str) -> None:
-    """Remember which commit a candidate is, and which one it was made on."""
+    """Remember which commit a candidate is, and which one it was made on.
+
+    Only the engine that holds the study's lease calls this: a lock that is there was left by one that was killed.
+    """
+    for left in (private / STORE / "refs" / "candidates").glob("*.lock"):
+        left.unlink(missing_ok=True)
     for key, value in ((f"{candidate}.base", before), (candidate, commit)):
         git("update-ref", f"refs/candidates/{key}", value, folder=private / STORE)
 
 
 def named(private: Path, candidate: str) -> str:
-    """The commit that a candidate is; "" if it has none yet."""
-    try:
-        return git("rev-parse", "--verify", "--quiet", f"refs/candidates/{candidate}", folder=private / STORE).decode().strip()
-    except ChangeUnusable:
-        return ""
+    """The commit that a candidate is; "" only if it has none yet. Raises ChangeUnusable, TryLater where that cannot be told."""
+    store, ref = private / STORE, f"refs/candidates/{candidate}"
+    if not _borrowed(store).exists():
+        return ""  # it is made before anything is named in it
+    known = git("for-each-ref", "--format=%(objectname)", ref, folder=store, variables={"GIT_DIR": str(store)}).decode().strip()
+    if not known and (store / ref).exists():
+        raise ChangeUnusable(
+            f"{store / ref} names no commit, expected that of {candidate}: its code cannot be found. Bring the idea again."
+        )
+    return known
 
 
 @contextmanager
@@ -180,14 +216,17 @@ def index_of(store: Path, like: Path | None) -> Iterator[dict[str, str]]:
 def _store(private: Path, objects: Path) -> Path:
     """Our bare repository; made if absent. One that was half made is completed."""
     store = private / STORE
-    borrowed = store / "objects" / "info" / "alternates"
-    if not borrowed.exists():
+    borrowed, wanted = _borrowed(store), os.fsencode(objects) + b"\n"
+    if not borrowed.exists() or borrowed.read_bytes() != wanted:
         git("init", "--quiet", "--bare", "--template=", str(store), folder=private)
         borrowed.parent.mkdir(parents=True, exist_ok=True)
-        draft = borrowed.with_name(f"alternates.{os.getpid()}")
-        draft.write_bytes(os.fsencode(objects) + b"\n")
-        os.replace(draft, borrowed)
+        write_atomic(str(borrowed), wanted, sync=True)
     return store
+
+
+def _borrowed(store: Path) -> Path:
+    """The file that says where the study's objects lie; written when all else of our repository is there."""
+    return store / "objects" / "info" / "alternates"
 
 
 def _untracked(top: Path) -> tuple[list[str], tuple[str, ...]]:
@@ -198,7 +237,10 @@ def _untracked(top: Path) -> tuple[list[str], tuple[str, ...]]:
         path = os.fsdecode(name)
         if PRIVATE in path.split("/") or path.endswith("/"):
             continue
-        size = os.lstat(top / path).st_size
+        try:
+            size = os.lstat(top / path).st_size
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # it was there when git looked: a passing file
         if size > FILE_CAP or total + size > TOTAL_CAP:
             left_out.append(path)
             continue

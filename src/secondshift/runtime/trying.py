@@ -9,11 +9,12 @@ from secondshift.records.orders import Order
 from secondshift.records.states import State
 from secondshift.runtime import workspaces
 from secondshift.runtime.originals import OtherCode
-from secondshift.runtime.repositories import ChangeUnusable
+from secondshift.runtime.repositories import ChangeUnusable, TryLater
 from secondshift.runtime.workspaces import BaseMoved, Change, ChangeRefused, Ground
 
 Refusal = ChangeRefused | ChangeUnusable | BaseMoved | OtherCode
 REFUSALS = (ChangeRefused, ChangeUnusable, BaseMoved, OtherCode)
+MOST_TRIES = 5  # of a program that gives no answer, before the change is refused for it
 
 
 def ground_of(state: State, private: Path, place: Path) -> Ground:
@@ -23,23 +24,38 @@ def ground_of(state: State, private: Path, place: Path) -> Ground:
     return Ground(private=private, place=place, study=state.study)
 
 
-def newcomers(state: State, private: Path, place: Path, examined: set[str]) -> list[facts.Payload]:
-    """Refuse the ideas that came in with a change that may not run or does not apply; each is looked at once by an engine."""
-    out: list[facts.Payload] = []
+def newcomers(state: State, private: Path, place: Path, examined: set[str], late: dict[str, int]) -> list[facts.Payload]:
+    """Refuse an idea that came in with a change that may not run or does not apply; each is looked at once by an engine.
+
+    One at a call, since each takes a dozen runs of git and the engine has to show that it lives in between.
+    late: how often there was no answer, by what was asked about.
+    """
     for idea in state.ideas.values():
         key = f"{idea.id} {idea.change} {state.baseline}"
         if idea.state != "open" or not idea.change or key in examined:
             continue
-        examined.add(key)
         try:
             workspaces.examined(ground_of(state, private, place), Change(digest=idea.change, on=_code_of(state, state.baseline)))
-        except REFUSALS as why:
-            out.append(refused(state, idea, why))
-    return out
+        except (*REFUSALS, TryLater) as problem:
+            why = final(problem, key, late)
+            return [refused(state, idea, why)] if why is not None else []
+        examined.add(key)
+        break
+    return []
+
+
+def final(problem: Refusal | TryLater, about: str, late: dict[str, int]) -> Refusal | None:
+    """Why a change may not run; None where that is to be asked again, which is so a few times (counted in `late`)."""
+    if not isinstance(problem, TryLater):
+        return problem
+    late[about] = late.get(about, 0) + 1
+    if late[about] < MOST_TRIES:
+        return None
+    return ChangeUnusable(f"{problem} It was tried {late.pop(about)} times.")
 
 
 def placed(state: State, order: Order, private: Path, place: Path) -> Order:
-    """The order of an attempt of a code candidate, in a tree of its own. Raises one of REFUSALS, OSError."""
+    """The order of an attempt of a code candidate, in a tree of its own. Raises one of REFUSALS, TryLater, OSError."""
     candidate = state.candidates[state.trials[order.trial].candidate]
     idea = state.ideas.get(candidate.idea)
     parent = candidate.parents[0] if candidate.parents else ""
@@ -59,13 +75,16 @@ def refused(state: State, idea: Idea, why: Refusal) -> facts.IdeaAmended:
 
 
 def not_placed(state: State, trial: str, why: Refusal) -> list[facts.Payload]:
-    """What becomes of a trial that may not run, of those that wait for the same candidate, and of its idea."""
+    """What becomes of a trial that may not run, of those that wait for the same candidate, and of its idea.
+
+    An idea that has its verdict keeps it: that its code, as a baseline say, cannot run now says nothing against it.
+    """
     candidate = state.candidates[state.trials[trial].candidate]
     waiting = (name for name in state.open if state.trials[name].candidate == candidate.id)
     ended = [name for name in waiting if name == trial or state.attempt_of(name) is None]
     closed = [facts.TrialClosed(trial=name, status="stopped", reason=_first(why), decision="") for name in ended]
     idea = state.ideas.get(candidate.idea)
-    known = idea is not None and idea.candidate == candidate.id and idea.state != "refused"
+    known = idea is not None and idea.candidate == candidate.id and not idea.settled()
     return [*closed, *([refused(state, idea, why)] if known and idea else [])]
 
 

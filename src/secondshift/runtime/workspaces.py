@@ -21,7 +21,7 @@ from secondshift.runtime.executors import confinement
 from secondshift.runtime.executors.attempt_files import write_atomic
 from secondshift.runtime.executors.processes import boot_id
 from secondshift.runtime.protectedfiles import protected_files
-from secondshift.runtime.repositories import STORE, Base, ChangeUnusable
+from secondshift.runtime.repositories import STORE, Base, ChangeUnusable, TryLater
 from secondshift.runtime.sourcenames import is_source
 
 
@@ -111,7 +111,7 @@ def settled(ground: Ground, candidate: str, change: Change) -> tuple[Base, str]:
 def placed(ground: Ground, order: Order, candidate: str, change: Change) -> Order:
     """The order of an attempt of a code candidate, in its own tree; the tree is made if it is not there yet.
 
-    Raises ChangeRefused, BaseMoved, ChangeUnusable, OtherCode, OSError.
+    Raises ChangeRefused, BaseMoved, ChangeUnusable, OtherCode, TryLater, OSError.
     """
     tree = ground.private / "worktrees" / order.trial
     ready = tree.with_name(f"{order.trial}.ready")
@@ -136,7 +136,9 @@ def clear(private: Path, trials: Iterable[str]) -> None:
         tree.with_name(f"{trial}.ready").unlink(missing_ok=True)
         shutil.rmtree(tree, ignore_errors=True)
     if gone and (private / STORE).is_dir():
-        with contextlib.suppress(ChangeUnusable):
+        with contextlib.suppress(ChangeUnusable, TryLater, OSError):
+            for lock in (private / STORE / "worktrees").glob("*/locked"):
+                lock.unlink(missing_ok=True)  # of one that was killed: git keeps what is locked
             repositories.git("worktree", "prune", folder=private / STORE)
 
 
@@ -159,7 +161,8 @@ def _whole(ready: Path) -> bool:
 def _make(ground: Ground, tree: Path, commit: str, top: Path) -> None:
     tree.parent.mkdir(exist_ok=True)
     clear(ground.private, [tree.name])
-    repositories.git("worktree", "add", "--quiet", "--detach", "--force", str(tree), commit, folder=ground.private / STORE)
+    twice = ("--force", "--force")  # once is not enough where git was killed while it made this tree
+    repositories.git("worktree", "add", "--quiet", "--detach", *twice, str(tree), commit, folder=ground.private / STORE)
     for path in _borrowed(ground, top):
         twin = tree / path.relative_to(top)
         if not os.path.lexists(twin):

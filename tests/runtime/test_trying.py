@@ -1,0 +1,84 @@
+"""What becomes of code ideas: a word against the change itself refuses it, a program that did not answer does not."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from repositories import TRAIN, patch_of, repository
+from secondshift.records import events as facts
+from secondshift.records.ideas import Idea, IdeaState
+from secondshift.records.states import State
+from secondshift.records.studies import Objective, Study
+from secondshift.records.trials import Candidate, Trial
+from secondshift.runtime import changes, trying, workspaces
+from secondshift.runtime.repositories import ChangeUnusable, TryLater
+from secondshift.runtime.workspaces import BaseMoved
+
+STUDY = Study(
+    name="s", command="python train.py", folder=".", objective=Objective(metric="loss"), horizon_steps=3,
+    read_only=("eval.py",),
+)  # fmt: skip
+
+
+def idea(number: int, change: str) -> Idea:
+    return Idea(id=f"e{number}", text="", author="kim", change=change)
+
+
+def brought(place: Path, name: str, text: str) -> str:
+    return changes.store(place / ".secondshift", place, patch=patch_of(place, {name: text}))
+
+
+def test_one_newcomer_is_looked_at_at_a_time_and_a_refusal_that_was_not_recorded_comes_again(tmp_path: Path) -> None:
+    place = repository(tmp_path / "study")
+    good, bad = brought(place, "train.py", TRAIN.replace("= 1", "= 0.5")), brought(place, "eval.py", "print('loss=0')\n")
+    state = State(study=STUDY, ideas={"e1": idea(1, good), "e2": idea(2, bad), "e3": idea(3, bad)})
+
+    def look() -> list[facts.Payload]:
+        return trying.newcomers(state, place / ".secondshift", place, examined, {})
+
+    examined: set[str] = set()
+    assert look() == [] and len(examined) == 1
+    [fact] = look()
+    assert look() == [fact], "a full disk kept it from being recorded"
+    assert isinstance(fact, facts.IdeaAmended) and (fact.idea.id, fact.idea.state) == ("e2", "refused")
+    state = replace(state, ideas={**state.ideas, "e2": fact.idea})
+    [last] = look()
+    assert isinstance(last, facts.IdeaAmended) and last.idea.id == "e3"
+
+
+def test_a_newcomer_is_asked_about_again_where_git_did_not_answer_and_refused_after_a_few_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_: object) -> None:
+        raise TryLater("git add did not end well.")
+
+    monkeypatch.setattr(workspaces, "examined", silent)
+    state, late = State(study=STUDY, ideas={"e1": idea(1, "0" * 32)}), {}
+    found = [trying.newcomers(state, tmp_path, tmp_path, set(), late) for _ in range(trying.MOST_TRIES)]
+    assert found[:-1] == [[]] * (trying.MOST_TRIES - 1)
+    [fact] = found[-1]
+    assert isinstance(fact, facts.IdeaAmended)
+    assert (fact.idea.state, fact.idea.answer) == ("refused", "git add did not end well. It was tried 5 times.")
+    assert late == {}
+
+
+def test_what_git_says_of_a_change_is_final_at_once() -> None:
+    why, late = ChangeUnusable("It does not apply."), {}
+    assert trying.final(why, "t1", late) is why
+    assert late == {}
+
+
+@pytest.mark.parametrize(("verdict", "kept"), [("held up", True), ("refuted", True), ("exploring", False)])
+@pytest.mark.parametrize("why", [ChangeUnusable("git failed."), BaseMoved("The code changed.")])
+def test_an_idea_keeps_its_verdict_where_its_code_cannot_run_now(
+    why: trying.Refusal, verdict: IdeaState, kept: bool
+) -> None:
+    judged = replace(idea(1, "0" * 32), state=verdict, candidate="c2")
+    state = State(
+        study=STUDY, ideas={"e1": judged}, baseline="c2", candidates={"c2": Candidate(id="c2", idea="e1", code="0" * 32)},
+        trials={"t1": Trial(id="t1", candidate="c2", seed=0)}, open={"t1": True},
+    )  # fmt: skip
+    stopped, *amended = trying.not_placed(state, "t1", why)
+    assert isinstance(stopped, facts.TrialClosed) and (stopped.trial, stopped.status) == ("t1", "stopped")
+    assert len(amended) == (0 if kept else 1)
