@@ -95,6 +95,8 @@ class Engine:
             decided = self.settle(stage, deciders) or decided
         self.act()
         self.end_if_over(ending)
+        if self.state.shift is not None:  # last: a full disk, be it another than ours, keeps nothing else from being done
+            self.record(acting.measured(self.state, self.hands))
         return decided
 
     def beat(self) -> None:
@@ -156,8 +158,7 @@ class Engine:
         """Do what is recorded and not yet done, and record how it went."""
         self.hands = acting.forget(self.state, self.hands)
         self.record(acting.act(self.state, self.executor, self.hands))
-        pruned = pruning.overflow(self.state)
-        self.record(pruned)
+        self.record(pruned := pruning.overflow(self.state))
         pruning.delete(self.hands.folder, pruned, whole=self.study().tier_offered() == "resumable")
 
     def end_if_over(self, ending: str) -> None:
@@ -239,11 +240,10 @@ class Engine:
 
     def wait_for_space(self, full: LedgerFull) -> None:
         """Say once that the disk is full, with the space kept back for it."""
-        finding = "the disk is full"
         self.say_once(full)
         try:
             action = "waits for space; recorded facts are safe"
-            self.record(noted(self.state, finding, (str(full)[:200],), action, at=self.clock.now(self.state)))
+            self.record(noted(self.state, "the disk is full", (str(full)[:200],), action, at=self.clock.now(self.state)))
         except (LedgerFull, LedgerBusy):
             pass  # not even the ballast was enough; the next round tries again
         self.clock.sleep(1.0)

@@ -180,9 +180,8 @@ def attend(study_file: Path) -> bool:
         engine.take_requests()
         try:
             while _waited_for(engine.state):
-                engine.beat()
                 decided = engine.settle("desk", plugins.desk())
-                engine.record(acting.measured(engine.state, engine.hands))
+                engine.patiently(lambda: _measured(engine))
                 engine.take_requests()
                 if not decided:
                     engine.clock.sleep(0.05)
@@ -190,6 +189,11 @@ def attend(study_file: Path) -> bool:
             engine.hands.suites.close()
         night.keep(engine.state)
     return True
+
+
+def _measured(engine: Engine) -> None:
+    engine.beat()
+    engine.record(acting.measured(engine.state, engine.hands))
 
 
 def _waited_for(state: State) -> bool:

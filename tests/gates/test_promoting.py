@@ -1,7 +1,11 @@
 """Releasing an artefact: what the gate measured is what is released, and the sealed test is opened here and counted."""
 
+import errno
 import json
 import math
+import os
+import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +13,8 @@ import pytest
 
 from gates.desks import BETTER, STUDY, WORSE_SLICE, made
 from gates.test_accepting import events, state
+from secondshift import plugins
+from secondshift.engine import Engine
 from secondshift.interfaces.brief.compose import compose
 from secondshift.interfaces.cli.main import called
 from secondshift.interfaces.messages.catalogue import tell
@@ -16,7 +22,8 @@ from secondshift.ledger import codec
 from secondshift.ledger.fold import fold
 from secondshift.records import events as facts
 from secondshift.records.studies import Objective
-from secondshift.runtime import promoting
+from secondshift.runtime import acting, frozen, gating, promoting
+from secondshift.runtime.opening import open_night
 
 
 def openings(folder: Path) -> int:
@@ -145,3 +152,173 @@ def test_a_sealed_test_that_comes_to_nothing_is_said_and_counted(tmp_path: Path,
     assert "came to nothing" in capsys.readouterr().out
     (measured,) = events(tmp_path, "sealed.measured")
     assert math.isnan(measured.payload.value) and "no data" in measured.payload.failed and state(tmp_path).openings == 1
+
+
+def test_another_study_s_release_is_not_taken_for_this_one_s(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    place = tmp_path / "released"
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        made(tmp_path / name, BETTER)
+        assert called(["promote", "e1", "--to", str(place), "--study", str(tmp_path / name)]) == (0 if name == "a" else 1)
+    assert "there already" in capsys.readouterr().out
+    assert [one.outcome for one in state(tmp_path / "b").promotions.values()] == ["failed"]
+
+
+def test_a_release_whose_fact_was_lost_is_known_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(tmp_path, BETTER)
+    with monkeypatch.context() as patch:
+        patch.setattr(promoting.facts, "PromotionEnded", lambda **_: 1 / 0)
+        assert called(["promote", "e1", "--study", str(tmp_path)]) == 70
+    assert (tmp_path / "promoted" / "e1" / "manifest.json").exists()
+    called(["promote", "e1", "--study", str(tmp_path)])
+    assert [one.outcome for one in state(tmp_path).promotions.values()] == ["released"]
+    assert state(tmp_path).openings == openings(tmp_path) == 1
+
+
+def test_what_the_sealed_test_said_is_recorded_though_the_release_fails_and_no_draft_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(tmp_path, BETTER)
+    put = promoting._put
+
+    def failing(source: Path, target: Path) -> str:
+        put(source, target)
+        raise OSError(errno.EIO, "the disk is broken")
+
+    monkeypatch.setattr(promoting, "_put", failing)
+    assert called(["promote", "e1", "--study", str(tmp_path)]) == 1
+    (measured,) = events(tmp_path, "sealed.measured")
+    assert measured.payload.value == 0.9 and [one.outcome for one in state(tmp_path).promotions.values()] == ["failed"]
+    assert not list((tmp_path / "promoted").iterdir())
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_release_waits_for_space_and_opens_the_sealed_test_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, number: int
+) -> None:
+    made(tmp_path, BETTER)
+    put, full = promoting._put, [True]
+
+    def filled(source: Path, target: Path) -> str:
+        if full:
+            full.pop()
+            raise OSError(number, os.strerror(number))
+        return put(source, target)
+
+    monkeypatch.setattr(promoting, "_put", filled)
+    assert called(["promote", "e1", "--study", str(tmp_path)]) == 0
+    assert "The disk is full" in capsys.readouterr().err
+    assert [one.outcome for one in state(tmp_path).promotions.values()] == ["released"]
+    assert state(tmp_path).openings == openings(tmp_path) == 1
+
+
+def test_what_was_released_to_a_place_is_refused_there_before_the_sealed_test_is_opened_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    made(tmp_path, BETTER)
+    assert called(["promote", "e1", "--study", str(tmp_path)]) == 0
+    for to in ([], ["--to", str(tmp_path / "promoted" / "e1")]):
+        capsys.readouterr()
+        assert called(["promote", "e1", *to, "--study", str(tmp_path)]) == 1
+        assert "already (promotion-1)" in capsys.readouterr().out
+    assert called(["promote", "e1", "--lang", "ko", "--study", str(tmp_path)]) == 1
+    assert "이미" in capsys.readouterr().out
+    assert state(tmp_path).openings == openings(tmp_path) == 1
+
+
+def test_a_process_that_died_too_often_for_one_run_is_started_for_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(tmp_path, BETTER)
+    monkeypatch.setattr(gating, "AGAIN_S", 0.0)
+    with open_night(tmp_path / "secondshift.toml") as night:
+        engine = Engine(ledger=night.ledger, state=night.state, executor=night.executor, clock=night.clock, hands=night.hands)
+        engine.record(night.opening)
+        for number, program in enumerate(("/bin/false", sys.executable)):
+            args = {"idea": "e1"}
+            engine.record([facts.RequestReceived(id=f"r{number}", verb="accept", who="kim", args=args, asked_at=0.0)])
+            with monkeypatch.context() as patch:
+                patch.setattr(sys, "executable", program)
+                while engine.state.requests:
+                    engine.settle("desk", plugins.desk())
+                    engine.record(acting.measured(engine.state, engine.hands))
+        engine.hands.suites.close()
+        first, second = engine.state.gates.values()
+    assert "died again and again" in first.reason and second.verdict == "pass"
+
+
+def test_a_frozen_copy_is_durable_before_its_note_and_one_that_lost_its_content_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(tmp_path, BETTER)
+    trial, place, synced = state(tmp_path).trials["t2"], tmp_path / "kept" / "candidate", list[str]()
+    fsync = os.fsync
+
+    def seen(fd: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{fd}"))
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", seen)
+    place.parent.mkdir()
+    frozen.freeze(tmp_path / ".secondshift", trial, (), 3, place)
+    names = [Path(one).name for one in synced]
+    note = next(at for at, name in enumerate(names) if name.startswith("candidate.json"))
+    assert {"model.json", "candidate.part", "kept"} <= set(names[:note])
+    frozen.freeze(tmp_path / ".secondshift", trial, (), 3, place)
+    assert len(synced) == len(names), "a copy that is as it was is not made again"
+    os.truncate(place / "model.json", 0)
+    frozen.freeze(tmp_path / ".secondshift", trial, (), 3, place)
+    assert json.loads((place / "model.json").read_text()) == BETTER
+
+
+def test_the_copy_that_is_released_is_durable_before_its_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(tmp_path, BETTER)
+    assert called(["accept", "e1", "--study", str(tmp_path)]) == 0
+    synced, fsync = list[str](), os.fsync
+
+    def seen(fd: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{fd}"))
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", seen)
+    assert called(["promote", "e1", "--study", str(tmp_path)]) == 0
+    home = str(tmp_path / ".secondshift" / "promotions" / "promotion-1")
+    note = next(at for at, name in enumerate(synced) if name.startswith(f"{home}/candidate.json"))
+    assert {f"{home}/candidate/model.json", f"{home}/candidate", home} <= set(synced[:note])
+
+
+def test_a_full_disk_says_nothing_of_an_artefact_that_is_to_be_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(tmp_path, BETTER)
+    freeze, full = gating.freeze, [True]
+
+    def filled(*args: object) -> None:
+        if full:
+            full.pop()
+            raise OSError(errno.ENOSPC, "no space")
+        freeze(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(gating, "freeze", filled)
+    assert called(["accept", "e1", "--study", str(tmp_path)]) == 0
+    assert state(tmp_path).gates["gate-1"].verdict == "pass"
+
+
+def test_a_shift_ends_though_a_release_waits_for_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(tmp_path, BETTER)
+
+    def full(*_: object) -> list[facts.Payload]:
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(acting, "measured", full)
+    with open_night(tmp_path / "secondshift.toml") as night:
+        engine = Engine(ledger=night.ledger, state=night.state, executor=night.executor, clock=night.clock, hands=night.hands)
+        engine.record(night.opening)
+        engine.begin(None)
+        assert engine.state.shift is not None
+        engine.record([facts.RequestReceived(id="r1", verb="stop", who="kim", args={"now": True}, asked_at=0.0)])
+        for _ in range(20):
+            if engine.state.shift is not None:
+                with suppress(OSError):
+                    engine.tick()
+        assert engine.state.shift is None

@@ -16,7 +16,7 @@ ROOMS = (
     "policies/schedulers", "policies/searchers", "policies/models/proposals.py", "policies/models/resuming.py",
     "policies/captain/silence.py", "policies/captain/non_finite.py", "policies/captain/failure_rate.py",
     "policies/captain/interruptions.py", "policies/captain/yielding.py", "policies/captain/failures.py",
-    "policies/evidence", "policies/models/nominating.py", "ledger/fold_ideas.py",
+    "policies/evidence", "policies/gate", "policies/models/nominating.py", "ledger/fold_ideas.py",
     "standing.py", "arbitrate.py", "ledger/fold_attempts.py",
 )  # fmt: skip
 SHOWN = {"start", "advance", "stop", "pause", "fail", "end", "propose", "remember", "reopen", "Decision", "CheckpointPruned",

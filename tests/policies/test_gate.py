@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secondshift.policies.gate import ordering
+from secondshift.policies.gate import ordering, promoting
 from secondshift.policies.gate.intervals import of_difference, of_mean, wilson
 from secondshift.policies.gate.judging import judged
 from secondshift.records.events import RequestReceived
-from secondshift.records.gates import GateRun, Measured, Side, rule_of
+from secondshift.records.gates import GateRun, Measured, Promotion, Side, rule_of
 from secondshift.records.ideas import Idea
 from secondshift.records.states import State
 from secondshift.records.studies import Check, Gate, Objective, Study
@@ -233,3 +233,18 @@ def test_what_is_refused_anyway_costs_no_run() -> None:
     assert ordering.decide(state(asked(because="I must"), ideas={"e1": refuted}))
     assert not ordering.decide(state(asked(), baseline="c2"))
     assert not ordering.decide(state(asked("stop")))
+
+
+def test_of_two_releases_to_one_place_the_second_is_refused_and_a_failed_one_holds_no_place() -> None:
+    before = state(asked("promote"))
+    assert before.study is not None
+    before = replace(before, study=replace(before.study, gate=Gate()))
+    second = replace(asked("promote"), id="r2")
+    elsewhere = replace(asked("promote", to="/out"), id="r3")
+    found = promoting.decide(replace(before, requests={one.id: one for one in (asked("promote"), second, elsewhere)}))
+    assert [bool(one.promotions) for one in found] == [True, False, True] and "under way" in found[1].refused
+    known = Promotion(id="promotion-1", idea="e1", candidate="c2", trial="t2", to="/out", place="/out")
+    for outcome, free in (("", False), ("released", False), ("failed", True)):
+        one = replace(known, outcome=outcome)
+        (decision,) = promoting.decide(replace(before, requests={"r3": elsewhere}, promotions={one.id: one}))
+        assert bool(decision.promotions) is free is not bool(decision.refused)

@@ -68,7 +68,7 @@ def act(state: State, executor: Executor, hands: Hands) -> list[facts.Payload]:
             mode = "kill" if attempt.asked_now else attempt.asked
             executor.cancel(attempt.id, mode=mode, token=state.token, grace_s=grace_s)
             hands.cancelled[attempt.id] = asked
-    return [*outcomes, *evaluate(state, hands), *measured(state, hands)]
+    return [*outcomes, *evaluate(state, hands)]
 
 
 def evaluate(state: State, hands: Hands) -> list[facts.Payload]:
@@ -95,7 +95,10 @@ def leave(hands: Hands) -> None:
 
 
 def measured(state: State, hands: Hands) -> list[facts.Payload]:
-    """Measure what a suite of the gate asks for, and release what is to be released; what came of it."""
+    """Measure what a suite of the gate asks for, and release what is to be released; what came of it.
+
+    Raises OSError on a full disk: it is tried again once there is space.
+    """
     study = state.study
     if study is None or not (state.gates or state.promotions):
         return []

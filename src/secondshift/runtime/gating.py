@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from secondshift.records.states import State
 from secondshift.records.studies import Study
 from secondshift.runtime.artefacts import Unfit
 from secondshift.runtime.cleanenv import clean_environment
-from secondshift.runtime.frozen import freeze
+from secondshift.runtime.frozen import NO_ROOM, freeze
 
 LEAVE_S = 2.0  # for a process that has nothing left to do
 AGAIN_S = 2.0  # between two starts of the process
@@ -41,7 +42,7 @@ class Suites:
 
     processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
     started_at: float = -1e9  # monotonic seconds
-    starts: int = 0  # since the last result
+    starts: Counter[str] = field(default_factory=Counter)  # of each run, since its last result
 
     def busy(self) -> bool:
         """Say whether a process that was started lives."""
@@ -67,7 +68,7 @@ def act(state: State, bench: Bench, suites: Suites) -> list[facts.Payload]:
     missing = [(number, key) for number, key in enumerate(planned) if key not in done]
     read = {number: found for number, _ in missing if (found := _read(home, number, run)) is not None}
     if read:
-        suites.starts = 0
+        del suites.starts[run.id]
     left = [number for number, _ in missing if number not in read]
     if left and not suites.busy() and not at_work(home) and time.monotonic() - suites.started_at > AGAIN_S:
         read |= _begun(state, run, left, bench, suites)
@@ -117,7 +118,7 @@ def _begun(
     for number in left:
         check, side, repeat = run.planned()[number]
         gone = unfit[side]
-        if suites.starts >= MOST_STARTS:
+        if suites.starts[run.id] >= MOST_STARTS:
             gone = "the process that measures died again and again; see its log"
         if gone:
             lost[number] = Measured(check=check, side=side, repeat=repeat, failed=gone)
@@ -125,7 +126,7 @@ def _begun(
         items.append({"number": number, "side": side, "command": bench.command(run.commands[check], home / side)})
     if not items:
         return lost
-    start(ordered(home, bench, items, run.timeout_s), home, suites)
+    start(ordered(home, bench, items, run.timeout_s), home, suites, run.id)
     return lost
 
 
@@ -146,6 +147,8 @@ def _frozen(state: State, study: Study, run: GateRun, side: Side, folder: Path) 
         saved = state.checkpoints.get(name, ())
         freeze(folder, state.trials[name], saved, study.horizon_steps, folder / "gates" / run.id / side)
     except (Unfit, OSError) as why:
+        if isinstance(why, OSError) and why.errno in NO_ROOM:
+            raise
         return f"no artefact of it can be measured: {why}"
     return ""
 
@@ -155,9 +158,10 @@ def token_of(home: Path) -> str:
     return f"gate-{hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:24]}"
 
 
-def start(order: dict[str, object], home: Path, suites: Suites) -> None:
+def start(order: dict[str, object], home: Path, suites: Suites, run: str) -> None:
     """Start the process that measures, in a session of its own: it goes on when the engine dies."""
-    suites.started_at, suites.starts = time.monotonic(), suites.starts + 1
+    suites.started_at = time.monotonic()
+    suites.starts[run] += 1
     with open(home / "suite.log", "ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "secondshift.runtime.suites"], stdin=subprocess.PIPE, stdout=log, stderr=log,

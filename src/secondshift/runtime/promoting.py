@@ -17,7 +17,7 @@ from secondshift.records.states import State
 from secondshift.records.studies import Study
 from secondshift.runtime.artefacts import Unfit
 from secondshift.runtime.executors.attempt_files import sync_folder, write_atomic
-from secondshift.runtime.frozen import freeze, mark_of
+from secondshift.runtime.frozen import NO_ROOM, as_noted, freeze, mark_of, sync_all
 from secondshift.runtime.gating import AGAIN_S, MOST_STARTS, Bench, Suites, at_work, ordered, start
 
 MANIFEST = "manifest.json"
@@ -32,12 +32,13 @@ def act(state: State, bench: Bench, suites: Suites, place: Path) -> list[facts.P
     study, one = state.study, next((p for p in state.promotions.values() if not p.outcome), None)
     if study is None or one is None:
         return []
-    home = bench.folder / "promotions" / one.id
+    home, sealed = bench.folder / "promotions" / one.id, list[facts.Payload]()
     try:
         _copied(state, study, one, bench.folder, home)
-        sealed = _sealed(study, one, bench, suites, home)
-        if sealed is None:
+        said = _sealed(study, one, bench, suites, home)
+        if said is None:
             return []
+        sealed = said
         target = Path(one.to) if one.to else place / "promoted" / one.idea
         digest, files = _released(state, study, one, home, target, sealed)
         ended = facts.PromotionEnded(
@@ -45,15 +46,17 @@ def act(state: State, bench: Bench, suites: Suites, place: Path) -> list[facts.P
         )
         return [*sealed, ended]
     except (_NotReleased, Unfit, OSError) as why:
-        return [facts.PromotionEnded(promotion=one.id, idea=one.idea, outcome="failed", place=str(why)[:400])]
+        if isinstance(why, OSError) and why.errno in NO_ROOM:
+            raise
+        return [*sealed, facts.PromotionEnded(promotion=one.id, idea=one.idea, outcome="failed", place=str(why)[:400])]
 
 
 def _copied(state: State, study: Study, one: Promotion, private: Path, home: Path) -> None:
     """Take the very copy that the gate measured, or where there is no gate, what the trial left."""
     (home / "tmp").mkdir(parents=True, exist_ok=True)
     note = home / "candidate.json"
-    if note.exists():
-        return
+    if note.exists() and (as_noted(home / "candidate") or (home / "lock").exists()):
+        return  # what the sealed test has begun on is not made anew: if it changed since, it is not released
     if not one.gate:
         freeze(private, state.trials[one.trial], state.checkpoints.get(one.trial, ()), study.horizon_steps, home / "candidate")
         return
@@ -66,6 +69,8 @@ def _copied(state: State, study: Study, one: Promotion, private: Path, home: Pat
         raise _NotReleased("the artefact is not what the gate measured")
     shutil.rmtree(home / "candidate", ignore_errors=True)
     shutil.copytree(measured, home / "candidate", symlinks=True)
+    sync_all(home / "candidate")
+    sync_folder(str(home))
     write_atomic(str(note), json.dumps({"digest": one.digest, "mark": mark_of(home / "candidate")}).encode(), sync=True)
 
 
@@ -76,16 +81,14 @@ def _sealed(study: Study, one: Promotion, bench: Bench, suites: Suites, home: Pa
     try:
         found: dict[str, Any] = json.loads((home / "sealed.json").read_bytes())  # Any: JSON as `suites` wrote it
     except (OSError, ValueError):
-        if suites.starts >= MOST_STARTS:
-            suites.starts = 0
+        if suites.starts[one.id] >= MOST_STARTS:
             found = {"failed": "the process that measures died again and again"}
         else:
             if not suites.busy() and not at_work(home) and time.monotonic() - suites.started_at > AGAIN_S:
                 item = {"number": "sealed", "side": "candidate"}
                 command = bench.command(study.gate.sealed_command, home / "candidate")
-                start(ordered(home, bench, [{**item, "command": command}], study.gate.timeout_s), home, suites)
+                start(ordered(home, bench, [{**item, "command": command}], study.gate.timeout_s), home, suites, one.id)
             return None
-    suites.starts = 0
     metric = study.gate.sealed_metric
     value = found.get("metrics", {}).get(metric, math.nan)
     failed = found.get("failed", "") or ("" if math.isfinite(value) else f"it printed no finite {metric}")
@@ -102,20 +105,23 @@ def _released(
     if kept["mark"] != mark_of(source):
         raise _NotReleased("the artefact changed after it was measured")
     if os.path.lexists(target):
-        if _promotion_in(target) == one.id:  # the rename was done, and the fact not yet recorded
+        if _is_ours(target, study, one, kept["digest"]):  # the rename was done, and the fact not yet recorded
             return kept["digest"], len(kept["mark"])
         raise _NotReleased(f"{target} is there already. Name another folder with --to PATH")
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.{one.id}.part")
     shutil.rmtree(draft, ignore_errors=True)
-    files: dict[str, str] = {}
-    for name in sorted(str(entry[0]) for entry in kept["mark"]):
-        files[name] = _put(source / name, draft / "artefact" / name)
-    manifest = _manifest(state, study, one, kept["digest"], files, sealed)
-    write_atomic(str(draft / MANIFEST), json.dumps(manifest, indent=1, ensure_ascii=False).encode(), sync=True)
-    for folder, _, _ in os.walk(draft):
-        sync_folder(folder)
-    os.rename(draft, target)
+    try:
+        files: dict[str, str] = {}
+        for name in sorted(str(entry[0]) for entry in kept["mark"]):
+            files[name] = _put(source / name, draft / "artefact" / name)
+        manifest = _manifest(state, study, one, kept["digest"], files, sealed)
+        write_atomic(str(draft / MANIFEST), json.dumps(manifest, indent=1, ensure_ascii=False).encode(), sync=True)
+        for folder, _, _ in os.walk(draft):
+            sync_folder(folder)
+        os.rename(draft, target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
     sync_folder(str(target.parent))
     return kept["digest"], len(files)
 
@@ -133,11 +139,13 @@ def _put(source: Path, target: Path) -> str:
     return total.hexdigest()
 
 
-def _promotion_in(target: Path) -> str:
+def _is_ours(target: Path, study: Study, one: Promotion, digest: str) -> bool:
+    """Say whether a folder is this very release; promotions of every study are numbered from 1."""
+    ours = {"promotion": one.id, "request": one.request, "study": study.name, "artefact": digest}
     try:
-        return str(json.loads((target / MANIFEST).read_bytes()).get("promotion", ""))
-    except (OSError, ValueError, AttributeError):
-        return ""
+        return ours.items() <= json.loads((target / MANIFEST).read_bytes()).items()
+    except (OSError, ValueError, AttributeError, TypeError):
+        return False
 
 
 def _manifest(
@@ -147,7 +155,7 @@ def _manifest(
     run, verdict = state.gates.get(one.gate), state.verdicts.get(one.idea)
     tests = [{**asdict(test), "opening": state.openings} for test in sealed if isinstance(test, facts.SealedMeasured)]
     found: dict[str, Any] = {
-        "format": 1, "promotion": one.id, "study": study.name, "revision": study.revision, "idea": one.idea,
+        "format": 1, "promotion": one.id, "request": one.request, "study": study.name, "revision": study.revision, "idea": one.idea,
         "text": state.ideas[one.idea].text, "candidate": one.candidate, "params": dict(state.candidates[one.candidate].params),
         "trial": one.trial, "seed": state.trials[one.trial].seed, "artefact": digest, "files": files, "who": one.who,
         "because": one.because, "promoted_at": time.time(), "sealed": tests,
