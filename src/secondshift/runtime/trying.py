@@ -25,11 +25,12 @@ def ground_of(state: State, private: Path, place: Path) -> Ground:
 
 
 def newcomers(state: State, private: Path, place: Path, examined: set[str], late: dict[str, int]) -> list[facts.Payload]:
-    """Refuse an idea that came in with a change that may not run or does not apply; each is looked at once by an engine.
+    """Refuse the ideas that came in with a change that may not run or does not apply; each is looked at once by an engine.
 
-    One at a call, since each takes a dozen runs of git and the engine has to show that it lives in between.
+    All at one call: one that is not looked at yet would become a candidate meanwhile, and spend a share of the error budget.
     late: how often there was no answer, by what was asked about.
     """
+    out: list[facts.Payload] = []
     for idea in state.ideas.values():
         key = f"{idea.id} {idea.change} {state.baseline}"
         if idea.state != "open" or not idea.change or key in examined:
@@ -38,10 +39,10 @@ def newcomers(state: State, private: Path, place: Path, examined: set[str], late
             workspaces.examined(ground_of(state, private, place), Change(digest=idea.change, on=_code_of(state, state.baseline)))
         except (*REFUSALS, TryLater) as problem:
             why = final(problem, key, late)
-            return [refused(state, idea, why)] if why is not None else []
-        examined.add(key)
-        break
-    return []
+            out += [refused(state, idea, why)] if why is not None else []
+        else:
+            examined.add(key)
+    return out
 
 
 def final(problem: Refusal | TryLater, about: str, late: dict[str, int]) -> Refusal | None:
