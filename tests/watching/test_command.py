@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from secondshift.runtime.watched import commands
+
 SRC = str(Path(__file__).resolve().parents[2] / "src")
 TRAIN = """
 import math, os, random, signal, sys, time
@@ -142,6 +144,27 @@ print("caught", count[0], "times", flush=True)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, seen
     caught = int(seen.partition(b"caught ")[2].split()[0])
     assert b"True True (77, 33)" in seen and 1 <= caught <= 6, seen  # fewer where the machine is too busy to tell two apart
+
+
+def test_a_signal_that_a_terminal_sent_to_the_command_as_well_is_not_handed_on_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two signals that come at once are seen as one, so no count of a real command can tell this on a quick machine."""
+    class Enough(Exception):
+        pass
+
+    came = iter([(signal.SIGINT, True), (signal.SIGQUIT, True), (signal.SIGTERM, False), (signal.SIGINT, False)])
+
+    def next_signal() -> tuple[int, bool]:
+        for one in came:
+            return one
+        raise Enough
+
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr(commands, "_next_signal", next_signal)
+    monkeypatch.setattr(commands.os, "kill", lambda pid, number: sent.append((pid, number)))
+    command = commands.Command(["never-started"])
+    with pytest.raises(Enough):
+        command._forward()
+    assert [number for _, number in sent] == [signal.SIGTERM, signal.SIGINT]
 
 
 def test_a_command_that_is_none_is_explained(tmp_path: Path) -> None:
