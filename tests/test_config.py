@@ -174,6 +174,43 @@ def test_a_baseline_that_breaks_a_constraint_is_a_mistake(tmp_path: Path) -> Non
     assert "a = 2" in str(mistake)
 
 
+SPACE_OF_TWO = (
+    "constraints = ['lr * width < 0.5']\n"
+    + SMALL
+    + "[search]\nlr = { low = 1e-5, high = 1e-2, log = true, default = 1e-3 }\nopt = ['sgd', 'adam']\n"
+    + "width = { low = 8, high = 512, default = 32, when = { opt = 'adam' } }\n[policy]\n"
+)
+
+
+def test_what_is_tried_first_becomes_whole_candidates_with_defaults_for_what_is_left_out(tmp_path: Path) -> None:
+    study = load(tmp_path, SPACE_OF_TWO + "try_first = [{ lr = 3e-4, opt = 'adam' }, { opt = 'sgd' }]\n")
+    assert study.policy.try_first == ({"lr": 3e-4, "opt": "adam", "width": 32}, {"lr": 1e-3, "opt": "sgd"})
+    kind, payload = codec.encode(StudyOpened(study=study))
+    recorded = codec.decode(kind, VERSION, payload)
+    assert isinstance(recorded, StudyOpened) and config.diff_studies(recorded.study, study) == ((), False)
+    assert config.diff_studies(load(tmp_path, SPACE_OF_TWO), study) == (("policy.try_first",), False)
+
+
+@pytest.mark.parametrize(
+    ("given", "key", "words"),
+    [
+        ("{ lrr = 3e-4, opt = 'sgd' }", "policy.try_first[0].lrr", "Is `lr` meant?"),
+        ("{ lr = 3e-4 }", "policy.try_first[0]", "opt is missing"),
+        ("{ lr = 3.0, opt = 'sgd' }", "policy.try_first[0].lr", "a number from 1e-05 to 0.01"),
+        ("{ opt = 'sgd', width = 64 }", "policy.try_first[0]", "not active"),
+        ("{ opt = 'adam', lr = 1e-2, width = 64 }", "policy.try_first[0]", "`lr * width < 0.5` does not hold"),
+        ("{ opt = 'adam', lr = [1, 2] }", "policy.try_first[0].lr", "a number from 1e-05 to 0.01"),
+        ("{ opt = 'adam', lr = nan }", "policy.try_first[0].lr", "a number from 1e-05 to 0.01"),
+        ("{ opt = 'adam', lr = true }", "policy.try_first[0].lr", "a number from 1e-05 to 0.01"),
+        ("3", "policy.try_first[0]", "a table"),
+    ],
+)
+def test_what_is_tried_first_and_is_no_candidate_is_explained(tmp_path: Path, given: str, key: str, words: str) -> None:
+    mistake = only(tmp_path, SPACE_OF_TWO + f"try_first = [{given}]\n")
+    assert (mistake.key, mistake.line) == (key, 12)
+    assert words in str(mistake)
+
+
 @pytest.mark.parametrize(
     ("command", "words"),
     [

@@ -151,3 +151,13 @@ def test_each_table_of_the_page_on_call_is_read_and_means_what_it_says(tmp_path:
     assert len(found[1].rota.people["mina"].away) == 2 and found[1].rota.people["mina"].zone == "Asia/Seoul"
     assert found[2].sleep_worth == 8 and found[2].dead_man_url == "env:SECONDSHIFT_ALIVE_URL"
     assert found[2].rota.people["you"].channels == ("env:PAGER", "mailto:lab@lab.org")
+
+
+def test_the_settings_of_the_evolution_page_are_read_and_mean_what_it_says(tmp_path: Path) -> None:
+    shutil.copy(HOUSE / "examples" / "first_night" / "train.py", tmp_path)
+    (tmp_path / "secondshift.toml").write_text(SMALL + blocks("evolution.md", "toml")[0])
+    policy = config.load_study(tmp_path / "secondshift.toml").policy
+    assert (policy.searcher, policy.scheduler) == ("evolution", "halving")
+    assert policy.try_first == (
+        {"lr": 3e-4, "width": 64, "optimizer": "adam"}, {"lr": 0.05, "width": 64, "optimizer": "sgd", "momentum": 0.9},
+    )  # fmt: skip

@@ -20,6 +20,7 @@ SEARCHERS: Mapping[str, str] = {
     "random": "secondshift.policies.searchers.uniform:decide",
     "sobol": "secondshift.policies.searchers.sobol:decide",
     "grid": "secondshift.policies.searchers.grid:decide",
+    "evolution": "secondshift.policies.searchers.evolution:decide",
 }
 SCHEDULERS: Mapping[str, str] = {
     "halving": "secondshift.policies.schedulers.halving:decide",

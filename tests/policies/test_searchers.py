@@ -7,7 +7,7 @@ import pytest
 from secondshift import plugins
 from secondshift.policies.models.proposals import exhausted
 from secondshift.policies.schedulers import budgets, fifo
-from secondshift.records.studies import Parameter, Policy, Space, Study
+from secondshift.records.studies import Budget, Parameter, Policy, Space, Study
 from secondshift.testing.policy_conformance import SPACES, curve, study
 from secondshift.testing.simulated_nights import Night, play
 
@@ -107,3 +107,30 @@ def test_a_searcher_stops_at_the_budgets_trials_even_where_more_slots_are_free()
     first = night(asked, slots=5).seen[0]
     for name in plugins.SEARCHERS:
         assert len(plugins.load("secondshift.searchers", name)(first)) == 3
+
+
+@pytest.mark.parametrize("name", plugins.SEARCHERS)
+def test_what_a_person_wants_tried_first_comes_after_the_baseline_once_and_in_order(name: str) -> None:
+    first = ({"x": 3, "y": 3}, {"x": 0, "y": 2})
+    space = Space(parameters=(replace(X, default=1), replace(Y, default=1)))
+    asked = study(space, searcher=name, scheduler="fifo", trials=None)
+    asked = replace(asked, policy=replace(asked.policy, try_first=(*first, {"x": 1, "y": 1}, first[0])))
+    for slots in (1, 3):
+        played = night(asked, slots)
+        candidates = [c.params for c in played.state.candidates.values()]
+        assert candidates[:3] == [{"x": 1, "y": 1}, *first]
+        assert len({tuple(sorted(c.items())) for c in candidates}) == len(candidates) == 16
+        reasons = [d.reason for made in played.decided for d in made if d.verb == "propose"]
+        assert reasons[0].startswith("The baseline") and all(r.startswith("Asked to be tried first") for r in reasons[1:3])
+
+
+def test_what_is_wanted_first_while_the_search_runs_comes_next_and_moves_no_ones_place() -> None:
+    asked = study(Space(parameters=(X, Y)), searcher="grid", scheduler="fifo", trials=5)
+    before = night(asked, slots=1)
+    wanted = replace(asked, policy=replace(asked.policy, try_first=({"x": 3, "y": 3}, {"x": 0, "y": 1})), budget=Budget(trials=8))
+    after = play(
+        wanted, [fifo.decide, plugins.load("secondshift.searchers", "grid"), budgets.decide], curve=curve, slots=1,
+        before=replace(before.state, study=wanted),
+    )  # fmt: skip
+    grid = [{"x": x, "y": y} for x in range(4) for y in range(4)]
+    assert [c.params for c in after.state.candidates.values()] == [*grid[:5], {"x": 3, "y": 3}, *grid[5:7]]

@@ -17,12 +17,12 @@ from secondshift.config.lines import key_lines
 from secondshift.config.mistakes import Given, Mistake, Notebook, nearest
 from secondshift.config.readings import check_metrics
 from secondshift.config.revisions import evaluator_hash
-from secondshift.config.searches import read_space
+from secondshift.config.searches import read_space, read_try_first
 from secondshift.config.tables import TABLES, StudyFile
 from secondshift.config.ways import check_passing, check_tier, passing_of, proof_named, tier_named
 from secondshift.errors import ConfigInvalid, StudyMissing
 from secondshift.records.protection import guarded
-from secondshift.records.studies import Budget, Launch, MetricsFrom, Notify, Objective, Policy, Space, Study
+from secondshift.records.studies import Budget, Launch, MetricsFrom, Notify, Objective, Policy, Space, Study, Value
 from secondshift.runtime.studyfiles import FILE
 
 PREFIX = "SECONDSHIFT_"
@@ -60,9 +60,10 @@ def check_study(
     if file is None:
         return None, notes.sorted()
     _check_whole(file, path.absolute().parent, notes)
+    given = () if notes.found else read_try_first(file.policy.try_first, space, notes)
     if notes.found:
         return None, notes.sorted()
-    return _study(file, space, path.absolute().parent), []
+    return _study(file, space, given, path.absolute().parent), []
 
 
 def _read(path: Path, notes: Notebook) -> dict[str, Any] | None:  # Any: TOML
@@ -210,7 +211,7 @@ def _check_part(path: tuple[str, str], group: str, name: str, notes: Notebook) -
         notes.add(path, got=name, expected="one of " + ", ".join(known), advice=nearest(name, known))
 
 
-def _study(file: StudyFile, space: Space, place: Path) -> Study:
+def _study(file: StudyFile, space: Space, given: tuple[Mapping[str, Value], ...], place: Path) -> Study:
     study = Study(
         name=file.name or place.name or "study",
         command=file.command,
@@ -223,7 +224,7 @@ def _study(file: StudyFile, space: Space, place: Path) -> Study:
         schedule=file.horizon.schedule,
         space=space,
         budget=_budget(file),
-        policy=Policy(**file.policy.model_dump(exclude={"seed"})),
+        policy=Policy(**file.policy.model_dump(exclude={"seed", "try_first"}), try_first=given),
         launch=_launch(file),
         metrics=MetricsFrom(**file.metrics.model_dump()),
         tier=tier_named(file),

@@ -233,3 +233,33 @@ def placed(space: Space, given: Mapping[str, Value]) -> tuple[dict[str, Value], 
         if parameter.name in given and active(parameter, params):
             params[parameter.name] = given[parameter.name]
     return params, ground.fault(params)
+
+
+def read_try_first(rows: list[dict[str, Any]], space: Space, notes: Notebook) -> tuple[Mapping[str, Value], ...]:
+    """Make whole candidates of what a person wants tried first: what a row leaves out has its default.
+
+    What is wrong is put into `notes`, and then nothing is to be used.
+    """
+    return tuple(_row(("policy", "try_first", number), row, space, notes) for number, row in enumerate(rows))
+
+
+def _row(path: tuple[str | int, ...], row: dict[str, Any], space: Space, notes: Notebook) -> Mapping[str, Value]:
+    names = {parameter.name: parameter for parameter in space.parameters}
+    before = len(notes.found)
+    for name, value in row.items():
+        if name not in names:
+            expected = "parameters of [search]: " + (", ".join(names) or "there is none")
+            notes.add((*path, name), got=Given(f"`{name}`"), expected=expected, advice=nearest(name, names))
+        elif not _is_value(value) or not holds(names[name], value):
+            notes.add((*path, name), got=value, expected=describe(names[name]))
+    if len(notes.found) > before:
+        return {}
+    given = {n: float(v) if names[n].kind == "float" and not isinstance(v, str) else v for n, v in row.items()}
+    defaults = {p.name: p.default for p in space.parameters if p.default is not None}
+    params, fault = placed(space, {**defaults, **given})
+    idle = ", ".join(sorted(given.keys() - params.keys()))
+    if fault or idle:
+        fault = fault or f"{idle} is not active beside the others."
+        advice = "What is left out takes its default from [search]."
+        notes.add(path, got=row, expected=f"a candidate of the search space, but {fault.rstrip('.')}", advice=advice)
+    return params

@@ -88,6 +88,7 @@ class Policy:
     failure_floor: int = 6
     nominate: bool = False  # when the search is over, its best becomes an idea that fresh seeds judge
     max_interruptions: int = 3  # restarts without progress before a trial is given up
+    try_first: tuple[Mapping[str, Value], ...] = ()  # whole sets of parameters that are tried after the baseline
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,6 +1,7 @@
 """What every searcher shares: how many are wanted, the baseline first, no point twice, and an end that is said."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import cast
 
@@ -17,10 +18,20 @@ from secondshift.records.trials import Candidate
 SEARCH = "search"  # the memo under which a searcher says that it has no more candidates
 TRIES = 1000  # draws in a row that may break a constraint before the searcher gives up
 RECENT = 64  # own candidates that an endless space is kept from repeating
+TRY_FIRST = "Asked to be tried first: a set of parameters that the study file names"
 
 
 class Infeasible(Exception):
     """Too many points in a row broke a constraint."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Point:
+    """Parameters to propose, with where they come from, if a searcher can say that of each."""
+
+    params: Mapping[str, Value]
+    parents: tuple[str, ...] = ()  # candidates
+    word: str = ""  # how it was chosen; empty: as all of the searcher's
 
 
 def trials_left(state: State) -> int | None:
@@ -67,10 +78,10 @@ def fill(
     *,
     by: str,
     ground: Region,
-    points: Callable[[Mapping[str, Value] | None], Iterator[Mapping[str, Value]]],
+    points: Callable[[Mapping[str, Value] | None], Iterator[Mapping[str, Value] | Point]],
     word: str,
 ) -> list[Decision]:
-    """Propose as many candidates as are wanted: the baseline first, then those of `points`.
+    """Propose as many candidates as are wanted: the baseline first, then what a person wants tried, then `points`.
 
     `points` is given the parameters of this searcher's newest candidate, or None, and goes on from there without end
     or until there are no more; it raises Infeasible if it finds none. `word` says in the reason how they were chosen.
@@ -78,20 +89,24 @@ def fill(
     count = wanted(state)
     if not count:
         return []
-    newest = next(own(state, by), None)
-    baseline = ground.baseline()
-    whose = "study"
+    baseline, whose = ground.baseline(), "study"
     if baseline is None and _has_defaults_of_its_own(state):
         baseline, whose = {}, "script"
+    given = state.study.policy.try_first if state.study else ()
+    asked = [*given] if baseline is None else [baseline, *given]  # in no searcher's own order
     decisions: list[Decision] = []
-    if newest is None and baseline is not None and not _tried(state, baseline):
-        reason = f"The baseline comes first: the {whose}'s own defaults, against which everything else is judged."
-        decisions.append(propose(params=baseline, reason=reason, by=by))
-    after = newest.params if newest and newest.params != baseline else None
+    for params in _untried(state, asked)[:count]:
+        if params == baseline:
+            reason = f"The baseline comes first: the {whose}'s own defaults, against which everything else is judged."
+        else:
+            reason = _reason(state, TRY_FIRST, len(decisions))
+        decisions.append(propose(params=params, reason=reason, by=by))
+    newest = next((candidate.params for candidate in own(state, by) if candidate.params not in asked), None)
     try:
-        others = (p for p in points(after) if p != baseline)
-        for params in islice(others, count - len(decisions)):
-            decisions.append(propose(params=params, reason=_reason(state, word, len(decisions)), by=by))
+        others = (p for p in map(_point, points(newest)) if p.params not in asked)
+        for point in islice(others, count - len(decisions)):
+            reason = _reason(state, point.word or word, len(decisions))
+            decisions.append(propose(params=point.params, reason=reason, by=by, parents=point.parents))
     except Infeasible as error:
         return decisions or _give_up(state, by, str(error))
     return decisions or _give_up(state, by, "every distinct point of the search space has been proposed")
@@ -181,6 +196,17 @@ def _prefix(state: State) -> str:
     return f"{state.study.revision}/{state.study.policy.searcher}: " if state.study else ""
 
 
-def _tried(state: State, params: Mapping[str, Value]) -> bool:
+def _point(given: Mapping[str, Value] | Point) -> Point:
+    return given if isinstance(given, Point) else Point(params=given)
+
+
+def _untried(state: State, asked: list[Mapping[str, Value]]) -> list[Mapping[str, Value]]:
+    """Give those of `asked` that no candidate of this revision has, each once."""
     revision = state.study.revision if state.study else 0
-    return any(c.params == params for c in state.candidates.values() if c.revision == revision)
+    left = [params for place, params in enumerate(asked) if params not in asked[:place]]
+    for candidate in state.candidates.values():
+        if not left:
+            break
+        if candidate.revision == revision and candidate.params in left:
+            left.remove(candidate.params)
+    return left

@@ -1,0 +1,1 @@
+"""Functions to search on, and the evolutionary steps that were tried beside the one that is used."""
