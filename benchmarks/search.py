@@ -49,6 +49,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--budget", type=float, default=20.0, help="in full trainings")
     parser.add_argument("--noise", type=float, default=0.0, help="added to what scripts log: a deviation, of the regret's scale")
     parser.add_argument("--pool", action="store_true", help="offer the rows of a table as the finite set they are")
+    parser.add_argument("--at", choices=("best", "final"), default="best", help="which value of a run counts to the policies")
     parser.add_argument("--out", type=Path, help="results.csv, for score.py; what it has already is not played again")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_INSTANCES} instances a family, {QUICK_SEEDS} seeds")
@@ -83,7 +84,7 @@ def main() -> None:
         place = Place(data=given.data, python=reader(any(name.startswith("lcbench") for name in names)), out=out)
         board = scores.Board.of(given.data, names)
         seeds = range(given.seeds or (QUICK_SEEDS if given.quick else SEEDS))
-        base = [Ask(method="", instance=name, seed=seed, trainings=given.budget, noise=given.noise, pool=given.pool)
+        base = [Ask(method="", instance=name, seed=seed, trainings=given.budget, noise=given.noise, pool=given.pool, at=given.at)
                 for seed in seeds for name in names]  # fmt: skip
         wanted: dict[tuple[str, int], list[Ask]] = {
             (method, count): [replace(ask, method=method, workers=count) for ask in base]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from search.buying import METRIC, BuyingExecutor, Counter
 from secondshift import engine
@@ -26,6 +26,10 @@ STANDSTILL = 50  # ticks in a row that may decide something without any time pas
 
 class NightStuck(RuntimeError):
     """The deciders went on deciding while the clock stood still. Look at the last decisions of the night."""
+
+
+class PolicyRaised(RuntimeError):
+    """A policy raised, and the engine passed it over: what the night goes on to do says nothing of it. Mend the policy."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +71,7 @@ class Ask:
     trainings: float = 20.0  # budget, in full trainings
     noise: float = 0.0  # standard deviation added to what the script logs, of the regret's scale
     pool: bool = False  # offer a table's rows as the finite set they are
+    at: Literal["best", "final"] = "best"  # which value of a run counts to the policies; regret counts the best one seen
 
     def label(self) -> str:
         """The method as results name it."""
@@ -100,6 +105,7 @@ class Timed(engine.Engine):
     deciding_s = 0.0
     searching_s = 0.0
     ours: frozenset[str] = frozenset()  # names of the policies under test
+    fault: Exception | None = None  # what a policy raised
 
     def settle(self, stage: str, deciders: Sequence[tuple[str, engine.Decider]]) -> bool:
         """As the engine does, and time every decider."""
@@ -110,6 +116,9 @@ class Timed(engine.Engine):
             began = time.perf_counter()
             try:
                 return decider(state)
+            except Exception as fault:
+                self.fault = fault
+                raise
             finally:
                 took = time.perf_counter() - began
                 self.deciding_s += took
@@ -151,7 +160,7 @@ def study_of(offer: dict[str, Any], ask: Ask) -> Study:
     space, epochs = space_of(offer), int(ask.trainings * offer["horizon"])
     command = " ".join(["train", *(f"--{axis.name} {{{axis.name}}}" for axis in space.parameters)])
     return Study(
-        name=f"{ask.instance} {ask.seed}", command=command, folder=".", objective=Objective(metric=METRIC, at="best"),
+        name=f"{ask.instance} {ask.seed}", command=command, folder=".", objective=Objective(metric=METRIC, at=ask.at),
         horizon_steps=offer["horizon"], space=space, tier="cooperative", seed=offer["seed"],
         budget=Budget(device_s=float(epochs), trials=offer["rows"] or None, confirm_share=0.0),
         policy=Method.read(ask.method).policy, may=(),
@@ -210,6 +219,8 @@ def _run(night: Timed, executor: BuyingExecutor) -> Played:
     still, reason, orders = 0, "", 0
     while night.state.shift is not None:
         decided = night.tick()
+        if night.fault is not None:
+            raise PolicyRaised(f"{type(night.fault).__name__}: {night.fault}") from night.fault
         played.ticks += 1
         reason = night.state.ending or reason
         still += 1
