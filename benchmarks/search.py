@@ -89,7 +89,7 @@ def main() -> None:
         wanted: dict[tuple[str, int], list[Ask]] = {
             (method, count): [replace(ask, method=method, workers=count) for ask in base]
             for count in workers
-            for method in dict.fromkeys([*methods, *([given.against] if count > 1 else [])])
+            for method in [*methods, *([given.against] if count > 1 and given.against not in methods else [])]
         }
         asks = [ask for of_method in wanted.values() for ask in of_method]
         known = done(out)
@@ -107,14 +107,12 @@ def reports(
     board: scores.Board, place: Place, wanted: dict[tuple[str, int], list[Ask]], given: argparse.Namespace, budgets: list[float]
 ) -> list[Reported]:
     """What the nights came to, printed as it is found."""
-    found = []
+    alone = [asks[0].label() for (_, count), asks in wanted.items() if count == 1]
+    found = [scores.report(board, place.out, alone, budgets)] if alone else []
     for (method, count), asks in wanted.items():
-        label = asks[0].label()
-        if count == 1:
-            found.append(scores.report(board, place.out, label, budgets))
-        elif method != given.against:
+        if count > 1 and method != given.against:
             found.append(time_of(board, place, asks, wanted[given.against, count], budgets))
-        found.append(scores.pace(place, label, asks))
+        found.append(scores.pace(place, asks[0].label(), asks))
     for part in found:
         print(*part.lines, sep="\n", flush=True)
     return found

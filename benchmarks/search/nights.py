@@ -82,14 +82,16 @@ class Ask:
 class Played:
     """What a night was like, beside its purchases."""
 
-    charged_s: float  # device-seconds as the engine settled them
-    epochs: int  # sold, as the shop counted them
-    trials: int
-    starts: int  # attempts ordered
-    ticks: int
-    wall_s: float
-    reason: str  # why the shift ended
-    incidents: int
+    charged_s: float = 0.0  # device-seconds as the engine settled them
+    epochs: int = 0  # sold, as the shop counted them
+    trials: int = 0
+    starts: int = 0  # attempts ordered
+    ticks: int = 0
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    deciding_cpu_s: float = 0.0  # of it, all deciders
+    reason: str = ""  # why the shift ended
+    incidents: int = 0
     deciding_s: list[float] = field(default_factory=list)  # of each decision, all deciders together
     searching_s: list[float] = field(default_factory=list)  # of it: searcher, scheduler and forecaster
 
@@ -104,6 +106,7 @@ class Timed(engine.Engine):
 
     deciding_s = 0.0
     searching_s = 0.0
+    deciding_cpu_s = 0.0  # since the beginning
     ours: frozenset[str] = frozenset()  # names of the policies under test
     fault: Exception | None = None  # what a policy raised
 
@@ -113,7 +116,7 @@ class Timed(engine.Engine):
 
     def _timed(self, name: str, decider: engine.Decider) -> engine.Decider:
         def ask(state: State) -> Sequence[engine.Decision]:
-            began = time.perf_counter()
+            began, cpu = time.perf_counter(), time.process_time()
             try:
                 return decider(state)
             except Exception as fault:
@@ -122,6 +125,7 @@ class Timed(engine.Engine):
             finally:
                 took = time.perf_counter() - began
                 self.deciding_s += took
+                self.deciding_cpu_s += time.process_time() - cpu
                 if name in self.ours:
                     self.searching_s += took
 
@@ -193,9 +197,9 @@ def play(ask: Ask, counter: Counter, log: Path) -> Played:
     executor = BuyingExecutor(translated, clock, slots=ask.workers)
     with tempfile.TemporaryDirectory(prefix="secondshift-search-") as folder:
         night = _engine(study, executor, clock, Path(folder))
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         played = _run(night, executor)
-        played.wall_s = time.perf_counter() - began
+        played.wall_s, played.cpu_s = time.perf_counter() - began, time.process_time() - cpu
     played.epochs = counter.ask("close")["epochs"]
     return played
 
@@ -215,7 +219,7 @@ def _engine(study: Study, executor: BuyingExecutor, clock: SimulatedClock, folde
 
 def _run(night: Timed, executor: BuyingExecutor) -> Played:
     """Tick; whenever nothing is left to decide, let time pass until an attempt ends."""
-    played = Played(charged_s=0.0, epochs=0, trials=0, starts=0, ticks=0, wall_s=0.0, reason="", incidents=0)
+    played = Played()
     still, reason, orders = 0, "", 0
     while night.state.shift is not None:
         decided = night.tick()
@@ -238,7 +242,7 @@ def _run(night: Timed, executor: BuyingExecutor) -> Played:
         still = 0 if executor.advance() else still
     state = night.state
     played.charged_s, played.trials, played.reason = state.spend.settled_device_s, len(state.trials), reason
-    played.starts, played.incidents = orders, state.incidents_seen
+    played.starts, played.incidents, played.deciding_cpu_s = orders, state.incidents_seen, night.deciding_cpu_s
     return played
 
 

@@ -74,35 +74,63 @@ def compression_of(row: Mapping[str, Any], what: str) -> float | None:
     return row[what][1] if what in row else None
 
 
-def report(board: Board, out: Path, method: str, budgets: Sequence[float]) -> Reported:
-    """The method at every budget: regret and compression by family, rank, ratio to each peer, and the targets."""
+def report(board: Board, out: Path, methods: Sequence[str], budgets: Sequence[float]) -> Reported:
+    """Every method at every budget: regret and compression by family, rank beside all peers, ratio to each peer, targets."""
     found = Reported()
+    mine = board.score.read(out, board.instances)
     for budget in budgets:
-        rows = scored(board, out, method, budget)
-        found.lines += ["", f"{method}: {budget:g} full trainings", _head(rows)]
-        for name, row in sorted(rows.items(), key=lambda item: item[1].get("average rank", 99)):
-            found.lines.append(_line(name, row, rows[method], name == method))
-        _ranks(found, method, rows, budget)
-        _targets(found, method, rows, budget)
+        rows = {method: scored(board, out, method, budget) for method in methods}
+        families = _families(next(iter(rows.values())))
+        head = "".join(f"{family + ' regret':>16}{'comp.':>8}" for family in families)
+        found.lines += ["", f"{budget:g} full trainings", f"{'':>34}{'rank':>6}{head}{'t+l comp.':>11}  80% interval"]
+        for method, table in rows.items():
+            interval = "" if both(table[method]) is None else "{:.1f} to {:.1f}".format(*spread(board, mine[method], budget))
+            found.lines.append(_line(method, table[method], families) + f"  {interval}")
+            _ranks(found, method, table, budget)
+            _targets(found, method, table, budget)
+        peers = {name: row for name, row in next(iter(rows.values())).items() if name != methods[0]}
+        for name, row in sorted(peers.items(), key=lambda item: -(both(item[1]) or 0.0)):
+            found.lines.append(_line(name, row if len(methods) == 1 else {**row, "average rank": None}, families))
+        found.lines += _ratios(rows)
     return found
 
 
-def _families(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    return sorted({name for row in rows.values() for name, cell in row.items() if isinstance(cell, tuple)})
+def _families(table: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return sorted({name for row in table.values() for name, cell in row.items() if isinstance(cell, tuple)})
 
 
-def _head(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    cells = "".join(f"{family + ' regret':>16}{'comp.':>8}" for family in _families(rows))
-    return f"{'':>26}{'rank':>6}{cells}{'t+l comp.':>11}{'ours/it':>9}"
+def _line(name: str, row: Mapping[str, Any], families: Sequence[str]) -> str:
+    """A peer's rank depends on whom it stands beside, so it is shown where that is one method."""
+    cells = "".join(f"{row[f][0]:>16.3f}{row[f][1]:>7.1f}x" if f in row else f"{'':>24}" for f in families)
+    rank, pair = row["average rank"], both(row)
+    shown = f"{'':>6}" if rank is None else f"{rank:>6.2f}"
+    return f"{name[-34:]:>34}{shown}{cells}" + (f"{pair:>10.1f}x" if pair else f"{'':>11}")
 
 
-def _line(name: str, row: Mapping[str, Any], mine: Mapping[str, Any], own: bool) -> str:
-    cells = ""
-    for family in _families({"": mine}):
-        cells += f"{row[family][0]:>16.3f}{row[family][1]:>7.1f}x" if family in row else f"{'':>24}"
-    pair, ours = both(row), both(mine)
-    ratio = f"{ours / pair:>8.2f}x" if pair and ours and not own else ""
-    return f"{name[-26:]:>26}{row['average rank']:>6.2f}{cells}" + (f"{pair:>10.1f}x" if pair else f"{'':>11}") + ratio
+def _ratios(rows: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    """Compression of each method over that of each peer, on taskset and lcbench together."""
+    lines = []
+    for method, table in rows.items():
+        ours = both(table[method])
+        if ours is not None:
+            peers = {name: pair for name, row in table.items() if name != method and (pair := both(row))}
+            lines.append(f"{method} over peers: " + ", ".join(f"{name} {ours / pair:.2f}x" for name, pair in sorted(peers.items())))
+    return lines
+
+
+def spread(board: Board, regrets: Mapping[str, Mapping[float, Sequence[float]]], budget: float) -> tuple[float, float]:
+    """How far the compression on taskset and lcbench would lie apart with other seeds: 80 % of 400 resamples of the seeds."""
+    rng, of_family = np.random.default_rng(7), []
+    for family in PAIR:
+        logs = []
+        for name in (name for name in board.instances if name.startswith(family) and budget in regrets[name]):
+            seeds = np.array(regrets[name][budget])
+            means = seeds[rng.integers(0, len(seeds), (400, len(seeds)))].mean(axis=1)
+            reference = board.instances[name]
+            logs.append([np.log(board.score.compression(float(mean), budget, reference)) for mean in means])
+        of_family.append(np.mean(logs, axis=0))
+    low, high = np.quantile(np.exp(np.mean(of_family, axis=0)), (0.1, 0.9))
+    return float(low), float(high)
 
 
 def _ranks(found: Reported, method: str, rows: Mapping[str, Mapping[str, Any]], budget: float) -> None:
@@ -124,27 +152,26 @@ def _targets(found: Reported, method: str, rows: Mapping[str, Mapping[str, Any]]
 
 def pace(place: Place, label: str, asks: Sequence[Any]) -> Reported:
     """How long deciding took, and how many epochs each decision bought, over all nights of a method."""
-    found, deciding, searching = Reported(), [], []
-    ticks = wall = epochs = starts = 0.0
-    for ask in asks:
-        played = json.loads(place.log(ask).with_suffix(".json").read_text())
-        deciding += played["deciding_s"]
-        searching += played["searching_s"]
-        ticks, wall = ticks + played["ticks"], wall + played["wall_s"]
-        epochs, starts = epochs + played["epochs"], starts + played["starts"]
-    if not starts:
+    found = Reported()
+    nights = [json.loads(place.log(ask).with_suffix(".json").read_text()) for ask in asks]
+    names = ("ticks", "epochs", "starts", "wall_s", "cpu_s", "deciding_cpu_s")
+    total = {name: sum(night[name] for night in nights) for name in names}
+    if not total["starts"]:
         return found
-    median, p99 = (1e3 * float(np.quantile(deciding, q)) for q in (0.5, 0.99))
-    own, own99 = (1e3 * float(np.quantile(searching, q)) for q in (0.5, 0.99))
-    loop = wall - sum(deciding)
-    found.lines += [
-        f"{label}: {len(asks)} nights, {starts:.0f} decisions, {epochs / starts:.2f} epochs each; deciding {median:.2f} ms median, "
-        f"{p99:.2f} ms p99 (of it searcher, scheduler, forecaster {own:.2f} and {own99:.2f}); the loop besides "
-        f"{1e3 * loop / ticks:.2f} ms a tick, {wall:.0f} s in all."
+    times = {name: 1e3 * np.concatenate([night[name] for night in nights]) for name in ("deciding_s", "searching_s")}
+    (median, p99), (own, own99) = (np.quantile(times[name], (0.5, 0.99)).tolist() for name in times)
+    each = total["epochs"] / total["starts"]
+    loop = 1e3 * (total["cpu_s"] - total["deciding_cpu_s"]) / total["ticks"]
+    found.lines = [
+        f"{label}: {len(nights)} nights, {total['starts']} decisions, {each:.2f} epochs each; a decision {median:.2f} ms median, "
+        f"{p99:.2f} ms p99 (searcher, scheduler and forecaster alone {own:.2f} and {own99:.2f}), "
+        f"{1e3 * total['deciding_cpu_s'] / total['starts']:.2f} ms of CPU on average; the loop besides {loop:.2f} ms of CPU a "
+        f"tick; {total['cpu_s'] / len(nights):.2f} s of CPU a night, {total['wall_s']:.0f} s of waiting for all"
     ]  # fmt: skip
     found.row(f"{label}: time of a decision, median", median, "ms", f"<= {MEDIAN_MS:g}", median <= MEDIAN_MS)
     found.row(f"{label}: time of a decision, p99", p99, "ms", "", None)
-    found.row(f"{label}: epochs of a decision", epochs / starts, "epochs", "", None)
+    found.row(f"{label}: epochs of a decision", each, "epochs", "", None)
+    found.row(f"{label}: the loop besides, CPU of a tick", loop, "ms", "", None)
     return found
 
 
