@@ -4,7 +4,7 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +20,8 @@ from secondshift.runtime.acting import Hands
 from secondshift.runtime.clocks import SimulatedClock
 from secondshift.runtime.shiftclock import ShiftClock
 
+Finals = Mapping[str, tuple[int, float]]  # trial -> how many steps it would have run, and its last value
+Judge = Callable[[Sequence[facts.Event], Finals], dict[str, Any]]  # what it returns is kept with the night
 EVENING = 1_800_000_000.0  # UTC seconds
 STANDSTILL = 50  # ticks in a row that may decide something without any time passing
 
@@ -94,6 +96,7 @@ class Played:
     incidents: int = 0
     deciding_s: list[float] = field(default_factory=list)  # of each decision, all deciders together
     searching_s: list[float] = field(default_factory=list)  # of it: searcher, scheduler and forecaster
+    judged: dict[str, Any] = field(default_factory=dict)  # what a judge found
 
     def save(self, file: Path) -> None:
         """Write it beside the purchases."""
@@ -111,12 +114,20 @@ class Timed(engine.Engine):
     fault: Exception | None = None  # what a policy raised
 
     def settle(self, stage: str, deciders: Sequence[tuple[str, engine.Decider]]) -> bool:
-        """As the engine does, and time every decider."""
-        return super().settle(stage, [(name, self._timed(name, decider)) for name, decider in deciders])
+        """As the engine does, and time every decider; the CPU, which is slow to ask for, of all together."""
+        timed = [(name, self._timed(name, decider)) for name, decider in deciders]
+        return super().settle(stage, [("first", self._cpu(-1.0)), *timed, ("last", self._cpu(1.0))])
+
+    def _cpu(self, sign: float) -> engine.Decider:
+        def look(state: State) -> Sequence[engine.Decision]:
+            self.deciding_cpu_s += sign * time.process_time()
+            return ()
+
+        return look
 
     def _timed(self, name: str, decider: engine.Decider) -> engine.Decider:
         def ask(state: State) -> Sequence[engine.Decision]:
-            began, cpu = time.perf_counter(), time.process_time()
+            began = time.perf_counter()
             try:
                 return decider(state)
             except Exception as fault:
@@ -125,7 +136,6 @@ class Timed(engine.Engine):
             finally:
                 took = time.perf_counter() - began
                 self.deciding_s += took
-                self.deciding_cpu_s += time.process_time() - cpu
                 if name in self.ours:
                     self.searching_s += took
 
@@ -162,9 +172,10 @@ def space_of(offer: dict[str, Any]) -> Space:
 def study_of(offer: dict[str, Any], ask: Ask) -> Study:
     """The study that the policies see: an instance's own space and horizon, and a budget of so many epochs, one a second."""
     space, epochs = space_of(offer), int(ask.trainings * offer["horizon"])
-    command = " ".join(["train", *(f"--{axis.name} {{{axis.name}}}" for axis in space.parameters)])
+    first = space.parameters[0].name  # a script that is told none of its parameters would run its own defaults first
     return Study(
-        name=f"{ask.instance} {ask.seed}", command=command, folder=".", objective=Objective(metric=METRIC, at=ask.at),
+        name=f"{ask.instance} {ask.seed}", command=f"train --{first} {{{first}}}", folder=".",
+        objective=Objective(metric=METRIC, at=ask.at),
         horizon_steps=offer["horizon"], space=space, tier="cooperative", seed=offer["seed"],
         budget=Budget(device_s=float(epochs), trials=offer["rows"] or None, confirm_share=0.0),
         policy=Method.read(ask.method).policy, may=(),
@@ -188,8 +199,11 @@ class _Translated:
         return answer
 
 
-def play(ask: Ask, counter: Counter, log: Path) -> Played:
-    """Play one night to its end; its purchases are in `log` afterwards. Raises NightStuck."""
+def play(ask: Ask, counter: Counter, log: Path, judge: Judge | None = None) -> Played:
+    """Play one night to its end; its purchases are in `log` afterwards. Raises NightStuck, PolicyRaised.
+
+    judge: looks at what was recorded, forecasts say, once it is over and can be compared with how curves go on.
+    """
     offer = counter.ask("open", instance=ask.instance, seed=ask.seed, method=ask.method, workers=ask.workers, log=str(log),
                         noise=ask.noise, pool=ask.pool)  # fmt: skip
     study, clock = study_of(offer, ask), SimulatedClock(EVENING)
@@ -201,6 +215,9 @@ def play(ask: Ask, counter: Counter, log: Path) -> Played:
         played = _run(night, executor)
         played.wall_s, played.cpu_s = time.perf_counter() - began, time.process_time() - cpu
     played.epochs = counter.ask("close")["epochs"]
+    if judge is not None:
+        finals = {trial: (steps, value) for trial, (steps, value) in counter.ask("finals")["finals"].items()}
+        played.judged = judge(list(night.ledger.read()), finals)
     return played
 
 

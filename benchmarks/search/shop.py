@@ -126,6 +126,10 @@ class Session:
         self.file.close()
         return {"epochs": self.epochs}
 
+    def finals(self) -> dict[str, Any]:
+        """How every trial of a night that is over would have ended: its length, and what it would have logged last."""
+        return {"finals": {trial: [len(bought.seen), bought.seen[-1]] for trial, bought in self.trials.items()}}
+
 
 class Shop:
     """Answers requests, one after another."""
@@ -135,6 +139,7 @@ class Shop:
         self.instances = by_path(data.resolve().parent / "instances.py", "searchbench_instances")
         self.known: dict[str, Any] = {}
         self.session: Session | None = None
+        self.over: Session | None = None  # the newest that was closed
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Do what is asked; the first key is the verb."""
@@ -143,11 +148,13 @@ class Shop:
             return {"names": self.instances.names(self.data)}
         if verb == "open":
             return self.open(**request)
-        if self.session is None:
-            raise ValueError(f"{verb} was asked with no night open. Expected `open` first.")
+        if verb == "finals" and self.session is None and self.over is not None:
+            return self.over.finals()
+        if self.session is None or verb == "finals":
+            raise ValueError(f"{verb} was asked at the wrong time. Expected open; then begin and train; then close; then finals.")
         answer = {"begin": self.session.begin, "train": self.session.train, "close": self.session.close}[verb](**request)
         if verb == "close":
-            self.session = None
+            self.session, self.over = None, self.session
         return answer
 
     def open(self, instance: str, seed: int, method: str, workers: int, log: str, noise: float, pool: bool) -> dict[str, Any]:

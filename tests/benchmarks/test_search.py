@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections import Counter as Tally
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from search import nights, purchases, runs  # noqa: E402  # the folder comes fir
 from search.buying import METRIC, Counter, reader  # noqa: E402
 
 from secondshift.policies.schedulers import fifo  # noqa: E402
+from secondshift.records.events import Event  # noqa: E402
 from secondshift.records.states import State  # noqa: E402
 
 DATA = Path(os.environ.get("SEARCHBENCH", ROOT.parent / "shared" / "searchbench" / "data"))
@@ -181,6 +183,23 @@ def test_what_is_run_again_from_the_start_is_paid_for_again(counter: Counter, tm
     assert first["values"]["t1.a1"] == again["values"]["t1.a2"]
     assert counter.ask("close") == {"epochs": 6}
     assert [row["epoch"] for row in lines(log)] == ["1", "2", "3", "1", "2", "3"]
+
+
+def test_how_curves_would_have_ended_is_said_once_the_night_is_over(counter: Counter, table: Any, tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    counter.ask("open", instance="toy-1", seed=0, method="by hand", workers=1, log=str(log), noise=0.0, pool=False)
+    counter.ask("begin", attempt="t1.a1", trial="t1", worker="slot-0", params={"1-beta": 0.1, "kind": "a"}, from_step=0)
+    with pytest.raises(RuntimeError, match="wrong time"):
+        counter.ask("finals")
+    counter.ask("close")
+
+    def judge(events: Sequence[Event], finals: nights.Finals) -> dict[str, Any]:
+        return {"facts": len(events), "finals": dict(finals)}
+
+    played = nights.play(ASK, counter, log, judge)
+    rows = {row["trial"]: int(row["bought"]) for row in lines(log)}
+    assert played.judged["facts"] > 100
+    assert played.judged["finals"] == {t: (len(table.curve(row)), table.curve(row)[-1]) for t, row in rows.items()}
 
 
 def test_the_best_at_a_budget_is_that_of_the_epochs_bought_until_then(tmp_path: Path) -> None:
