@@ -50,6 +50,14 @@ def test_the_settings_of_the_budget_page_are_read_and_mean_what_it_says(tmp_path
     assert tomllib.loads("".join(blocks("budgets.md", "toml")))
 
 
+def test_the_settings_of_the_page_on_constraints_are_read(tmp_path: Path) -> None:
+    guards, also = blocks("constraints.md", "toml")
+    for block in (guards, also):
+        (tmp_path / "secondshift.toml").write_text('command = "python train.py"\n' + block + "[horizon]\nsteps = 9\n")
+        objective = config.load_study(tmp_path / "secondshift.toml").objective
+        assert objective.metric == "val_loss" and (len(objective.guards), objective.also is None) in ((2, True), (0, False))
+
+
 def test_the_commands_of_the_budget_page_work(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for line in blocks("budgets.md", "console")[0].splitlines():
         assert called(shlex.split(line.removeprefix("$ secondshift "))) == 0, line

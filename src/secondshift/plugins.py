@@ -55,6 +55,7 @@ WATCH: Mapping[str, str] = {
     "answering": "secondshift.policies.evidence.answering:decide",
     "racing": "secondshift.policies.evidence.racing:decide",
     "budgets": "secondshift.policies.schedulers.budgets:decide",
+    "guards": "secondshift.policies.schedulers.guarding:decide",
 }
 # On duty where a person asks for something and no shift is open.
 DESK = ("checking", "promoting", "accepting")

@@ -15,7 +15,7 @@ from secondshift.interfaces.brief.trace import Trace
 from secondshift.interfaces.cli.main import called
 from secondshift.interfaces.cli.narration import Narrator
 from secondshift.interfaces.messages.catalogue import tell
-from secondshift.interfaces.readmodel.ideas import inbox, statement, story
+from secondshift.interfaces.readmodel.ideas import inbox, statement, story, verdict_row
 from secondshift.interfaces.readmodel.overview import upcoming
 from secondshift.ledger.fold import fold
 from secondshift.records import events as facts
@@ -92,14 +92,26 @@ def known(**changes) -> State:
     ("no better", "refuted", "not better by what matters"), ("unsettled", "undecided", "UNDECIDED"),
     ("unprotected metric", "undecided", "unprotected metric"), ("same for every seed", "undecided", "the same for every seed"),
     ("more time", "undecided", "take much longer"),
+    ("guard not checked", "undecided", "whether it keeps to mem <= 22"),
+    ("breaks a guard", "refuted", "breaks the guard mem <= 22"),
     ("crashes more", "refuted", "no result more often"),
 ])  # fmt: skip
 def test_every_ending_has_its_own_sentence_in_both_languages(ending: str, state: str, word: str) -> None:
     before = known(state=state)
-    changed = replace(before, verdicts={"e1": replace(before.verdicts["e1"], ending=ending)})
+    guard = {"guard": "mem <= 22", "guard_value": 25.0, "guard_runs": 2} if "guard" in ending else {}
+    changed = replace(before, verdicts={"e1": replace(before.verdicts["e1"], ending=ending, **guard)})
     said = statement(changed, changed.ideas["e1"])
     assert word in tell(said, "en") and "kim, lee" in tell(said, "en")
     assert any("가" <= letter <= "힣" for letter in tell(said, "ko"))
+
+
+def test_what_breaks_a_guard_is_told_with_value_distance_and_how_often() -> None:
+    before = known(state="refuted")
+    found = replace(before.verdicts["e1"], ending="breaks a guard", guard="mem <= 22", guard_value=25.5, guard_runs=2, pairs=3)
+    said = tell(statement(replace(before, verdicts={"e1": found}), before.ideas["e1"]), "en")
+    assert "25.5 in the worst of its runs, 3.5 too high, in 2 of 3 pairs; the baseline breaks it in 0" in said
+    row = verdict_row(found)
+    assert (row["guard"], row["guard_value"], row["guard_runs"]) == ("mem <= 22", 25.5, 2)
 
 
 def test_words_alone_and_refused_ones_say_what_is_missing() -> None:

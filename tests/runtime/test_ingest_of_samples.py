@@ -14,6 +14,7 @@ from secondshift.ledger.leases import Holder
 from secondshift.ledger.memory import MemoryLedger
 from secondshift.policies.captain import silence
 from secondshift.records import events as facts
+from secondshift.records.guards import standing
 from secondshift.records.nights import Shift
 from secondshift.records.orders import Batch, Order
 from secondshift.records.states import State
@@ -155,6 +156,18 @@ def test_each_sample_arrives_once_at_the_newest_step_and_replay_finds_what_was_s
     assert offsets[0][0] == 0 and offsets[-1][1] == len(data)
     assert all(earlier[1] == later[0] for earlier, later in pairwise(offsets))
     assert replay(night.ledger).holds
+
+
+def test_of_what_a_guard_names_a_trial_keeps_the_worst_and_its_steps_are_still_the_script_s(night: Night) -> None:
+    guarded = replace(STUDY, objective=replace(STUDY.objective, guards=("sys/tree_rss_mb <= 1e6", "sys/processes < 1")))
+    night.record([facts.StudyAmended(study=guarded, changed=("objective.guards",))])
+    start(night, "import time; time.sleep(300)")
+    until(night, "blocked")
+    end(night)
+    trial = night.state.trials["t1"]
+    assert set(trial.metrics) == {"sys/tree_rss_mb", "sys/processes"} and trial.logged_step == -1
+    assert trial.metrics["sys/tree_rss_mb"].high == max(night.values("sys/tree_rss_mb"))
+    assert [breach.value for breach in standing(guarded.objective, trial).broken] == [max(night.values("sys/processes"))]
 
 
 def test_only_another_health_becomes_a_fact(night: Night) -> None:

@@ -13,6 +13,7 @@ from secondshift.config.commands import JUDGED, check_command, check_words
 from secondshift.config.duties import check_oncall, oncall_of
 from secondshift.config.explaining import explain
 from secondshift.config.gates import check_gate, gate_of
+from secondshift.config.limits import check_objective, objective_of
 from secondshift.config.lines import key_lines
 from secondshift.config.mistakes import Given, Mistake, Notebook, nearest
 from secondshift.config.readings import check_metrics
@@ -22,7 +23,7 @@ from secondshift.config.tables import TABLES, StudyFile
 from secondshift.config.ways import check_passing, check_tier, passing_of, proof_named, tier_named
 from secondshift.errors import ConfigInvalid, StudyMissing
 from secondshift.records.protection import guarded
-from secondshift.records.studies import Budget, Launch, MetricsFrom, Notify, Objective, Policy, Space, Study, Value
+from secondshift.records.studies import Budget, Launch, MetricsFrom, Notify, Policy, Space, Study, Value
 from secondshift.runtime.studyfiles import FILE
 
 PREFIX = "SECONDSHIFT_"
@@ -184,6 +185,7 @@ def _check_whole(file: StudyFile, place: Path, notes: Notebook) -> None:
     if file.budget.money_usd is not None and file.prices.device_hour_usd is None:
         advice = "Add these lines, with your own price: [prices] device_hour_usd = 2.50"
         notes.add(("budget", "money_usd"), got=Given("money without a price"), expected="[prices]", advice=advice)
+    check_objective(file.objective, notes)
     check_tier(file, notes)
     check_metrics(file, notes)
     check_oncall(file.oncall, notes)
@@ -216,10 +218,7 @@ def _study(file: StudyFile, space: Space, given: tuple[Mapping[str, Value], ...]
         name=file.name or place.name or "study",
         command=file.command,
         folder=file.folder,
-        objective=Objective(
-            metric=file.objective.metric, goal=file.objective.goal, at=file.objective.at,
-            min_effect=file.objective.min_effect, guards=tuple(file.objective.guards),
-        ),
+        objective=objective_of(file.objective),
         horizon_steps=file.horizon.steps,
         schedule=file.horizon.schedule,
         space=space,

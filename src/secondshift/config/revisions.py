@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
-from secondshift.records.studies import Study
+from secondshift.records.studies import Objective, Study
 from secondshift.runtime.protectedfiles import protected_files
 
 # A change of one of these asks another question; results before and after are never compared.
@@ -24,13 +24,19 @@ def diff_studies(old: Study, new: Study) -> tuple[tuple[str, ...], bool]:
         before, after = getattr(old, field.name), getattr(new, field.name)
         if field.name in _NOT_IN_THE_FILE or before == after:
             continue
-        revising = revising or field.name in REVISING
-        if field.name in REVISING or not is_dataclass(before):
+        asks_anew = field.name in REVISING and _question(before) != _question(after)
+        revising = revising or asks_anew
+        if asks_anew or not is_dataclass(before):
             changed.append(field.name)
         else:
             inner = (part.name for part in fields(before) if getattr(before, part.name) != getattr(after, part.name))
             changed += [f"{field.name}.{name}" for name in inner]
     return tuple(changed), revising
+
+
+def _question(value: object) -> object:
+    """What of a part of the study decides whether results compare: guards and a second objective only read them otherwise."""
+    return replace(value, guards=(), also=None) if isinstance(value, Objective) else value
 
 
 def evaluator_hash(folder: Path, read_only: tuple[str, ...], evaluate: tuple[str, ...] = ()) -> str:

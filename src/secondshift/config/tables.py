@@ -119,6 +119,13 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
+class AlsoTable(Table):
+    """[objective.also]"""
+
+    metric: Annotated[Word, AfterValidator(_own_metric)]
+    goal: Literal["min", "max"] = "min"
+
+
 class ObjectiveTable(Table):
     """[objective]"""
 
@@ -127,6 +134,7 @@ class ObjectiveTable(Table):
     at: Literal["final", "best"] = "final"
     min_effect: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     guards: list[str] = []
+    also: AlsoTable | None = None
 
 
 class EvaluateTable(Table):

@@ -85,7 +85,10 @@ def _study_opened(draft: Draft, fact: facts.StudyOpened, event: facts.Event) -> 
 
 
 def _study_amended(draft: Draft, fact: facts.StudyAmended, event: facts.Event) -> None:
+    before = draft.study.objective.guards if draft.study is not None else fact.study.objective.guards
     draft.put(study=fact.study)
+    if fact.study.objective.guards != before:
+        fold_ideas.guards_changed(draft)
     if draft.shift is not None:
         draft.put(shift=replace(draft.shift, may=fact.study.may))
 

@@ -58,6 +58,16 @@ def shift_started(draft: Draft) -> None:
             draft.write("ideas")[idea.id] = replace(idea, state="exploring", answer="a new shift goes on with it")
 
 
+def guards_changed(draft: Draft) -> None:
+    """What was settled by a guard alone is looked at again, by the pairs there are; what held up did, by the guards of then."""
+    for idea in list(draft.ideas.values()):
+        found = draft.verdicts.get(idea.id)
+        same = draft.study is not None and (idea.revision, idea.baseline) == (draft.study.revision, draft.baseline)
+        if found is not None and found.guard and same and idea.state in ("refuted", "undecided"):
+            draft.write("ideas")[idea.id] = replace(idea, state="exploring", answer="the guards of the study were changed")
+            draft.write("verdicts").pop(idea.id)
+
+
 def revision_began(draft: Draft, revision: int) -> None:
     """Another question: there is no baseline yet, and what was not settled is asked anew."""
     draft.put(baseline="")

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 
+from secondshift.records.metricnames import of_machine
 from secondshift.records.studies import Study
 from secondshift.records.trials import Summary
 
@@ -50,4 +51,5 @@ def summarise(steps: Iterable[int], values: Iterable[float]) -> Summary:
 
 def counts_steps(study: Study | None, metric: str) -> bool:
     """Say whether a metric's steps are the trial's: what a script merely prints may count in batches of its own."""
-    return study is None or study.tier_offered() == "cooperative" or metric == study.objective.metric
+    of_trial = study is None or study.tier_offered() == "cooperative" or metric == study.objective.metric
+    return of_trial and not of_machine(metric)  # of steps nothing is known where the machine is measured

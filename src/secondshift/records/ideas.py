@@ -9,7 +9,7 @@ Value = bool | int | float | str  # as in records.studies
 IdeaState = Literal["open", "exploring", "held up", "refuted", "undecided", "refused"]
 Ending = Literal[
     "", "better", "too small", "no better", "worse", "crashes more", "unsettled", "unprotected metric", "same for every seed",
-    "more time",
+    "more time", "breaks a guard", "guard not checked",
 ]  # fmt: skip
 SET = "set."  # before the name of a parameter in the arguments of a request
 FEW_PAIRS = 5  # of fewer nobody can say what settling an idea would cost
@@ -73,6 +73,10 @@ class Verdict:
     pairing: float = math.nan  # variance of unpaired differences over that of paired ones: above 1, pairing helped
     pairs_left: float = math.inf  # estimate of what it needs to be settled
     device_s_left: float = math.inf  # what that would cost
+    guard: str = ""  # the one that its runs break, or of which they say nothing that counts
+    guard_value: float = math.nan  # the worst that its runs showed
+    guard_runs: int = 0  # in how many pairs it breaks it
+    guard_baseline: int = 0  # in how many the baseline does
 
     def neither(self) -> bool:
         """Say whether no run came to a result, of the candidate or of the baseline: then nothing is known, and more seeds tell

@@ -14,14 +14,11 @@ ProofState = Literal["", "proved", "failed", "missing", "stale", "trusted", "not
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Objective:
-    """What counts as better. Code asks this record, and never assumes that lower is better."""
+class Aim:
+    """A metric, and which way is better."""
 
     metric: str  # the name as the script prints or logs it
     goal: Goal = "min"
-    at: Literal["final", "best"] = "final"
-    min_effect: float = 0.0  # in the metric's own unit; smaller gains are real but useless
-    guards: tuple[str, ...] = ()
 
     def loss(self, value: float) -> float:
         """Turn a value of the metric into one where smaller is better; NaN is worse than anything."""
@@ -32,6 +29,16 @@ class Objective:
     def better(self, value: float, than: float) -> bool:
         """Say whether `value` beats `than`; NaN beats nothing."""
         return self.loss(value) < self.loss(than)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Objective(Aim):
+    """What counts as better. Code asks this record, and never assumes that lower is better."""
+
+    at: Literal["final", "best"] = "final"
+    min_effect: float = 0.0  # in the metric's own unit; smaller gains are real but useless
+    guards: tuple[str, ...] = ()  # what must also hold, as written; `records.guards` reads them
+    also: Aim | None = None  # a second one, of which the front is shown; the search goes on by this one alone
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,6 +10,7 @@ from typing import get_args
 from secondshift.ledger.batches import crc
 from secondshift.ledger.summaries import counts_steps, summarise
 from secondshift.records import events as facts
+from secondshift.records.guards import guards_of
 from secondshift.records.metricnames import of_machine, of_script
 from secondshift.records.orders import Batch, Chunk, Note, Sign
 from secondshift.records.states import State
@@ -115,7 +116,7 @@ def _take_points(
     for chunk in chunks:
         if chunk.fragment == SAMPLES:
             chunk = at_step(chunk, _newest_step(state, attempt, chunks))
-        intake.out.extend(_chunk_facts(attempt, chunk))
+        intake.out.extend(_chunk_facts(attempt, chunk, _guarded(state)))
         intake.batches.extend(chunk.batches)
     saved = saves.look(state, attempt, chunks, ended=end is not None)
     intake.out.extend(saved)
@@ -151,7 +152,13 @@ def end_facts(attempt: Attempt, sign: Sign) -> list[facts.Payload]:
     ]
 
 
-def _chunk_facts(attempt: Attempt, chunk: Chunk) -> list[facts.Payload]:
+def _guarded(state: State) -> frozenset[str]:
+    """Measurements of ours that a guard of the study names: of these, too, a trial keeps the worst it has shown."""
+    objective = state.study.objective if state.study is not None else None
+    return frozenset(guard.metric for guard in guards_of(objective)) if objective is not None else frozenset()
+
+
+def _chunk_facts(attempt: Attempt, chunk: Chunk, guarded: frozenset[str] = frozenset()) -> list[facts.Payload]:
     """Facts of one chunk: what was restored comes before its points, what was saved after them."""
     notes = [note for note in chunk.notes if not (attempt.alone and note.kind in _OF_CHECKPOINTS)]
     before = [fact for note in notes if note.kind in _EARLY for fact in _note_facts(attempt, note)]
@@ -164,7 +171,7 @@ def _chunk_facts(attempt: Attempt, chunk: Chunk) -> list[facts.Payload]:
         end=chunk.end,
         points=sum(len(batch.steps) for batch in chunk.batches),
         crc=crc(chunk.batches),
-        metrics={b.metric: summarise(b.steps, b.values) for b in chunk.batches if of_script(b.metric)},
+        metrics={b.metric: summarise(b.steps, b.values) for b in chunk.batches if of_script(b.metric) or b.metric in guarded},
         machine=bool(chunk.batches) and all(b.metric == WALL or of_machine(b.metric) for b in chunk.batches),
         **_rhythm(chunk.batches),
     )

@@ -223,4 +223,4 @@ def _first_step(attempt: Attempt, chunks: Sequence[Chunk]) -> int | None:
 
 def _origin(trial: Trial) -> int:
     """The first step that a trial ever logged: scripts count from 0 or from 1, or log each hundredth step."""
-    return min((summary.first_step for summary in trial.metrics.values() if summary.points), default=0)
+    return min((summary.first_step for name, summary in trial.metrics.items() if summary.points and of_script(name)), default=0)

@@ -3,12 +3,14 @@
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Literal
 
+from secondshift.policies.models.guarding import barred
 from secondshift.policies.models.proposals import wanted
 from secondshift.policies.models.spaces import region
-from secondshift.policies.schedulers import budgets, fifo, halving
+from secondshift.policies.schedulers import budgets, fifo, guarding, halving
 from secondshift.policies.searchers import uniform
 from secondshift.records.decisions import Decision
 from secondshift.records.states import State
@@ -66,6 +68,11 @@ def curve(params: Mapping[str, Value], step: int) -> float:
     return math.nan if floor > 0.95 else floor + 1.0 / (step + 1)
 
 
+def memory(params: Mapping[str, Value], step: int) -> float:
+    """What a guard is set on: too much for two in five points of the space, once a few steps are done."""
+    return sum(map(ord, json.dumps(dict(params), sort_keys=True))) % 101 if step >= 5 else 0.0
+
+
 def check_searcher(name: str, decide: Decider) -> None:
     """Check a searcher that proposes under `name`. Raises AssertionError that says what does not hold.
 
@@ -94,7 +101,7 @@ def check_scheduler(decide: Decider) -> None:
     """Check a scheduler. Raises AssertionError that says what does not hold.
 
     Pure; starts only queued and paused trials, no more than there are free slots, none twice; ends the night; leaves
-    at least one full result; says nothing when there is no shift or it is ending.
+    at least one full result; goes on with nothing that breaks a guard; says nothing when there is no shift or it is ending.
     """
     for tier, goal, slots, schedule in product(TIERS, GOALS, (1, 3), SCHEDULES):
         asked = study(SPACES["continuous"], tier=tier, goal=goal, schedule=schedule)
@@ -105,11 +112,31 @@ def check_scheduler(decide: Decider) -> None:
         where = f"scheduler, tier {tier}, goal {goal}, {slots} slots, schedule {schedule}"
         assert night.reason, f"{where}: the night did not end within its ticks"
         assert night.state.statuses.get("complete", 0), f"{where}: no trial was run to the horizon"
+    for tier in TIERS:
+        _check_guards(decide, tier)
     assert decide(State()) == [], "A scheduler decides something before there is a study."
 
 
-def _night(asked: Study, deciders: Sequence[Decider], slots: int = 2) -> Night:
-    return play(asked, deciders, curve=curve, slots=slots, ticks=600)
+def _check_guards(decide: Decider, tier: Literal["opaque", "resumable", "cooperative"]) -> None:
+    """What breaks a guard is neither started nor advanced nor run to its end, but for the baseline."""
+    plain = study(SPACES["continuous"], tier=tier)
+    asked = replace(plain, objective=replace(plain.objective, guards=("memory <= 60",)))
+    night = _night(asked, [guarding.decide, decide, uniform.decide, budgets.decide], beside={"memory": memory})
+    where = f"scheduler, tier {tier}, a study with a guard"
+    for state in night.seen:
+        for one in decide(state):
+            trial = state.trials.get(one.subject)
+            wrong = one.verb in ("start", "advance") and trial is not None and barred(state, trial)
+            assert not wrong, f"{where}: {one.verb} of {one.subject}, which breaks a guard. Ask models.guarding.barred."
+    assert night.reason, f"{where}: the night did not end within its ticks"
+    ended = [t for t in night.state.trials.values() if t.status == "complete"]
+    assert ended and not any(barred(night.state, trial) for trial in ended), f"{where}: what broke it was run to its end"
+
+
+def _night(
+    asked: Study, deciders: Sequence[Decider], slots: int = 2, beside: Mapping[str, Callable[..., float]] | None = None
+) -> Night:
+    return play(asked, deciders, curve=curve, slots=slots, ticks=600, beside=beside or {})
 
 
 def _check_pure(night: Night, decide: Decider) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Literal
 
 from secondshift.arbitrate import arbitrate
@@ -40,6 +41,7 @@ class _Play:
     noise: Noise
     stride: int
     tick_s: float
+    beside: Mapping[str, Curve]
     state: State = field(default_factory=State)
     now_s: float = 1000.0
     steps: int = 0
@@ -84,11 +86,12 @@ class _Play:
         candidate = self.state.candidates[trial.candidate]
         steps = range(first, last)
         self.steps += len(steps)
-        summary = summarise(steps, [self.curve(candidate.params, step) + self.noise(trial, step) for step in steps])
+        objective = summarise(steps, [self.curve(candidate.params, step) + self.noise(trial, step) for step in steps])
+        others = {name: summarise(steps, [of(candidate.params, step) for step in steps]) for name, of in self.beside.items()}
         self.record([
             facts.MetricsLogged(
                 attempt=attempt.id, trial=attempt.trial, fragment="f", start=first, end=last, points=len(steps), crc=0,
-                metrics={self.study.objective.metric: summary},
+                metrics={self.study.objective.metric: objective, **others},
             )
         ])  # fmt: skip
 
@@ -120,12 +123,14 @@ def play(
     noise: Noise = lambda trial, step: 0.0,
     before: State | None = None,
     requests: Sequence[facts.RequestReceived] = (),
+    beside: Mapping[str, Curve] = MappingProxyType({}),
 ) -> Night:
     """Play a shift of a study, each running trial doing `stride` steps in a tick of `tick_s` seconds.
 
-    `deadline_s` counts from the start; `before` is the state an earlier shift left.
+    `deadline_s` counts from the start; `before` is the state an earlier shift left; `beside` are metrics that are logged
+    with the objective, by name.
     """
-    night = _Play(study=study, curve=curve, mishap=mishap, noise=noise, stride=stride, tick_s=tick_s)
+    night = _Play(study=study, curve=curve, mishap=mishap, noise=noise, stride=stride, tick_s=tick_s, beside=beside)
     if before is not None:
         night.state, night.now_s = before, before.last_at + tick_s
     else:

@@ -8,7 +8,7 @@ from typing import Literal
 from secondshift.interfaces.brief.branches import Branch, branches
 from secondshift.interfaces.brief.parameter_figures import Panel, panels
 from secondshift.interfaces.brief.trace import Trace, by_others
-from secondshift.interfaces.readmodel.objectives import current, ranked
+from secondshift.interfaces.readmodel.objectives import current, ordered, ranked
 from secondshift.ledger.attempts import trial_of
 from secondshift.records.events import AttemptEnded, AttemptOrdered, LeaseTaken
 from secondshift.records.states import State
@@ -64,7 +64,9 @@ class Figures:
 def figures(night: Trace, state: State, objective: Objective, read: Reader) -> Figures:
     """Gather what can be drawn of a shift; what is not there is left empty."""
     trials = [t for t in current(state) if t.id in night.trials]
-    done = ranked(objective, [t for t in trials if t.status == "complete"])
+    complete = [t for t in trials if t.status == "complete"]
+    done = ranked(objective, complete)
+    shown = [*done, *(t for t in ordered(objective, complete) if t not in done)] if done else []  # behind: what breaks a guard
     curves, of = _curves(trials, done, objective, read)
     bars = _bars(night, state)
     takeovers = tuple(e.at for e in night.of(LeaseTaken) if e.fact.how in ("dead", "expired"))
@@ -72,7 +74,7 @@ def figures(night: Trace, state: State, objective: Objective, read: Reader) -> F
         metric=objective.metric, best=_best(night, done, objective), curves=curves, curves_of=of,
         branches=branches(state), least=objective.min_effect,
         bars=tuple(bars[:MOST_BARS]), bars_of=len(bars), takeovers=takeovers,
-        panels=panels(state.study.space.parameters if state.study else (), state.candidates, done, objective),
+        panels=panels(state.study.space.parameters if state.study else (), state.candidates, shown, objective),
     )  # fmt: skip
 
 

@@ -4,11 +4,13 @@ import math
 from collections.abc import Iterable
 
 from secondshift.interfaces.brief.environments import other_environments
+from secondshift.interfaces.brief.guards import guards
 from secondshift.interfaces.brief.imported import before, imported
 from secondshift.interfaces.brief.noise import noise
 from secondshift.interfaces.brief.trace import Trace
 from secondshift.interfaces.readmodel.environments import elsewhere
-from secondshift.interfaces.readmodel.objectives import current, names, ranked, results, steps_to, written
+from secondshift.interfaces.readmodel.guards import is_plain
+from secondshift.interfaces.readmodel.objectives import current, names, ordered, ranked, results, steps_to, written
 from secondshift.records.fingerprints import comparable
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
@@ -24,28 +26,33 @@ def found(night: Trace, state: State, objective: Objective) -> Iterable[Statemen
     helped = [t for t in seen if t.status == "complete" and t.assisted]
     if seen:
         yield _counts(night, seen)
-    best = ranked(objective, done)
+    best, everyone = ranked(objective, done), ordered(objective, done)
     fresh = [state.trials[name] for name in state.pairs.values() if name in night.trials]
-    fresh = ranked(objective, [t for t in fresh if t.status == "complete"])
-    rest = [t for t in done if t not in best]
+    fresh = ordered(objective, [t for t in fresh if t.status == "complete"])
+    rest = [t for t in done if t not in everyone]
     if not best:
+        if everyone:
+            none = {"n": len(everyone), "metric": objective.metric}
+            yield Statement(key="found.none_within_guards", values=none, facts=_all_outcomes(night, everyone))
         if not done:
             none = {"metric": objective.metric}
             key = "found.none_unaided" if helped else "found.none_complete"
             yield Statement(key=key, values=none, facts=_all_outcomes(night, done or helped))
+        yield from guards(night, state, seen)
         yield from _assisted(night, helped, objective)
         yield from _without_value(night, rest, objective)
         yield from _ahead(night, seen, objective)
         yield from imported(state)
-        yield from noise(night, state, fresh, before(state), None)
+        yield from noise(night, state, [*everyone, *fresh], before(state), None)
         return
     yield _best(night, state, best[0], objective)
+    yield from guards(night, state, seen)
     yield from _assisted(night, helped, objective)
     yield from _seeds(night, state, best, objective)
     yield from other_environments(night, state, best)
-    yield from _against_defaults(night, state, best, objective)
+    yield from _against_defaults(night, state, best[0], everyone, objective)
     yield from imported(state)
-    yield from noise(night, state, [*best, *fresh], before(state), _gain(state, best, objective))
+    yield from noise(night, state, [*everyone, *fresh], before(state), _gain(state, best[0], everyone, objective))
     yield from _without_value(night, rest, objective)
 
 
@@ -125,21 +132,21 @@ def _seeds(night: Trace, state: State, best: list[Trial], objective: Objective) 
     )
 
 
-def _against_defaults(night: Trace, state: State, best: list[Trial], objective: Objective) -> Iterable[Statement]:
-    plain = [t for t in best if _plain(state, t)]
-    leader = best[0]
+def _against_defaults(
+    night: Trace, state: State, leader: Trial, everyone: list[Trial], objective: Objective
+) -> Iterable[Statement]:
+    plain = [t for t in everyone if is_plain(state, t)]
     if leader in plain:
-        yield Statement(
-            key="found.defaults_lead", values={"trial": leader.id}, facts=night.trials[leader.id].result(objective.at)
-        )
+        key = "found.defaults_lead" if leader is everyone[0] else "found.defaults_lead_within"
+        yield Statement(key=key, values={"trial": leader.id}, facts=night.trials[leader.id].result(objective.at))
         return
     if not plain:
-        helped = [t for t in current(state) if t.assisted and t.status == "complete" and _plain(state, t)]
+        helped = [t for t in current(state) if t.assisted and t.status == "complete" and is_plain(state, t)]
         key = "found.baseline_assisted" if helped else "found.no_baseline"
         facts = tuple(sorted(s for t in (leader, *helped) for s in night.trials[t.id].result(objective.at)))
         yield Statement(key=key, values={"n": len(helped), "trials": names(helped)}, facts=facts)
         return
-    gain, alike = _gain(state, best, objective), [t for t in plain if comparable(leader, t, state.fingerprints)]
+    gain, alike = _gain(state, leader, everyone, objective), [t for t in plain if comparable(leader, t, state.fingerprints)]
     if gain is None:
         facts = tuple(sorted({*night.trials[plain[0].id].result(objective.at), *night.trials[leader.id].result(objective.at)}))
         values = {"trial": plain[0].id, "value": _value(plain[0], objective), "metric": objective.metric}
@@ -161,18 +168,12 @@ def _against_defaults(night: Trace, state: State, best: list[Trial], objective: 
         yield Statement(key="found.too_small", values=values, facts=(night.study, *facts) if night.study else facts)
 
 
-def _gain(state: State, best: list[Trial], objective: Objective) -> float | None:
+def _gain(state: State, leader: Trial, everyone: list[Trial], objective: Objective) -> float | None:
     """By how much the leader beats the defaults where it ran; None if it is the defaults, or they did not end there."""
-    plain = [t for t in best if _plain(state, t) and comparable(best[0], t, state.fingerprints)]
-    if not plain or best[0] in plain:
+    plain = [t for t in everyone if is_plain(state, t) and comparable(leader, t, state.fingerprints)]
+    if not plain or leader in plain:
         return None
-    return objective.loss(_value(plain[0], objective)) - objective.loss(_value(best[0], objective))
-
-
-def _plain(state: State, trial: Trial) -> bool:
-    """Say whether a trial ran with the default parameters."""
-    candidate = state.candidates.get(trial.candidate)
-    return bool(state.study and candidate and state.study.space.is_baseline(candidate.params))
+    return objective.loss(_value(plain[0], objective)) - objective.loss(_value(leader, objective))
 
 
 def _ahead(night: Trace, seen: list[Trial], objective: Objective) -> Iterable[Statement]:
@@ -195,7 +196,7 @@ def unproven(night: Trace, state: State, objective: Objective) -> Iterable[State
     done = ranked(objective, [t for t in trials if t.status == "complete"])
     if done:
         leader = night.trials[done[0].id].result(objective.at)
-        if not _plain(state, done[0]):
+        if not is_plain(state, done[0]):
             yield Statement(key="unproven.not_a_verdict", facts=leader)
         if len(done) > 1:
             yield Statement(key="unproven.chosen", values={"n": len(done)}, facts=_all_outcomes(night, done))
@@ -207,6 +208,8 @@ def unproven(night: Trace, state: State, objective: Objective) -> Iterable[State
         ended = [t for t in trials if t.status == "complete"]
         unaided = any(not t.assisted for t in ended)
         key = "unproven.no_value" if unaided else "unproven.only_assisted" if ended else "unproven.nothing"
+        if ordered(objective, ended):  # all of them break a guard
+            key = "unproven.within_guards"
         yield Statement(key=key, facts=tuple(s for s in (night.started, night.ended) if s))
     early = [t for t in trials if t.status in ("paused", "stopped") and 0 <= t.logged_step]
     if early:

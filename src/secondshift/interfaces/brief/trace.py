@@ -30,6 +30,7 @@ from secondshift.records.events import (
     TrialQueued,
     VerdictReached,
 )
+from secondshift.records.guards import guards_of
 from secondshift.records.nights import Shift
 from secondshift.records.studies import Objective
 from secondshift.records.trials import Exit
@@ -88,6 +89,7 @@ class TrialTrace:
     final: int = 0  # the last points of the objective's metric
     best: int = 0  # where its best value was logged
     best_value: float | None = None
+    guards: dict[str, tuple[int, float]] = field(default_factory=dict)  # guard -> where its worst value was logged, and the value
     settled: list[int] = field(default_factory=list)
     last_exit: AttemptEnded | None = None
     halted: int = 0  # the decision to stop it or give it up
@@ -226,6 +228,10 @@ def _trial(found: Trace, event: Event, objective: Objective, proposals: dict[str
 
 
 def _points(of: TrialTrace, seq: int, logged: MetricsLogged, objective: Objective) -> None:
+    for guard in guards_of(objective):
+        worst, known = guard.worst(logged.metrics.get(guard.metric)), of.guards.get(guard.text)
+        if worst is not None and (known is None or (worst > known[1] if guard.from_above() else worst < known[1])):
+            of.guards[guard.text] = seq, worst
     summary = logged.metrics.get(objective.metric)
     if summary is None or summary.points == 0:
         return

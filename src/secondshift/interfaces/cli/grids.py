@@ -13,6 +13,7 @@ from secondshift.interfaces.messages.formats import duration, number
 from secondshift.interfaces.readmodel.objectives import written
 
 ASSISTED = "*"  # behind the name of a trial that was helped on the way
+BROKEN = "!"  # and of one that breaks a guard
 WIDE, WIDER = 92, 112  # columns from which on the best value and the spend, and the parameters, are shown too
 
 
@@ -36,8 +37,10 @@ def trials_grid(doc: Mapping[str, Any], sparks: Mapping[str, str], shown: int | 
         style = {"running": "bold", "queued": "dim"}.get(row["status"], "")
         last: list[RenderableType] = [Text(written(row["params"]))] if width >= WIDER else []
         grid.add_row(*(cells[head] for head, _ in heads), *last, style=style)
-    if any(row["assisted"] for row in doc["trials"][:shown]):
-        grid.caption = Text(say("status.assisted", lang, mark=ASSISTED))
+    marks = [say("status.assisted", lang, mark=ASSISTED)] * any(row["assisted"] for row in doc["trials"][:shown])
+    marks += [say("status.breaks", lang, mark=BROKEN)] * any(map(breaking, doc["trials"][:shown]))
+    if marks:
+        grid.caption = Text("; ".join(marks))
         grid.caption_justify = "left"
     rest = len(doc["trials"]) - len(doc["trials"][:shown])
     if rest:
@@ -45,9 +48,14 @@ def trials_grid(doc: Mapping[str, Any], sparks: Mapping[str, str], shown: int | 
     return grid
 
 
+def breaking(row: Mapping[str, Any]) -> bool:
+    """Say whether a trial of the table breaks a guard."""
+    return any(guard["standing"] == "broken" for guard in row["guards"])
+
+
 def _cells(row: Mapping[str, Any], spark: str, lang: str) -> dict[str, RenderableType]:
     return {
-        "trial": row["trial"] + (ASSISTED if row["assisted"] else ""),
+        "trial": row["trial"] + (ASSISTED if row["assisted"] else "") + (BROKEN if breaking(row) else ""),
         "status": say_status(row["status"], lang),
         "progress": ProgressBar(
             total=1.0, completed=row["progress"], width=10, complete_style="cyan", finished_style="green"

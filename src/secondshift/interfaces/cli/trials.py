@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -75,6 +76,7 @@ def _print(screen: Console, doc: dict[str, Any]) -> None:
             facts.append(("set besides", one_line(written(past["others"]))))
     if doc["assisted"]:
         facts.append(("assisted", "it was helped on its way, so its result is compared with no other"))
+    facts += [(f"guard {row['guard']}", _guard(row)) for row in doc["guards"]]
     if doc["held"]:
         facts.append(("held", f"until somebody answers {doc['held']}: `secondshift answer {doc['held']}`"))
     if doc["dropped_points"]:
@@ -98,6 +100,15 @@ def _print(screen: Console, doc: dict[str, Any]) -> None:
         screen.print(Text(f"\nlast lines of {doc['output_file']}", style="dim"))
         for text in doc["output"]:
             screen.print(indented(Text(text)))
+
+
+def _guard(row: Mapping[str, Any]) -> str:
+    """How a trial stands with one guard."""
+    if row["standing"] == "unknown":
+        return f"not checked: {row['metric']} was not logged, or not always as a finite number"
+    if row["standing"] == "ok":
+        return f"kept; the worst was {number(row['worst'])}"
+    return f"broken by {number(row['over'])}: the worst was {number(row['worst'])}, so it is never the best"
 
 
 def _print_metrics(screen: Console, doc: dict[str, Any]) -> None:

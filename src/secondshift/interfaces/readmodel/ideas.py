@@ -7,6 +7,7 @@ from typing import Any
 from secondshift.interfaces.messages.formats import number
 from secondshift.interfaces.readmodel.objectives import written
 from secondshift.records.events import Event, IdeaAmended, IdeaCaptured, RequestReceived, VerdictReached
+from secondshift.records.guards import guard_of
 from secondshift.records.ideas import FEW_PAIRS, MANY_PAIRS, SET, Idea, Verdict
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
@@ -41,10 +42,11 @@ def row(state: State, idea: Idea) -> dict[str, Any]:
 
 def verdict_row(found: Verdict) -> dict[str, Any]:
     """One verdict as a document."""
-    numbers = ("effect", "low", "high", "log_evidence", "level", "pairing", "pairs_left", "device_s_left")
+    numbers = ("effect", "low", "high", "log_evidence", "level", "pairing", "pairs_left", "device_s_left", "guard_value")
     return {
         "decision": found.decision, "ending": found.ending, "pairs": found.pairs, "crashed": found.crashed,
         "baseline_crashed": found.baseline_crashed, "void": found.void, "reason": found.reason,
+        "guard": found.guard or None, "guard_runs": found.guard_runs, "guard_baseline": found.guard_baseline,
         **{name: _finite(getattr(found, name)) for name in numbers},
     }  # fmt: skip
 
@@ -82,11 +84,12 @@ def statement(state: State, idea: Idea) -> Statement:
     if idea.settled() and state.study is not None and idea.revision != state.study.revision:
         values["revision"] = idea.revision
         return Statement(key=f"ideas.earlier_{idea.state.replace(' ', '_')}", values=values)
+    values |= _of_guard(found)
     if idea.state in ("held up", "refuted"):
         ending = found.ending.replace(" ", "_")
         return Statement(key=f"ideas.{ending}", values={**values, "evalue": math.exp(min(found.log_evidence, 700.0)),
                                                         "needed": 1.0 / found.level})  # fmt: skip
-    if found.ending in ("unprotected metric", "same for every seed", "more time"):
+    if found.ending in ("unprotected metric", "same for every seed", "more time", "guard not checked"):
         return Statement(key=f"ideas.{found.ending.replace(' ', '_')}", values=values)
     if found.neither():
         return Statement(key="ideas.neither", values=values)
@@ -96,6 +99,16 @@ def statement(state: State, idea: Idea) -> Statement:
         cost = {"left": math.ceil(found.pairs_left), "cost_s": found.device_s_left}
         return Statement(key="ideas.undecided", values={**values, **cost})
     return Statement(key="ideas.undecided_dear", values=values)
+
+
+def _of_guard(found: Verdict) -> dict[str, str | int | float]:
+    """What a verdict says of the guard that it ends by."""
+    guard = guard_of(found.guard)
+    if guard is None:
+        return {}
+    over, side = abs(found.guard_value - guard.limit), "guard_high" if guard.from_above() else "guard_low"
+    return {"guard": found.guard, "guard_value": found.guard_value, "guard_over": over, "guard_side_word": side,
+            "guard_runs": found.guard_runs, "guard_baseline": found.guard_baseline}  # fmt: skip
 
 
 def story(events: Iterable[Event]) -> list[Statement]:

@@ -1,12 +1,18 @@
 """What a trial is worth so far, as the study's objective sees it."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from secondshift.interfaces.messages.formats import number
-from secondshift.records.states import State
+from secondshift.records.guards import breaks
 from secondshift.records.studies import Objective, Value
 from secondshift.records.trials import Summary, Trial
+
+if TYPE_CHECKING:  # windows nest deep; only names of types are needed
+    from secondshift.records.states import State
 
 
 def best_yet(objective: Objective, metrics: Mapping[str, Summary]) -> float | None:
@@ -19,6 +25,11 @@ def best_yet(objective: Objective, metrics: Mapping[str, Summary]) -> float | No
 
 
 def ranked(objective: Objective, trials: list[Trial]) -> list[Trial]:
+    """Trials that may be called the best: as `ordered`, without those that break a guard."""
+    return ordered(objective, [trial for trial in trials if not breaks(objective, trial)])
+
+
+def ordered(objective: Objective, trials: list[Trial]) -> list[Trial]:
     """Trials with a finite objective, the best first; equal ones in the order in which they were queued.
 
     An assisted trial is never among them: it was trained on other terms than the others, and takes no part in comparisons.

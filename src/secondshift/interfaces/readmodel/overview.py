@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from secondshift.interfaces.plain import one_line
+from secondshift.interfaces.readmodel.guards import rows
 from secondshift.interfaces.readmodel.objectives import best_yet
 from secondshift.interfaces.readmodel.waiting import names
 from secondshift.records.nights import Statement
@@ -59,6 +60,7 @@ def trial_row(state: State, trial: Trial, now: float) -> dict[str, Any]:
         "status": trial.status,
         "assisted": trial.assisted,
         "held": trial.held or None,
+        "guards": rows(state, trial),
         "reason": one_line(trial.reason),
         "candidate": trial.candidate,
         "seed": trial.seed,

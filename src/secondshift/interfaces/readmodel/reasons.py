@@ -11,6 +11,7 @@ from secondshift.ledger.stores import Ledger
 from secondshift.records import events as facts
 from secondshift.records.events import Event
 from secondshift.records.incidents import Finding
+from secondshift.records.metricnames import of_script
 from secondshift.records.nights import Statement
 from secondshift.records.trials import Exit
 
@@ -176,10 +177,10 @@ def _health(fact: facts.AttemptHealth, _: object) -> Told:
 
 
 def _logged(fact: facts.MetricsLogged, _: object) -> Told:
-    points = sum(s.points for s in fact.metrics.values())  # fact.points counts hidden ones of ours, too
+    own = [s for name, s in fact.metrics.items() if of_script(name)]
+    points = sum(s.points for s in own)  # fact.points counts hidden ones of ours, too
     if points:
-        last = max(s.last_step for s in fact.metrics.values())
-        yield "why.logged", {"attempt": fact.attempt, "points": points, "step": last}
+        yield "why.logged", {"attempt": fact.attempt, "points": points, "step": max(s.last_step for s in own)}
 
 
 def _saved(fact: facts.CheckpointSaved, _: object) -> Told:

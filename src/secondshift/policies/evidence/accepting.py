@@ -1,5 +1,6 @@
 """A person makes an idea the baseline: one that held up, or another with a reason that is recorded."""
 
+from secondshift.policies.models.guarding import confirmed
 from secondshift.records.decisions import Decision
 from secondshift.records.events import RequestReceived
 from secondshift.records.ideas import Idea
@@ -47,6 +48,9 @@ def _answer(state: State, request: RequestReceived) -> Decision | None:
 
 
 def _outdated(state: State, idea: Idea) -> str:
-    """Say that an idea was judged when the study asked another question; empty if it asks the same still."""
+    """Say that an idea was judged when the study asked another question, or had other guards; empty if it asks the same still."""
     asked, now = idea.revision, state.study.revision if state.study else idea.revision
-    return "" if asked == now else f"held up at revision {asked} of the study, which is now at {now}: another question"
+    if asked != now:
+        return f"held up at revision {asked} of the study, which is now at {now}: another question"
+    worst = confirmed(state, idea).worst
+    return "" if worst is None else f"breaks the guard {worst.guard.text}, which is newer than its verdict"

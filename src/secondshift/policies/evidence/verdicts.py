@@ -3,13 +3,14 @@
 import math
 from collections.abc import Mapping
 from itertools import islice
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 
 from secondshift.policies.evidence.honesty import reservation
 from secondshift.policies.evidence.levels import level
 from secondshift.policies.evidence.pairing import Pairs, pairs_of
+from secondshift.policies.models.guarding import Confirmed, confirmed
 from secondshift.policies.models.signflips import evidence, lower_bound, middle, pairs_needed, upper_bound, wealth
 from secondshift.records.decisions import Decision, judge
 from secondshift.records.ideas import Ending, Idea, Verdict
@@ -23,7 +24,7 @@ REFUTE = SIDE  # of refuting one idea, so that interval and verdict agree; false
 
 DECISIONS: Mapping[Ending, Literal["supported", "refuted", "undecided"]] = {
     "better": "supported", "unsettled": "undecided", "unprotected metric": "undecided", "same for every seed": "undecided",
-    "more time": "undecided",
+    "more time": "undecided", "guard not checked": "undecided",
 }  # fmt: skip
 
 
@@ -37,18 +38,27 @@ def decide(state: State) -> list[Decision]:
             continue
         pairs, before = pairs_of(state, idea), state.verdicts.get(idea.id)
         seen = (before.pairs, before.void, before.candidate) if before is not None else (0, 0, idea.candidate)
-        if (len(pairs.candidate), pairs.void, idea.candidate) != seen:
+        if (len(pairs.candidate), pairs.void, idea.candidate) != seen or _guards_say_otherwise(state, idea, pairs, before):
             decisions.append(judge(verdict(state, idea, pairs), by=NAME))
     return decisions
+
+
+def _guards_say_otherwise(state: State, idea: Idea, pairs: Pairs, before: Verdict | None) -> bool:
+    """Say whether the guards of the study, which may have been changed, give the same pairs another end."""
+    if before is None or not (before.guard or (state.study is not None and state.study.objective.guards)):
+        return False
+    return verdict(state, idea, pairs).ending != before.ending
 
 
 def verdict(state: State, idea: Idea, pairs: Pairs) -> Verdict:
     """Judge an idea by its pairs so far."""
     assert state.study is not None, "there are no ideas without a study"
     better, allowed, least = pairs.differences(), level(state.ideas, idea.id), state.study.objective.min_effect
-    ending = _ending(better, allowed, least)
-    if ending == "better":
-        ending = reservation(state, idea) or ending
+    ending, kept = _ending(better, allowed, least), confirmed(state, idea)
+    if kept.worst is not None and ending in ("better", "unsettled"):
+        ending = "breaks a guard"  # no more seeds can mend that
+    elif ending == "better":
+        ending = reservation(state, idea) or ("guard not checked" if kept.unchecked is not None else ending)
     if evidence(pairs.crash_differences()) >= -math.log(SIDE):
         ending = "crashes more"
     effect, log_evidence = middle(better), evidence(better)
@@ -56,11 +66,21 @@ def verdict(state: State, idea: Idea, pairs: Pairs) -> Verdict:
     decision = DECISIONS.get(ending, "refuted")
     return Verdict(
         idea=idea.id, candidate=idea.candidate, baseline=idea.baseline, decision=decision, ending=ending,
-        reason=_reason(ending, idea, len(better), effect, log_evidence, allowed), pairs=len(better), effect=effect,
+        reason=_reason(ending, idea, len(better), effect, log_evidence, allowed, kept), pairs=len(better), effect=effect,
         low=lower_bound(better, SIDE), high=upper_bound(better, SIDE), log_evidence=log_evidence, level=allowed,
         crashed=pairs.crashed, baseline_crashed=pairs.baseline_crashed, void=pairs.void,
-        pairing=pairs.gain_of_pairing(), pairs_left=left, device_s_left=left * pair_cost(state),
+        pairing=pairs.gain_of_pairing(), pairs_left=left, device_s_left=left * pair_cost(state), **_of_guard(ending, kept),
     )  # fmt: skip
+
+
+def _of_guard(ending: Ending, kept: Confirmed) -> dict[str, Any]:
+    """What a verdict says of the guard that it ends by; nothing where it ends by none."""
+    if ending == "breaks a guard" and kept.worst is not None:
+        return {"guard": kept.worst.guard.text, "guard_value": kept.worst.value, "guard_runs": kept.broke,
+                "guard_baseline": kept.baseline_broke}  # fmt: skip
+    if ending == "guard not checked" and kept.unchecked is not None:
+        return {"guard": kept.unchecked.text}
+    return {}
 
 
 def _ending(better: np.ndarray, allowed: float, least: float) -> Ending:
@@ -95,7 +115,9 @@ def pair_cost(state: State) -> float:
     return 2.0 * sum(t.device_s for t in whole) / len(whole) if whole else 0.0
 
 
-def _reason(ending: Ending, idea: Idea, pairs: int, effect: float, log_evidence: float, allowed: float) -> str:
+def _reason(
+    ending: Ending, idea: Idea, pairs: int, effect: float, log_evidence: float, allowed: float, kept: Confirmed
+) -> str:
     seeds = f"{pairs} fresh seeds, typical gain {effect:+.4g}" if pairs else "no fresh seed yet"
     odds = f"e-value {math.exp(min(log_evidence, 700.0)):.3g} of {1.0 / allowed:.3g} needed"
     said = {
@@ -105,6 +127,22 @@ def _reason(ending: Ending, idea: Idea, pairs: int, effect: float, log_evidence:
         "unprotected metric": f"{idea.id} looks better, but its own process reports its metric",
         "same for every seed": f"{idea.id} looks better, but its result is the same for every seed: it is one run, not many",
         "more time": f"{idea.id} looks better, but its runs take much longer than the baseline's",
+        "breaks a guard": f"{idea.id} {_broken(kept)}",
+        "guard not checked": f"{idea.id} looks better, but nothing that counts says whether it keeps to {_unchecked(kept)}",
     }.get(ending, f"{idea.id} is not settled")  # fmt: skip
     refuted = DECISIONS.get(ending, "refuted") == "refuted"
     return f"{said}: {seeds}." if refuted else f"{said}: {seeds}; {odds}."  # those odds are of being better at all
+
+
+def _broken(kept: Confirmed) -> str:
+    if kept.worst is None:
+        return ""
+    guard, baseline = kept.worst.guard, "the baseline keeps to it"
+    if kept.baseline_broke:
+        baseline = f"the baseline does so in {kept.baseline_broke}"
+    shown = f"{guard.metric} came to {kept.worst.value:.6g}"
+    return f"breaks the guard {guard.text} in {kept.broke} of {kept.runs} pairs ({shown}; {baseline})"
+
+
+def _unchecked(kept: Confirmed) -> str:
+    return kept.unchecked.text if kept.unchecked is not None else ""

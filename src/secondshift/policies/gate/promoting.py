@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from secondshift.policies.gate.ordering import first_whole
+from secondshift.policies.models.guarding import confirmed
 from secondshift.records.decisions import Decision
 from secondshift.records.events import RequestReceived
 from secondshift.records.gates import Promotion
@@ -31,6 +32,12 @@ def _answer(state: State, request: RequestReceived, known: Sequence[Promotion]) 
     against = [] if idea.state == "held up" else [f"it is {idea.state}"]
     if against and not because:
         return _decision(request, (), f"{name} is {idea.state}: it did not hold up. Say --because WHY to promote it all the same")
+    worst = confirmed(state, idea).worst
+    if worst is not None:
+        against.append(f"it breaks the guard {worst.guard.text}")
+        if not because:
+            why = f"{name} breaks the guard {worst.guard.text}. Say --because WHY to promote it all the same"
+            return _decision(request, (), why)
     run = state.gate_run(idea, request.id) if study.gate.suite else None
     if study.gate.suite and (run is None or not run.verdict):
         return None

@@ -13,6 +13,7 @@ import numpy as np
 
 from secondshift.policies.models.spaces import Region
 from secondshift.policies.models.standings import rungs, standings
+from secondshift.records.guards import breaks
 from secondshift.records.states import State
 from secondshift.records.studies import Study, Value
 from secondshift.records.trials import Candidate, Trial
@@ -74,7 +75,7 @@ def _levels(state: State, study: Study, ground: Region) -> list[Level]:
         trial.id: value
         for trial in state.trials.values()
         if trial.status == "complete" and trial.pair < 0 and trial.revision == study.revision
-        and (value := trial.objective(objective)) is not None
+        and (value := trial.objective(objective)) is not None and not breaks(objective, trial)
     }  # fmt: skip
     sign = 1.0 if objective.goal == "min" else -1.0
     levels = [Level(step=study.horizon_steps, parents=_parents(state, ground, {n: (v, sign * v) for n, v in full.items()}))]

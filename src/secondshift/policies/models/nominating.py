@@ -3,6 +3,7 @@
 import math
 
 from secondshift.records.decisions import Decision, capture, end
+from secondshift.records.guards import breaks
 from secondshift.records.ideas import Idea
 from secondshift.records.states import State
 from secondshift.records.trials import Trial
@@ -35,7 +36,7 @@ def nominee(state: State) -> Trial | None:
         if trial.revision != study.revision or trial.pair >= 0 or trial.status != "complete" or trial.assisted:
             continue
         value = trial.objective(study.objective)
-        if value is not None and study.objective.loss(value) < least:
+        if value is not None and study.objective.loss(value) < least and not breaks(study.objective, trial):
             best, least = trial, study.objective.loss(value)
     if best is None or best.candidate == state.baseline or study.space.is_baseline(state.candidates[best.candidate].params):
         return None

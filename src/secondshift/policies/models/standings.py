@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from secondshift.records.guards import breaks
 from secondshift.records.states import State
 from secondshift.records.studies import Objective, Study
 from secondshift.records.trials import Trial
@@ -35,7 +36,7 @@ def rung_of(ladder: tuple[int, ...], steps: int) -> int:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rung:
-    """All trials that reached a rung, oldest first, and their losses there (inf: not a finite value)."""
+    """All trials that reached a rung, oldest first, and their losses there (inf: not a finite value, or a guard is broken)."""
 
     step: int
     trials: tuple[str, ...]
@@ -65,17 +66,20 @@ def standings(state: State, study: Study, ladder: tuple[int, ...]) -> tuple[Rung
     """Collect every trial of the current revision at each rung it reached, in one pass.
 
     The value at a rung is the first milestone at or after it and before the next one. A trial that has passed a rung
-    without one (it cannot pause there) stands with its newest value, as long as it is not past the next rung.
+    without one (it cannot pause there) stands with its newest value, as long as it is not past the next rung. One that
+    breaks a guard stands without a value.
     """
     names: list[list[str]] = [[] for _ in ladder]
     values: list[list[float]] = [[] for _ in ladder]
     objective, horizon, revision = study.objective, study.horizon_steps, study.revision
+    guarded = bool(objective.guards)
     first = ladder[0] if ladder else horizon
     places: dict[int, int] = {}  # this loop is most of a tick with ten thousand trials, so it looks steps up once
     for name, trial in state.trials.items():
         if trial.revision != revision or trial.pair >= 0:
             continue
         newest, step = -1, 0
+        spoilt = guarded and breaks(objective, trial)
         for milestone in trial.milestones:
             step = milestone.step
             rung = places.get(step)
@@ -84,7 +88,7 @@ def standings(state: State, study: Study, ladder: tuple[int, ...]) -> tuple[Rung
             if rung > newest:
                 newest = rung
                 names[rung].append(name)
-                values[rung].append(milestone.value)
+                values[rung].append(math.nan if spoilt else milestone.value)
         steps = trial.logged_step + 1
         if steps < trial.steps_done:
             steps = trial.steps_done
@@ -93,7 +97,7 @@ def standings(state: State, study: Study, ladder: tuple[int, ...]) -> tuple[Rung
             if rung > newest:
                 value = trial.objective(objective)
                 names[rung].append(name)
-                values[rung].append(math.nan if value is None else value)
+                values[rung].append(math.nan if value is None or spoilt else value)
     return tuple(
         Rung(step=step, trials=tuple(at), losses=_losses(found, objective))
         for step, at, found in zip(ladder, names, values, strict=True)

@@ -1,5 +1,6 @@
 """First in, first out: every trial is run to the horizon, in the order in which it was proposed."""
 
+from secondshift.policies.models.guarding import barred
 from secondshift.policies.models.nominating import finish
 from secondshift.policies.models.proposals import exhausted, trials_left
 from secondshift.policies.models.resuming import may_resume, resume_reason
@@ -18,6 +19,7 @@ def decide(state: State) -> list[Decision]:
     slots = state.free_slots() if left is None or left >= MIN_GRANT_S else 0
     horizon = study.horizon_steps
     paused = [t for t in state.waiting("paused") if t.pair < 0 and t.revision == study.revision and may_resume(study, t)]
+    paused = [t for t in paused if not barred(state, t)]
     queued = [t for t in state.waiting("queued") if t.pair < 0 and t.revision == study.revision]
     decisions = [
         start(trial.id, until_step=horizon, reason=resume_reason(study, trial), by=NAME) for trial in paused[:slots]

@@ -8,11 +8,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from secondshift.policies.models.guarding import barred
 from secondshift.policies.models.nominating import finish
 from secondshift.policies.models.proposals import exhausted, trials_left
 from secondshift.policies.models.resuming import cut_short, may_resume, resume_reason
 from secondshift.policies.models.standings import Rung, reached, rung_of, rungs, standings
 from secondshift.records.decisions import Decision, advance, pause, start, stop
+from secondshift.records.guards import breaks
 from secondshift.records.states import MIN_GRANT_S, State
 from secondshift.records.studies import Study
 from secondshift.records.trials import Attempt, Trial
@@ -61,10 +63,11 @@ def _look(state: State, study: Study) -> Board:
     first = ladder[0] if ladder else study.horizon_steps
     at_rung: dict[str, Trial] = {}
     cut, queued = [], []
+    guarded = bool(study.objective.guards)
     for name in state.open:
         trial = state.trials[name]
         status = trial.status
-        if status == "running" or trial.pair >= 0 or trial.revision != study.revision:
+        if status == "running" or trial.pair >= 0 or trial.revision != study.revision or (guarded and barred(state, trial)):
             continue
         if status == "queued":
             queued.append(trial)
@@ -88,6 +91,8 @@ def _at_rung(board: Board, attempt: Attempt) -> bool:
     steps, horizon = trial.logged_step + 1, board.study.horizon_steps
     if attempt.asked or attempt.closed or trial.pair >= 0 or trial.revision != board.study.revision:
         return False
+    if barred(board.state, trial):
+        return False  # it is stopped for that, and not for its place
     if not trial.until_step <= steps < horizon or rung_of(board.ladder, steps) < 0:
         return False
     # A cooperative script is just saving and leaving when it has logged its last step; only one that goes on is judged.
@@ -179,9 +184,10 @@ def _named(trial: Trial) -> str:
 
 
 def _full_results(board: Board) -> bool:
-    """Say whether a trial came to its end that others can be compared with: an assisted one cannot."""
+    """Say whether a trial came to its end that others can be compared with: one that is assisted or breaks a guard cannot."""
     trials = board.state.trials.values() if board.state.statuses.get("complete", 0) else ()
-    return any(t.status == "complete" and t.pair < 0 and not t.assisted and t.revision == board.study.revision for t in trials)
+    ended = (t for t in trials if t.status == "complete" and t.pair < 0 and t.revision == board.study.revision)
+    return any(not t.assisted and not breaks(board.study.objective, t) for t in ended)
 
 
 def _unaided_first(state: State, ranked: Iterable[str]) -> list[str]:
