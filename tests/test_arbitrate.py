@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from secondshift.arbitrate import arbitrate
 from secondshift.ledger.fold import fold
 from secondshift.records import events as facts
-from secondshift.records.decisions import Decision, advance, end, fail, pause, propose, start, stop
+from secondshift.records.decisions import Decision, advance, bear, end, fail, pause, propose, start, stop
+from secondshift.records.inheritances import Inheritance
 from secondshift.records.nights import Shift
 from secondshift.records.states import State
 from secondshift.records.studies import Budget, Objective, Study
-from secondshift.records.trials import Exit
+from secondshift.records.trials import Checkpoint, Exit
 from secondshift.standing import closing, requested
 
 
@@ -189,3 +190,23 @@ def test_an_opaque_script_that_has_logged_its_last_step_may_put_its_things_away(
     assert closing(replace(state, hurry=True)) and closing(replace(state, now_s=101.0 + LEAVING_S))
     assert closing(replace(state, attempts={"t1.a1": replace(attempt, alone=False)})), "one that resumes loses nothing"
     assert closing(replace(state, trials={"t1": replace(trial, logged_step=5)}))
+
+
+def test_a_trial_that_inherits_starts_once_its_copy_is_recorded_and_from_that_step():
+    inherits = Inheritance(trial="t1", step=4, digest="x")
+    wish = bear(params={"lr": 9}, parent="c1", inherits=inherits, reason="t1 is good", by="population")
+    state = applied(proposed(fresh()), wish)
+    assert state.candidates["c2"].parents == ("c1",) and state.trials["t2"].inherits == inherits
+    begin = start("t2", until_step=9, reason="its turn", by="population")
+    (dropped,) = arbitrate(state, [begin])
+    assert dropped.reason == "the checkpoint of t1 that it begins from is not in its place yet"
+    copy = Checkpoint(trial="t2", step=4, folder="x", digest="x")
+    state = replace(after(state, facts.CheckpointInherited(checkpoint=copy, source="t1")), now_s=100.0)
+    ordered = next(p for p in arbitrate(state, [begin]) if isinstance(p, facts.AttemptOrdered))
+    assert (ordered.from_step, ordered.until_step) == (4, 9)
+
+
+def test_a_trial_that_inherits_counts_to_the_trials_of_the_budget():
+    state = proposed(fresh(budget=Budget(trials=1)))
+    wish = bear(params={}, parent="c1", inherits=Inheritance(trial="t1", step=4), reason="r", by="population")
+    assert kinds(arbitrate(state, [wish])) == ["decision.dropped"]

@@ -157,6 +157,8 @@ def _start_refusal(desk: _Desk, trial: Trial, decision: Decision) -> str | None:
         return ""
     if trial.revision != study.revision:
         return f"it belongs to revision {trial.revision} of the study, which is now at {study.revision}"
+    if trial.awaits_inheritance():
+        return f"the checkpoint of {trial.inherits.trial} that it begins from is not in its place yet"
     if not study.alone() and decision.until_step <= trial.steps_done < study.horizon_steps:
         return f"it has done {trial.steps_done} steps already"
     if desk.slots <= 0 or not desk.devices:
@@ -174,7 +176,7 @@ def _take_propose(desk: _Desk, decision: Decision) -> None:
     desk.trials += 1
     trial = Trial(
         id=f"t{len(state.trials) + desk.trials}", candidate=candidate.id, seed=study.seed if study else 0,
-        revision=candidate.revision, reason=decision.reason,
+        revision=candidate.revision, reason=decision.reason, inherits=decision.inherits,
     )  # fmt: skip
     desk.out.append(facts.CandidateProposed(candidate=candidate, decision=decision.id))
     desk.out.append(facts.TrialQueued(trial=trial, decision=decision.id))

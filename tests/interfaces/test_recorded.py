@@ -17,9 +17,11 @@ ROOMS = (
     "policies/captain/silence.py", "policies/captain/non_finite.py", "policies/captain/failure_rate.py",
     "policies/captain/interruptions.py", "policies/captain/yielding.py", "policies/captain/failures.py",
     "policies/evidence", "policies/gate", "policies/models/nominating.py", "ledger/fold_ideas.py",
+    "runtime/inheriting.py",
     "standing.py", "arbitrate.py", "ledger/fold_attempts.py",
 )  # fmt: skip
-SHOWN = {"start", "advance", "stop", "pause", "fail", "end", "propose", "remember", "reopen", "Decision", "CheckpointPruned",
+SHOWN = {"start", "advance", "stop", "pause", "fail", "end", "propose", "bear", "remember",
+         "reopen", "Decision", "CheckpointPruned",
          "CheckpointRejected"}  # fmt: skip
 GIVES_REASONS = re.compile(r"reason|refusal|ended_status|superseded|^_deadline|^_wall|^_device_time|^_trials|^_failed|^requested")
 

@@ -15,6 +15,7 @@ from secondshift.ledger.fold import fold
 from secondshift.policies.evidence import accepting, foresight, inbox, levels, pairing, verdicts
 from secondshift.records import events as facts
 from secondshift.records.ideas import CONFIRM_SEED, Idea
+from secondshift.records.inheritances import Inheritance
 from secondshift.records.states import State
 from secondshift.records.studies import Budget, Launch, Objective, Parameter, Policy, Space, Study
 from secondshift.records.trials import Trial
@@ -98,7 +99,7 @@ def test_a_crash_is_an_outcome_and_help_is_one_too() -> None:
     state = night(ask(1, "a good trick", **{"set.trick": "good"})).state
     idea = replace(state.ideas["e1"], state="exploring")
     name = state.pairs[f"{idea.candidate}/0"]
-    for change in ({"status": "failed"}, {"assisted": True}):
+    for change in ({"status": "failed"}, {"assisted": True}, {"inherits": Inheritance(trial="t1", step=5)}):
         trials = {**state.trials, name: replace(state.trials[name], **change)}
         changed = pairing.pairs_of(replace(state, trials=trials), idea)
         assert changed.crashed == 1 and changed.candidate[0] == math.inf and changed.void == 0

@@ -213,6 +213,7 @@ _HANDLERS: dict[str, Callable[[Draft, Any, facts.Event], None]] = {
     "metrics.logged": fold_attempts.metrics_logged,
     "params.resolved": fold_attempts.params_resolved,
     "checkpoint.saved": fold_attempts.checkpoint_saved,
+    "checkpoint.inherited": fold_attempts.checkpoint_saved,
     "checkpoint.rejected": fold_attempts.checkpoint_gone,
     "checkpoint.pruned": fold_attempts.checkpoint_gone,
     "points.dropped": fold_attempts.points_dropped,

@@ -60,7 +60,10 @@ def attempt_ordered(draft: Draft, fact: facts.AttemptOrdered, event: facts.Event
     trial = _rewind(draft.trials[fact.trial], fact.from_step)
     if fact.alone:
         trial = replace(trial, metrics={})  # nothing is counted twice
-    why = "running from the start" if fact.from_step == 0 else f"resumed from step {fact.from_step}"
+    begun = f"resumed from step {fact.from_step}"
+    if trial.inherits.trial and fact.number == 1:
+        begun = f"running from step {fact.from_step}, as inherited from {trial.inherits.trial}"
+    why = "running from the start" if fact.from_step == 0 else begun
     draft.trial(replace(trial, status="running", reason=why, attempts=fact.number, until_step=fact.until_step))
 
 
@@ -229,7 +232,7 @@ def params_resolved(draft: Draft, fact: facts.ParamsResolved, event: facts.Event
     draft.write("trials")[fact.trial] = replace(draft.trials[fact.trial], params=fact.params)
 
 
-def checkpoint_saved(draft: Draft, fact: facts.CheckpointSaved, event: facts.Event) -> None:
+def checkpoint_saved(draft: Draft, fact: facts.CheckpointSaved | facts.CheckpointInherited, event: facts.Event) -> None:
     """A trial may begin again from here."""
     saved = fact.checkpoint
     kept = draft.checkpoints.get(saved.trial, ())

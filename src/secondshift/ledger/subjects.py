@@ -73,6 +73,7 @@ _SUBJECTS: dict[type, Callable[[Any], str]] = {
     facts.MetricsLogged: _by_trial,
     facts.ParamsResolved: _by_trial,
     facts.CheckpointSaved: lambda p: p.checkpoint.trial,
+    facts.CheckpointInherited: lambda p: p.checkpoint.trial,
     facts.CheckpointRejected: _by_trial,
     facts.CheckpointPruned: _by_trial,
     facts.CheckpointFailed: _by_trial,

@@ -7,6 +7,7 @@ from typing import Literal
 from secondshift.records.gates import GateRun, Promotion
 from secondshift.records.ideas import Idea, Verdict
 from secondshift.records.incidents import Finding, Incident
+from secondshift.records.inheritances import NOTHING, Inheritance
 from secondshift.records.pages import Page
 from secondshift.records.studies import Cover, Value
 
@@ -49,6 +50,7 @@ class Decision:
     promotions: tuple[Promotion, ...] = ()  # of promote
     because: str = ""  # of accept: a person's reason to go against the evidence
     pair: int = -1  # of repeat: the number of the fresh seed
+    inherits: Inheritance = NOTHING  # of propose: the checkpoint that the new trial begins from
     id: str = ""  # given by arbitrate
 
     def __post_init__(self) -> None:
@@ -62,6 +64,16 @@ class Decision:
 def propose(*, params: Mapping[str, Value], reason: str, by: str, parents: tuple[str, ...] = ()) -> Decision:
     """Propose a candidate; a trial of it is queued."""
     return Decision(verb="propose", params=params, reason=reason, by=by, source="searcher", parents=parents)
+
+
+def bear(
+    *, params: Mapping[str, Value], parent: str, inherits: Inheritance, reason: str, by: str, based_on: tuple[str, ...] = ()
+) -> Decision:
+    """Propose a candidate whose trial begins from the checkpoint of another; `parent` is the candidate of that one."""
+    return Decision(
+        verb="propose", params=params, parents=(parent,), inherits=inherits, reason=reason, by=by, source="scheduler",
+        based_on=based_on,
+    )  # fmt: skip
 
 
 def start(

@@ -223,6 +223,14 @@ class CheckpointSaved:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CheckpointInherited:
+    """A checkpoint of another trial was copied to a trial that has not begun, and the copy was verified."""
+
+    checkpoint: Checkpoint  # the copy
+    source: str  # the trial that it was copied from
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CheckpointRejected:
     """A checkpoint failed its checksum; the one before it is used."""
 
@@ -354,6 +362,7 @@ KINDS: Mapping[str, type] = {
     "metrics.logged": MetricsLogged,
     "params.resolved": ParamsResolved,
     "checkpoint.saved": CheckpointSaved,
+    "checkpoint.inherited": CheckpointInherited,
     "checkpoint.rejected": CheckpointRejected,
     "checkpoint.pruned": CheckpointPruned,
     "checkpoint.failed": CheckpointFailed,
@@ -384,6 +393,7 @@ Payload = (
     | TrialEvaluated
     | TrialQueued | TrialAdvanced | TrialClosed | ChargeReserved | ChargeSettled | AttemptOrdered | AttemptStarted
     | AttemptAsked | AttemptClosed | AttemptEnded | AttemptHealth | AttemptQuiet | MetricsLogged | ParamsResolved | CheckpointSaved
+    | CheckpointInherited
     | CheckpointRejected | CheckpointPruned | CheckpointFailed | ChangeAnnounced | DirectiveApplied | ModelDescribed
     | PointsDropped | RunImported | IncidentOpened | SymptomSeen | IncidentAmended | TrialHelped | TrialReopened
     | IncidentClosed | DutyCovered | PageWeighed | PageSent | MemoRemembered | BriefWritten | BriefSent

@@ -86,6 +86,10 @@ class State:
         """Open trials with this status, oldest first."""
         return (t for t in (self.trials[i] for i in self.open) if t.status == status)
 
+    def heirs(self) -> Iterator[Trial]:
+        """Trials that wait for a copy of the checkpoint that they begin from, oldest first."""
+        return (trial for trial in self.waiting("queued") if trial.awaits_inheritance())
+
     def attempt_of(self, trial: str) -> Attempt | None:
         """The attempt of a trial that has not ended, if any."""
         known = self.trials.get(trial)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from secondshift.records.inheritances import NOTHING, Inheritance
 from secondshift.records.studies import Objective, Value
 
 
@@ -169,10 +170,27 @@ class Trial:
     dropped: int = 0  # points the script could not write
     held: str = ""  # the incident that keeps it from being resumed until a person answers
     fingerprints: tuple[str, ...] = ()  # digests of the environments it ran in; what they stand for: State.fingerprints
+    inherits: Inheritance = NOTHING  # what it began from, if not from the first step
 
     def open(self) -> bool:
         """Say whether the trial may still run."""
         return self.status in ("queued", "running", "paused")
+
+    def inherited(self) -> bool:
+        """Say whether it began from another trial's checkpoint."""
+        return bool(self.inherits.trial)
+
+    def awaits_inheritance(self) -> bool:
+        """Say whether the checkpoint that it begins from is still to be copied to it."""
+        return bool(self.inherits.trial) and not self.attempts and not self.steps_done
+
+    def unaided(self) -> bool:
+        """Say whether it came to where it is by its own parameters alone; one that did not is compared with no other."""
+        return not self.assisted and not self.inherits.trial
+
+    def mark(self) -> str:
+        """Name what keeps it from being compared with others, as it is shown beside its result; empty if nothing does."""
+        return "assisted" if self.assisted else "inherited" if self.inherits.trial else ""
 
     def objective(self, objective: Objective) -> float | None:
         """Return the objective's value so far, in the metric's own unit; None if it was never logged."""

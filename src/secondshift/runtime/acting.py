@@ -15,7 +15,7 @@ from secondshift.records.orders import Order, Sign
 from secondshift.records.protection import guarded
 from secondshift.records.states import State
 from secondshift.records.trials import Attempt, Exit, Trial
-from secondshift.runtime import gating, promoting, pruning, trying, workspaces
+from secondshift.runtime import gating, inheriting, promoting, pruning, trying, workspaces
 from secondshift.runtime.devices import fair_threads
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.ingest import end_facts
@@ -44,7 +44,8 @@ class Hands:
 
 def act(state: State, executor: Executor, hands: Hands) -> list[facts.Payload]:
     """Submit what is ordered, extend what was granted more, cancel what was asked to leave."""
-    outcomes = trying.newcomers(state, hands.folder, hands.place, hands.examined, hands.late)
+    inherited = inheriting.bequeath(state, executor)  # before any trial goes on that another is to begin from
+    outcomes = [*inherited, *trying.newcomers(state, hands.folder, hands.place, hands.examined, hands.late)]
     for attempt in state.attempts.values():
         wanted = (attempt.grant_s, attempt.until_step)
         if hands.submitted.get(attempt.id) != wanted:

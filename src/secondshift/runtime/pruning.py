@@ -33,8 +33,9 @@ def overflow(state: State) -> list[CheckpointPruned]:
 def _expendable(state: State) -> Iterator[Checkpoint]:
     """Checkpoints that nobody will resume from, least useful first; what a trial could be taken back to goes last."""
     by_use = sorted(state.checkpoints, key=lambda name: _ORDER.index(state.trials[name].status))
+    promised = {(heir.inherits.trial, heir.inherits.step) for heir in state.heirs()}
     for name in by_use:
-        kept = state.checkpoints[name]
+        kept = tuple(c for c in state.checkpoints[name] if (name, c.step) not in promised)
         if not state.trials[name].open():
             yield from kept
             continue

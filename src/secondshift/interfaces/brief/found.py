@@ -22,8 +22,8 @@ def found(night: Trace, state: State, objective: Objective) -> Iterable[Statemen
     """The counts, the best complete trial, and how it stands against the defaults."""
     trials = current(state)
     seen = [t for t in trials if t.id in night.trials]
-    done = [t for t in seen if t.status == "complete" and not t.assisted]
-    helped = [t for t in seen if t.status == "complete" and t.assisted]
+    done = [t for t in seen if t.status == "complete" and t.unaided()]
+    helped = [t for t in seen if t.status == "complete" and not t.unaided()]
     if seen:
         yield _counts(night, seen)
     best, everyone = ranked(objective, done), ordered(objective, done)
@@ -57,10 +57,12 @@ def found(night: Trace, state: State, objective: Objective) -> Iterable[Statemen
 
 
 def _assisted(night: Trace, helped: list[Trial], objective: Objective) -> Iterable[Statement]:
-    """What assisted trials came to, marked, and set beside no other."""
-    if helped:
-        values = {"n": len(helped), "metric": objective.metric, "results": results(objective, helped)}
-        yield Statement(key="found.assisted", values=values, facts=_all_outcomes(night, helped))
+    """What assisted trials came to, and those that began from another's checkpoint, marked, and set beside no other."""
+    for mark in ("assisted", "inherited"):
+        marked = [trial for trial in helped if trial.mark() == mark]
+        if marked:
+            values = {"n": len(marked), "metric": objective.metric, "results": results(objective, marked)}
+            yield Statement(key=f"found.{mark}", values=values, facts=_all_outcomes(night, marked))
 
 
 def _without_value(night: Trace, rest: list[Trial], objective: Objective) -> Iterable[Statement]:
@@ -141,7 +143,7 @@ def _against_defaults(
         yield Statement(key=key, values={"trial": leader.id}, facts=night.trials[leader.id].result(objective.at))
         return
     if not plain:
-        helped = [t for t in current(state) if t.assisted and t.status == "complete" and is_plain(state, t)]
+        helped = [t for t in current(state) if not t.unaided() and t.status == "complete" and is_plain(state, t)]
         key = "found.baseline_assisted" if helped else "found.no_baseline"
         facts = tuple(sorted(s for t in (leader, *helped) for s in night.trials[t.id].result(objective.at)))
         yield Statement(key=key, values={"n": len(helped), "trials": names(helped)}, facts=facts)
@@ -206,7 +208,7 @@ def unproven(night: Trace, state: State, objective: Objective) -> Iterable[State
             yield Statement(key="unproven.best_step", facts=leader)
     else:
         ended = [t for t in trials if t.status == "complete"]
-        unaided = any(not t.assisted for t in ended)
+        unaided = any(t.unaided() for t in ended)
         key = "unproven.no_value" if unaided else "unproven.only_assisted" if ended else "unproven.nothing"
         if ordered(objective, ended):  # all of them break a guard
             key = "unproven.within_guards"
@@ -220,10 +222,8 @@ def unproven(night: Trace, state: State, objective: Objective) -> Iterable[State
         )
         if state.study and state.study.schedule == "tied":
             yield Statement(key="unproven.tied", facts=_all_outcomes(night, early))
-    helped = [t for t in trials if t.assisted]
-    if helped:
-        yield Statement(
-            key="unproven.assisted",
-            values={"n": len(helped), "trials": names(helped)},
-            facts=_all_outcomes(night, helped),
-        )
+    for mark in ("assisted", "inherited"):
+        marked = [t for t in trials if t.mark() == mark]
+        if marked:
+            values = {"n": len(marked), "trials": names(marked)}
+            yield Statement(key=f"unproven.{mark}", values=values, facts=_all_outcomes(night, marked))

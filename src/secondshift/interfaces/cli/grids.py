@@ -14,6 +14,7 @@ from secondshift.interfaces.readmodel.objectives import written
 
 ASSISTED = "*"  # behind the name of a trial that was helped on the way
 BROKEN = "!"  # and of one that breaks a guard
+INHERITED = "^"  # behind that of one that began from another's checkpoint
 WIDE, WIDER = 92, 112  # columns from which on the best value and the spend, and the parameters, are shown too
 
 
@@ -37,8 +38,10 @@ def trials_grid(doc: Mapping[str, Any], sparks: Mapping[str, str], shown: int | 
         style = {"running": "bold", "queued": "dim"}.get(row["status"], "")
         last: list[RenderableType] = [Text(written(row["params"]))] if width >= WIDER else []
         grid.add_row(*(cells[head] for head, _ in heads), *last, style=style)
-    marks = [say("status.assisted", lang, mark=ASSISTED)] * any(row["assisted"] for row in doc["trials"][:shown])
-    marks += [say("status.breaks", lang, mark=BROKEN)] * any(map(breaking, doc["trials"][:shown]))
+    shown_rows = doc["trials"][:shown]
+    marks = [say("status.assisted", lang, mark=ASSISTED)] * any(row["assisted"] for row in shown_rows)
+    marks += [say("status.inherits", lang, mark=INHERITED)] * any(row["inherits"] for row in shown_rows)
+    marks += [say("status.breaks", lang, mark=BROKEN)] * any(map(breaking, shown_rows))
     if marks:
         grid.caption = Text("; ".join(marks))
         grid.caption_justify = "left"
@@ -53,9 +56,14 @@ def breaking(row: Mapping[str, Any]) -> bool:
     return any(guard["standing"] == "broken" for guard in row["guards"])
 
 
+def _marks(row: Mapping[str, Any]) -> str:
+    marks = ((ASSISTED, row["assisted"]), (INHERITED, row["inherits"]), (BROKEN, breaking(row)))
+    return "".join(mark for mark, holds in marks if holds)
+
+
 def _cells(row: Mapping[str, Any], spark: str, lang: str) -> dict[str, RenderableType]:
     return {
-        "trial": row["trial"] + (ASSISTED if row["assisted"] else "") + (BROKEN if breaking(row) else ""),
+        "trial": row["trial"] + _marks(row),
         "status": say_status(row["status"], lang),
         "progress": ProgressBar(
             total=1.0, completed=row["progress"], width=10, complete_style="cyan", finished_style="green"

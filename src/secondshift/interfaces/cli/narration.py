@@ -102,7 +102,7 @@ def _ended(state: State, trial: Trial) -> Iterator[Statement]:
     if value is not None and state.study is not None:
         horizon = state.study.horizon_steps
         values = {"metric": state.study.objective.metric, "value": value, "horizon": horizon}
-        key = "told.value_assisted" if trial.assisted else "told.value"
+        key = f"told.value_{trial.mark()}" if trial.mark() else "told.value"
         yield Statement(key=key, values={**values, "steps": steps_to(trial.logged_step, horizon)})
 
 

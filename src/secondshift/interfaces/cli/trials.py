@@ -77,6 +77,9 @@ def _print(screen: Console, doc: dict[str, Any]) -> None:
     if doc["assisted"]:
         facts.append(("assisted", "it was helped on its way, so its result is compared with no other"))
     facts += [(f"guard {row['guard']}", _guard(row)) for row in doc["guards"]]
+    if doc["inherits"]:
+        from_where = f"the checkpoint of {doc['inherits']['trial']} at step {doc['inherits']['step']}"
+        facts.append(("inherits", f"{from_where}, so its result is compared with no other"))
     if doc["held"]:
         facts.append(("held", f"until somebody answers {doc['held']}: `secondshift answer {doc['held']}`"))
     if doc["dropped_points"]:

@@ -157,7 +157,7 @@ def _outcome(state: State, name: str) -> str:
     trial = state.trials[name]
     value = trial.objective(state.study.objective) if state.study is not None and trial.status == "complete" else None
     text = number(value) if value is not None else trial.status
-    return f"{text} (assisted)" if trial.assisted else text
+    return f"{text} ({trial.mark()})" if trial.mark() else text
 
 
 HOUR_S = 3600.0

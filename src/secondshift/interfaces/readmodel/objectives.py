@@ -32,9 +32,10 @@ def ranked(objective: Objective, trials: list[Trial]) -> list[Trial]:
 def ordered(objective: Objective, trials: list[Trial]) -> list[Trial]:
     """Trials with a finite objective, the best first; equal ones in the order in which they were queued.
 
-    An assisted trial is never among them: it was trained on other terms than the others, and takes no part in comparisons.
+    An assisted trial is never among them, nor one that began from another's checkpoint: they were trained on other terms
+    than the others, and take no part in comparisons.
     """
-    known = [(t.objective(objective), t) for t in trials if not t.assisted]
+    known = [(t.objective(objective), t) for t in trials if t.unaided()]
     finite = [(v, t) for v, t in known if v is not None and math.isfinite(v)]
     return [t for _, t in sorted(finite, key=lambda pair: objective.loss(pair[0]))]
 

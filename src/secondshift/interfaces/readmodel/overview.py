@@ -59,6 +59,7 @@ def trial_row(state: State, trial: Trial, now: float) -> dict[str, Any]:
         "trial": trial.id,
         "status": trial.status,
         "assisted": trial.assisted,
+        "inherits": {"trial": trial.inherits.trial, "step": trial.inherits.step} if trial.inherited() else None,
         "held": trial.held or None,
         "guards": rows(state, trial),
         "reason": one_line(trial.reason),

@@ -187,6 +187,10 @@ def _saved(fact: facts.CheckpointSaved, _: object) -> Told:
     yield "why.saved_own" if fact.checkpoint.own() else "why.saved", {"step": fact.checkpoint.step}
 
 
+def _inherited(fact: facts.CheckpointInherited, _: object) -> Told:
+    yield "why.inherited", {"source": fact.source, "step": fact.checkpoint.step}
+
+
 def _rejected(fact: facts.CheckpointRejected, _: object) -> Told:
     yield "why.rejected", {"step": fact.step, "reason": fact.reason}
 
@@ -309,6 +313,7 @@ _TELLERS: dict[type, Callable[[Any, Before], Told]] = {
     facts.AttemptHealth: _health,
     facts.MetricsLogged: _logged,
     facts.CheckpointSaved: _saved,
+    facts.CheckpointInherited: _inherited,
     facts.CheckpointRejected: _rejected,
     facts.CheckpointPruned: _pruned,
     facts.CheckpointFailed: _unsaved,

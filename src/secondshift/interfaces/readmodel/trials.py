@@ -121,7 +121,7 @@ def checkpoints_of(events: Iterable[Event]) -> list[dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {}
     for event in events:
         match event.payload:
-            case facts.CheckpointSaved(checkpoint=c):
+            case facts.CheckpointSaved(checkpoint=c) | facts.CheckpointInherited(checkpoint=c):
                 found[c.step] = {
                     "step": c.step,
                     "folder": c.folder,

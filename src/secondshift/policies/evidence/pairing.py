@@ -87,10 +87,10 @@ def _loss(state: State, trial: Trial) -> float | None:
     """
     assert state.study is not None, "there are no pairs without a study"
     value = trial.objective(state.study.objective)
-    if trial.status == "complete" and not trial.assisted and value is not None and math.isfinite(value):
+    if trial.status == "complete" and trial.unaided() and value is not None and math.isfinite(value):
         return state.study.objective.loss(value)
     diverged = value is not None and not math.isfinite(value)
-    return None if trial.status == "stopped" and not trial.assisted and not diverged else WORST
+    return None if trial.status == "stopped" and trial.unaided() and not diverged else WORST
 
 
 def _judged_loss(state: State, trial: Trial, baseline: Trial) -> float | None:
@@ -103,8 +103,8 @@ def _judged_loss(state: State, trial: Trial, baseline: Trial) -> float | None:
     if trial.logged_step > max(state.study.horizon_steps, baseline.logged_step):
         return WORST
     found = state.evaluations.get(trial.id)
-    if found is None or trial.status != "complete" or trial.assisted or trial.overran:
-        return None if trial.status == "stopped" and not trial.assisted else WORST
+    if found is None or trial.status != "complete" or not trial.unaided() or trial.overran:
+        return None if trial.status == "stopped" and trial.unaided() else WORST
     if found.void():
         return None
     return state.study.objective.loss(found.value) if math.isfinite(found.value) else WORST

@@ -52,7 +52,7 @@ def _whole(state: State, candidate: str) -> dict[int, Trial]:
     """Trials of a candidate that ran to their end unaided, by seed, in the order in which they came: no value chooses one."""
     found: dict[int, Trial] = {}
     for trial in state.trials.values():
-        if trial.candidate == candidate and trial.status == "complete" and not trial.assisted:
+        if trial.candidate == candidate and trial.status == "complete" and trial.unaided():
             found.setdefault(trial.seed, trial)
     return found
 

@@ -89,8 +89,8 @@ def _parents(state: State, ground: Region, results: Mapping[str, tuple[float, fl
     found: list[Parent] = []
     for name, (value, loss) in results.items():
         trial = state.trials[name]
-        if not math.isfinite(loss) or trial.assisted:
-            continue  # one that was helped says little of its parameters
+        if not math.isfinite(loss) or not trial.unaided():
+            continue  # one that was helped, or began from another's weights, says little of its parameters
         params = placed_of(ground, state.candidates[trial.candidate], trial)
         if params is not None:
             found.append(Parent(trial=name, candidate=trial.candidate, params=params, value=value, loss=loss))

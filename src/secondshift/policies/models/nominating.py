@@ -33,7 +33,7 @@ def nominee(state: State) -> Trial | None:
         return None
     best, least = None, math.inf
     for trial in state.trials.values():
-        if trial.revision != study.revision or trial.pair >= 0 or trial.status != "complete" or trial.assisted:
+        if trial.revision != study.revision or trial.pair >= 0 or trial.status != "complete" or not trial.unaided():
             continue
         value = trial.objective(study.objective)
         if value is not None and study.objective.loss(value) < least and not breaks(study.objective, trial):

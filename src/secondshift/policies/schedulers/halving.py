@@ -115,7 +115,7 @@ def _judgements(board: Board, table: tuple[Rung, ...], late: list[Trial]) -> lis
 def _judge(board: Board, rung: Rung, number: int, trial: Trial, value: float | None, rank: int) -> Decision:
     study, count = board.study, len(rung.trials)
     shown = "nothing logged yet" if value is None else f"{study.objective.metric} {value:.6g}"
-    place = f"at step {rung.step} it ({shown}{', assisted' if trial.assisted else ''}) is number {rank + 1} of {count}"
+    place = f"at step {rung.step} it ({shown}{f', {trial.mark()}' if trial.mark() else ''}) is number {rank + 1} of {count}"
     if value is not None and _baseline(board, trial) and math.isfinite(value):
         until, reason = study.horizon_steps, f"{trial.id} goes on to the end: {BASELINE}."
         return advance(trial.id, step=rung.step, value=value, until_step=until, reason=reason, by=NAME)
@@ -180,18 +180,18 @@ def _next(board: Board, number: int) -> int:
 
 def _named(trial: Trial) -> str:
     """The name of a trial, with the mark of one that was helped on its way: it is never called good without it."""
-    return f"{trial.id} (assisted)" if trial.assisted else trial.id
+    return f"{trial.id} ({trial.mark()})" if trial.mark() else trial.id
 
 
 def _full_results(board: Board) -> bool:
     """Say whether a trial came to its end that others can be compared with: one that is assisted or breaks a guard cannot."""
     trials = board.state.trials.values() if board.state.statuses.get("complete", 0) else ()
     ended = (t for t in trials if t.status == "complete" and t.pair < 0 and t.revision == board.study.revision)
-    return any(not t.assisted and not breaks(board.study.objective, t) for t in ended)
+    return any(t.unaided() and not breaks(board.study.objective, t) for t in ended)
 
 
 def _unaided_first(state: State, ranked: Iterable[str]) -> list[str]:
-    return sorted(ranked, key=lambda name: state.trials[name].assisted)
+    return sorted(ranked, key=lambda name: not state.trials[name].unaided())
 
 
 def _finish(board: Board, table: tuple[Rung, ...]) -> list[Decision]:

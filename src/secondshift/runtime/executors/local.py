@@ -10,7 +10,8 @@ from pathlib import Path
 from secondshift.errors import DeviceBusy, LeaseLost
 from secondshift.records.orders import Chunk, Order, Sign
 from secondshift.records.studies import Launch, Study
-from secondshift.records.trials import Attempt, Exit
+from secondshift.records.trials import Attempt, Checkpoint, Exit
+from secondshift.runtime import inheriting
 from secondshift.runtime.clocks import Clock, HostClock
 from secondshift.runtime.devices import DeviceLease, DevicePool
 from secondshift.runtime.executors.attempt_files import (
@@ -116,6 +117,10 @@ class LocalExecutor:
     def poll(self, attempts: Sequence[Attempt]) -> list[Sign]:
         """Say which attempts have started or ended, as their folders tell; end what lost its supervisor."""
         return [sign for attempt in attempts for sign in self._look(attempt)]
+
+    def bequeath(self, saved: Checkpoint, heir: str) -> Checkpoint:
+        """Copy a checkpoint to a trial that has not begun; see `Bequeathing`."""
+        return inheriting.copied(self.folder, saved, heir)
 
     def cancel(self, attempt: str, *, mode: Mode, token: int, grace_s: float) -> None:
         """Put the request into the attempt's folder and wake its supervisor. Raises LeaseLost if the token is stale."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 from secondshift.records.orders import Chunk, Order, Sign
-from secondshift.records.trials import Attempt
+from secondshift.records.trials import Attempt, Checkpoint
 
 COLLECT_LIMIT = 4 * 1024 * 1024  # bytes of fragments read at a time
 Mode = Literal["pause", "stop", "kill"]
@@ -71,6 +71,18 @@ class Listening(Protocol):
 
     def written(self, attempt: str) -> Mapping[str, int]:
         """Give the bytes of each stream that the script itself writes its points to, by the stream's name."""
+        ...
+
+
+@runtime_checkable
+class Bequeathing(Protocol):
+    """What an executor offers besides if one trial can begin from a copy of another's checkpoint."""
+
+    def bequeath(self, saved: Checkpoint, heir: str) -> Checkpoint:
+        """Copy a checkpoint of a trial that does not run to one that has not begun; return the verified copy.
+
+        Idempotent. Raises runtime.inheriting.Uninheritable where it is gone or is not what was recorded.
+        """
         ...
 
 
