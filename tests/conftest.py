@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in an engine: small matrices, and tests beside each other
+
 
 @pytest.fixture(autouse=True)
 def no_ambient_study(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ ROOMS = {
     "__init__", "__main__", "engine", "arbitrate", "config", "plugins", "errors",
     "records", "ledger", "tracking", "integrations", "policies", "runtime", "interfaces", "testing",
     "standing",  # beside arbitrate: what every round decides by itself
+    "memory",  # what the engine and a replay remember of points: detectors and curves
     "shifts", "replay",  # around the engine: one shift from beginning to brief, and a recorded night decided again
     "doctor",  # beside it too: a script tried before any night, and judged
     "watching",  # and here: runs of nobody's night, followed by the captain and left alone

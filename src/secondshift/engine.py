@@ -17,7 +17,6 @@ from secondshift.arbitrate import arbitrate
 from secondshift.errors import LedgerBusy, LedgerFull, SecondshiftError
 from secondshift.ledger.fold import fold
 from secondshift.ledger.stores import Ledger
-from secondshift.policies.captain.watchkeeping import FOLLOWED, Watchkeeper
 from secondshift.records import events as facts
 from secondshift.records.decisions import Decision
 from secondshift.records.nights import Shift
@@ -77,7 +76,7 @@ class Engine:
         self.reload: Callable[[State], Sequence[facts.Payload]] = lambda state: ()
         self.watch = DeviceWatch()
         self.bells = Bells()
-        self.keeper = Watchkeeper()
+        self.keeper = plugins.memory()(ledger.batches)
         self.pulses = pulses.Pulses()
         self.saves = ownsaves.OwnSaves(folder=hands.folder)
         self.tell: Tell = lambda state, events: None  # hears of facts once they are recorded
@@ -142,7 +141,7 @@ class Engine:
         slots = self.state.shift.slots if self.state.shift else 0
         taken = {device for attempt in self.state.attempts.values() for device in attempt.devices}
         free = tuple(d for d in self.executor.devices() if d not in taken)[: max(0, slots - len(self.state.attempts))]
-        seen = replace(self.state, now_s=now, free_devices=free, looks=self.keeper.looks(self.state))
+        seen = self.keeper.filled_in(replace(self.state, now_s=now, free_devices=free))
         made = decide(seen, deciders)
         if made:
             tick = facts.TickDecided(
@@ -179,7 +178,7 @@ class Engine:
     def follow(self, events: Sequence[facts.Event], batches: Sequence[Batch]) -> None:
         """Let the captain's detectors follow what was recorded; a trial that they never met is read from its beginning."""
         for trial in self.keeper.unknown(events):
-            earlier = self.ledger.read(until=events[0].seq - 1, subject=trial, kinds=FOLLOWED)
+            earlier = self.ledger.read(until=events[0].seq - 1, subject=trial, kinds=self.keeper.followed)
             self.keeper.catch_up(self.state.study, earlier, self.ledger.batches(trial), trial)
         self.keeper.take(self.state.study, events, batches)
 

@@ -1,5 +1,6 @@
 """Parts by name: searchers, schedulers and executors, ours and those of other packages. The only import-by-name."""
 
+import sys
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
@@ -21,10 +22,12 @@ SEARCHERS: Mapping[str, str] = {
     "sobol": "secondshift.policies.searchers.sobol:decide",
     "grid": "secondshift.policies.searchers.grid:decide",
     "evolution": "secondshift.policies.searchers.evolution:decide",
+    "model": "secondshift.policies.searchers.model:decide",
 }
 SCHEDULERS: Mapping[str, str] = {
     "halving": "secondshift.policies.schedulers.halving:decide",
     "fifo": "secondshift.policies.schedulers.fifo:decide",
+    "freezethaw": "secondshift.policies.schedulers.freezethaw:decide",
 }
 EXECUTORS: Mapping[str, str] = {
     "local": "secondshift.runtime.executors.local:LocalExecutor",
@@ -37,6 +40,7 @@ OBSERVERS: Mapping[str, str] = {
     "failures": "secondshift.policies.captain.failures:decide",
     "verdicts": "secondshift.policies.evidence.verdicts:decide",
     "gate": "secondshift.policies.gate.judging:decide",
+    "fitting": "secondshift.policies.forecasters.fitting:decide",
 }
 WATCH: Mapping[str, str] = {
     "answers": "secondshift.policies.captain.answers:decide",
@@ -68,6 +72,7 @@ ROTA: Mapping[str, str] = {
 # What windows may ask of the evidence before a night.
 FORESIGHT = "secondshift.policies.evidence.foresight:reaches"
 REFEREE = "secondshift.runtime.refereeing:Referee"  # judges what trials left; loaded only where a study names an evaluator
+MEMORY = "secondshift.memory:Memory"  # what the loop remembers of points, for the deciders
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "secondshift.searchers": SEARCHERS,
     "secondshift.schedulers": SCHEDULERS,
@@ -107,6 +112,12 @@ def observers(study: Study) -> list[tuple[str, Decider]]:
     return [(name, _load(name, path)) for name, path in OBSERVERS.items()]
 
 
+def wants_curves(study: Study) -> bool:
+    """Say whether a decider of this study asks for curves: its module says so by WANTS_CURVES."""
+    modules = (sys.modules.get(decider.__module__) for _, decider in (*observers(study), *deciders(study)))
+    return any(getattr(module, "WANTS_CURVES", False) for module in modules)
+
+
 def desk() -> list[tuple[str, Decider]]:
     """Give the deciders that answer a person while no shift is open."""
     return [(name, _load(name, path)) for name, path in (("gate", OBSERVERS["gate"]), *((one, WATCH[one]) for one in DESK))]
@@ -130,6 +141,11 @@ def executor(name: str) -> Callable[..., Any]:  # Any: the executor protocol liv
 def referee() -> Callable[..., Any]:  # Any: the class lives in runtime, which knows what it is
     """Give the class that runs a study's evaluator."""
     return _load("referee", REFEREE)
+
+
+def memory() -> Callable[..., Any]:  # Any: the class knows detectors, which the loop does not
+    """Give the class that follows recorded points for the deciders."""
+    return _load("memory", MEMORY)
 
 
 def load(group: str, name: str) -> Any:  # Any: what a name stands for depends on the group

@@ -9,7 +9,6 @@ from secondshift.ledger import codec
 from secondshift.ledger.batches import crc
 from secondshift.ledger.fold import fold
 from secondshift.ledger.stores import Ledger
-from secondshift.policies.captain.watchkeeping import Watchkeeper
 from secondshift.records.events import BriefWritten, Event, MetricsLogged, Payload, RunImported, ShiftEnded, TickDecided
 from secondshift.records.orders import Batch
 from secondshift.records.states import State
@@ -39,7 +38,7 @@ def replay(ledger: Ledger) -> Report:
     difference = ""
     tampering: list[str] = []
     policies: set[str] = set()
-    events, points, keeper = ledger.read(), ledger.batches(), Watchkeeper()
+    events, points, keeper = ledger.read(), ledger.batches(), plugins.memory()()
     for event in events:
         batches: list[Batch] = []
         if isinstance(event.payload, MetricsLogged | RunImported):
@@ -55,8 +54,7 @@ def replay(ledger: Ledger) -> Report:
                 digest = tick.digest  # so that each change is named once
             if tick.policy != POLICY:
                 policies.add(tick.policy)
-            looks = keeper.looks(state)
-            difference = difference or _difference(replace(state, looks=looks), tick, recorded[1:])
+            difference = difference or _difference(keeper.filled_in(state), tick, recorded[1:])
             if tick.stage == "observe":
                 keeper.told()
         else:

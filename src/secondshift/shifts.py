@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
+from threadpoolctl import threadpool_limits
+
 from secondshift import plugins
 from secondshift.engine import Engine, Tell
 from secondshift.errors import LeaseLost, LedgerBusy, LedgerFull
@@ -64,6 +66,7 @@ def work(
         )
         engine.tell, engine.bells.pager.compose = tell or engine.tell, write_page
         engine.reload, engine.keep = night.reload, night.keep
+        threadpool_limits(1, user_api="blas")  # matrices of some hundred rows: more threads only wait for each other
         gc.freeze()  # ten thousand past trials are not garbage: the collector need not walk over them again and again
         with politely(engine), awake.kept_awake("secondshift is on shift"):
             try:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from secondshift.records.curves import Curve
 from secondshift.records.evaluations import Evaluation
 from secondshift.records.events import RequestReceived
 from secondshift.records.gates import GateRun, Promotion
@@ -76,6 +77,8 @@ class State:
     hurry: bool = False  # a person asked to end now: kill instead of pause
     now_s: float = 0.0  # UTC seconds of the study clock; given by the engine at each tick
     free_devices: tuple[str, ...] = ()  # given by the engine at each tick
+    # trial -> its objective step by step, where a decider asks for it; given by the engine at each tick
+    curves: Mapping[str, Curve] = field(default_factory=dict)
     looks: Mapping[str, Look] = field(default_factory=dict)  # trial -> what its detectors say; given by the engine at each tick
 
     def running(self) -> Iterator[Trial]:

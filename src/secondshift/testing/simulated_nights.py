@@ -1,5 +1,6 @@
 """A night without processes: policies decide, the real arbitration and fold apply it, and curves are a function."""
 
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -8,9 +9,11 @@ from typing import Literal
 from secondshift.arbitrate import arbitrate
 from secondshift.ledger.fold import fold
 from secondshift.ledger.summaries import summarise
+from secondshift.policies.models.curvekeeping import Curvekeeper
 from secondshift.records import events as facts
 from secondshift.records.decisions import Decision
 from secondshift.records.nights import Shift
+from secondshift.records.orders import Batch
 from secondshift.records.states import State
 from secondshift.records.studies import Study, Value
 from secondshift.records.trials import Attempt, Checkpoint, Exit, Trial
@@ -42,6 +45,7 @@ class _Play:
     stride: int
     tick_s: float
     beside: Mapping[str, Curve]
+    curves: Curvekeeper = field(default_factory=Curvekeeper)
     state: State = field(default_factory=State)
     now_s: float = 1000.0
     steps: int = 0
@@ -86,14 +90,17 @@ class _Play:
         candidate = self.state.candidates[trial.candidate]
         steps = range(first, last)
         self.steps += len(steps)
-        objective = summarise(steps, [self.curve(candidate.params, step) + self.noise(trial, step) for step in steps])
+        values = [self.curve(candidate.params, step) + self.noise(trial, step) for step in steps]
+        objective, metric = summarise(steps, values), self.study.objective.metric
         others = {name: summarise(steps, [of(candidate.params, step) for step in steps]) for name, of in self.beside.items()}
         self.record([
             facts.MetricsLogged(
                 attempt=attempt.id, trial=attempt.trial, fragment="f", start=first, end=last, points=len(steps), crc=0,
-                metrics={self.study.objective.metric: objective, **others},
+                metrics={metric: objective, **others},
             )
         ])  # fmt: skip
+        batch = Batch(trial=trial.id, attempt=attempt.id, metric=metric, steps=array("q", steps), values=array("d", values))
+        self.curves.take(self.study, [batch])
 
     def leave(self, attempt: Attempt, exit: Exit, *, saved: bool = True, stopping: bool = True) -> None:
         trial = self.state.trials[attempt.trial]
@@ -143,7 +150,7 @@ def play(
     for _ in range(ticks):
         busy = {device for attempt in night.state.attempts.values() for device in attempt.devices}
         free = tuple(f"cpu-{n}" for n in range(slots) if f"cpu-{n}" not in busy)
-        night.state = replace(night.state, now_s=night.now_s, free_devices=free)
+        night.state = replace(night.state, now_s=night.now_s, free_devices=free, curves=night.curves.curves())
         decisions = [decision for decide in deciders for decision in decide(night.state)]
         seen.append(night.state)
         decided.append(tuple(decisions))

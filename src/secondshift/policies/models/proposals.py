@@ -80,13 +80,14 @@ def fill(
     ground: Region,
     points: Callable[[Mapping[str, Value] | None], Iterator[Mapping[str, Value] | Point]],
     word: str,
+    count: int | None = None,
 ) -> list[Decision]:
-    """Propose as many candidates as are wanted: the baseline first, then what a person wants tried, then `points`.
+    """Propose `count` candidates, or as many as are wanted: the baseline first, then what a person wants tried, then `points`.
 
     `points` is given the parameters of this searcher's newest candidate, or None, and goes on from there without end
     or until there are no more; it raises Infeasible if it finds none. `word` says in the reason how they were chosen.
     """
-    count = wanted(state)
+    count = wanted(state) if count is None else count
     if not count:
         return []
     baseline, whose = ground.baseline(), "study"

@@ -66,7 +66,7 @@ def evidence(differences: Sequence[float] | np.ndarray, shift: float = 0.0) -> f
 def lower_bound(differences: Sequence[float] | np.ndarray, alpha: float) -> float:
     """Give a bound below the centre of the differences that holds at all times at once with probability 1 - alpha.
 
-    -inf until there are pairs enough. The bound only rises as pairs come.
+    -inf until there are pairs enough. The bound only rises as pairs come, but never above the centre of all of them.
     """
     data = np.asarray(differences, dtype=np.float64)
     limit = -math.log(alpha)

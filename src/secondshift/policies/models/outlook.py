@@ -1,0 +1,224 @@
+"""What all curves of a study say of how each trial will end, and of configurations that nobody tried.
+
+The searcher and the scheduler of a freeze-thaw search look at the same outlook. The settings of its process are a fact (a
+memo that the forecaster leaves when it has fitted them), so that the same facts give the same outlook.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr
+
+from secondshift.policies.models.guarding import barred
+from secondshift.policies.models.joint import Joint, Points, fit, prior
+from secondshift.policies.models.spaces import Region, region
+from secondshift.policies.models.warping import Warp, warp
+from secondshift.records.curves import Curve
+from secondshift.records.states import State
+from secondshift.records.studies import Study
+from secondshift.records.trials import Trial
+
+MEMO = "outlook"
+# Points of a curve that are looked at, counted from its first; beside them always the newest.
+LOOKED_AT = np.array([1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 31, 38, 47, 58, 72, 90, 112, 140, 175, 200])
+MOST_POINTS = 300  # older points of the worst curves are left out first
+FAILED = Curve(steps=(1,), values=(math.inf,))
+REFIT = 1.4  # the settings are fitted again when there are so many times as many points
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """The curves of a revision, ready for the process."""
+
+    trials: tuple[str, ...]  # those with a point
+    points: Points  # values warped
+    scale: Warp
+    best: float  # warped: the best value that any trial had
+    revision: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outlook:
+    """The process, given what was seen, and what is on its way."""
+
+    seen: Seen
+    joint: Joint
+    ground: Region
+    rows: dict[str, int]  # trial -> row of the process
+
+    def of(self, trials: Sequence[str], steps: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+        """Give means and deviations (warped) of trials that were seen, at steps."""
+        rows = np.array([self.rows[name] for name in trials], dtype=int)
+        return self.joint.predict(self.seen.points.features[rows], rows, np.array(steps, dtype=float))
+
+    def of_new(self, points: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
+        """Give means and deviations (warped) of new configurations, features [queries, features], at one step."""
+        nobody = np.full(len(points), -1)
+        return self.joint.predict(points, nobody, np.full(len(points), float(step)))
+
+
+def improvement(mean: np.ndarray, spread: np.ndarray, best: float) -> np.ndarray:
+    """Expected improvement on the best (Mockus 1978), all warped: smaller is better."""
+    away = (best - mean) / spread
+    return spread * (away * ndtr(away) + np.exp(-0.5 * away**2) / math.sqrt(2 * math.pi))
+
+
+def losses(study: Study, curve: Curve) -> np.ndarray:
+    """The losses of a curve as the objective counts them: so far the best, or each as it is; inf where there is none."""
+    found = np.array(curve.values, dtype=float)
+    found = np.where(np.isfinite(found), found if study.objective.goal == "min" else -found, np.inf)
+    return np.minimum.accumulate(found) if study.objective.at == "best" else found
+
+
+def features(ground: Region, trial: Trial, params: dict) -> np.ndarray:
+    """A configuration as the process sees it: as the script resolved it where that is in the space."""
+    for given in ({**params, **trial.params}, params):
+        try:
+            return spread_out(ground, ground.encode({p.name: given[p.name] for p in ground.parameters if p.name in given}))
+        except ValueError:
+            continue  # a script may round or replace what it was given
+    return spread_out(ground, [0.5] * len(ground.parameters))
+
+
+def spread_out(ground: Region, point: Iterable[float]) -> np.ndarray:
+    """Give each choice of a categorical parameter a direction of its own, so that no order is read into them."""
+    out: list[float] = []
+    for parameter, u in zip(ground.parameters, point, strict=True):
+        count = len(parameter.choices)
+        if parameter.kind != "categorical" or count < 3:
+            out.append(u)
+            continue
+        chosen = min(int(u * count), count - 1)
+        out.extend(1.0 if index == chosen else 0.0 for index in range(count))
+    return np.array(out)
+
+
+def seen(state: State) -> Seen | None:
+    """Collect and thin the curves of this revision's trials; None while there is no finite value."""
+    study = state.study
+    if study is None:
+        return None
+    ground = region(study.space)
+    curves = {
+        name: np.full(len(curve.steps), np.inf) if barred(state, state.trials[name]) else losses(study, curve)
+        for name, curve in _curves(state, study)
+    }
+    scale = warp(
+        np.concatenate([found[_kept(len(found))] for found in curves.values()] or [np.empty(0)]),
+        np.array([found[0] for found in curves.values()]),
+    )
+    if scale is None:
+        return None
+    order = sorted(curves, key=lambda name: float(np.min(curves[name])))  # the best first
+    rows, step, value = _thinned(state, curves, order)
+    names = tuple(curves)
+    at = np.array([features(ground, state.trials[name], _params(state, name)) for name in names])
+    points = Points(features=at, curve=rows, step=step, value=scale(value))
+    best = float(scale(np.array([min(float(np.min(found)) for found in curves.values())]))[0])
+    return Seen(trials=names, points=points, scale=scale, best=best, revision=study.revision)
+
+
+def _curves(state: State, study: Study) -> Iterator[tuple[str, Curve]]:
+    """The curves of this revision's unaided trials; one that failed without a value is a bad result, and not a missing one."""
+    for name, trial in state.trials.items():
+        if trial.revision != study.revision or trial.pair >= 0 or not trial.unaided():
+            continue
+        curve = state.curves.get(name)
+        if curve is not None and curve.steps:
+            yield name, curve
+        elif trial.status == "failed":
+            yield name, FAILED
+
+
+def _params(state: State, name: str) -> dict:
+    return dict(state.candidates[state.trials[name].candidate].params)
+
+
+def _kept(count: int) -> np.ndarray:
+    """Indices of the points of a curve that are looked at."""
+    return np.append(LOOKED_AT[count > LOOKED_AT] - 1, count - 1)
+
+
+def _thinned(state: State, curves: dict[str, np.ndarray], order: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give curve, step and loss of the points that are looked at: the newest of each, and others of the best curves."""
+    place = {name: number for number, name in enumerate(order)}
+    rows, steps, values, ranks, newest = [], [], [], [], []
+    for row, (name, found) in enumerate(curves.items()):
+        kept = _kept(len(found))
+        rows.append(np.full(len(kept), row))
+        steps.append(np.array(state.curves.get(name, FAILED).steps, dtype=float)[kept])
+        values.append(found[kept])
+        ranks.append(np.full(len(kept), place[name]))
+        newest.append(np.arange(len(kept)) == len(kept) - 1)
+    row, step, value, rank, last = map(np.concatenate, (rows, steps, values, ranks, newest))
+    if len(row) > MOST_POINTS:
+        rest = np.flatnonzero(~last)
+        rest = rest[np.argsort(rank[rest], kind="stable")]
+        chosen = last.copy()
+        chosen[rest[: max(0, MOST_POINTS - int(last.sum()))]] = True
+        row, step, value = row[chosen], step[chosen], value[chosen]
+    return row, step, value
+
+
+def settings(state: State, known: Seen) -> tuple[np.ndarray, int]:
+    """Give the newest fitted settings of this revision, and with how many points; the prior's and 0 if there are none."""
+    wide = known.points.features.shape[1]
+    try:
+        memo = json.loads(state.memos.get(MEMO, "{}"))
+    except ValueError:
+        memo = {}
+    if memo.get("revision") == known.revision and len(memo.get("settings", ())) == len(prior(wide)[0]):
+        return np.array(memo["settings"], dtype=float), int(memo["points"])
+    return prior(wide)[0], 0
+
+
+def refitted(state: State, known: Seen) -> str:
+    """Fit the settings and give the memo that keeps them; empty while those that are known are new enough."""
+    found, points = settings(state, known)
+    count = len(known.points.value)
+    if count < 4 or count < REFIT * points:
+        return ""
+    made = [round(float(one), 6) for one in fit(known.points, found)]
+    return json.dumps({"revision": known.revision, "points": count, "settings": made})
+
+
+def outlook(state: State, known: Seen | None = None, coming: Sequence[tuple[str, int]] = ()) -> Outlook | None:
+    """Look ahead from what was seen, or None while nothing was.
+
+    coming: trials that run or will, and the step to which; until then they count as if they came out as expected, so that
+    several workers do not all follow the same hope (the kriging believer of Ginsbourger, Le Riche and Carraro, 2010).
+    """
+    known = known or seen(state)
+    if known is None or state.study is None:
+        return None
+    ground = region(state.study.space)
+    found, _ = settings(state, known)
+    rows = {name: row for row, name in enumerate(known.trials)}
+    plain = Outlook(seen=known, joint=Joint(known.points, found), ground=ground, rows=rows)
+    return _believing(state, plain, coming, found) if coming else plain
+
+
+def _believing(state: State, plain: Outlook, coming: Sequence[tuple[str, int]], found: np.ndarray) -> Outlook:
+    points, rows = plain.seen.points, dict(plain.rows)
+    more = [name for name, _ in coming if name not in rows]
+    at = [features(plain.ground, state.trials[name], _params(state, name)) for name in more]
+    for name in more:
+        rows[name] = len(rows)
+    every = np.vstack([points.features, *at]) if at else points.features
+    which = np.array([rows[name] for name, _ in coming])
+    steps = np.array([float(max(1, step)) for _, step in coming])
+    ask = np.where(which < len(points.features), which, -1)
+    mean, _ = plain.joint.predict(every[which], ask, steps)
+    row = np.concatenate([points.curve, which])
+    order = np.argsort(row, kind="stable")
+    joined = Points(
+        features=every, curve=row[order], step=np.concatenate([points.step, steps])[order],
+        value=np.concatenate([points.value, mean])[order],
+    )  # fmt: skip
+    known = Seen(
+        trials=tuple(rows), points=joined, scale=plain.seen.scale, best=plain.seen.best, revision=plain.seen.revision
+    )
+    return Outlook(seen=known, joint=Joint(joined, found), ground=plain.ground, rows=rows)

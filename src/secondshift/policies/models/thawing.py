@@ -1,0 +1,136 @@
+"""Freeze and thaw: which trials wait, how deep a first look goes, and whether the next free slot looks or goes on.
+
+The searcher proposes only where the scheduler is about to look, so both read the same plan.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from secondshift.policies.models.guarding import barred
+from secondshift.policies.models.proposals import exhausted, trials_left
+from secondshift.policies.models.resuming import cut_short, may_resume
+from secondshift.policies.models.standings import reached
+from secondshift.records.curves import Curve
+from secondshift.records.states import MIN_GRANT_S, State
+from secondshift.records.studies import Objective, Study
+from secondshift.records.trials import Trial
+
+SCHEDULER = "freezethaw"
+PARTS = 50  # of the horizon: the shallowest look is one of them
+TELLS = 0.7  # rank correlation from which on a look tells what one of twice the depth would
+ENOUGH = 6  # trials that reached both depths, before their ranks are compared
+# Share of all steps that goes into first looks: more while little is known. What was tried: docs/benchmarks.md.
+LATER, AT_FIRST, FIRST_TRAININGS = 0.3, 0.25, 2.0
+GROWTH = 1.25  # a trial that goes on does a quarter more than it has done
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bench:
+    """All trials of the search, as a freeze-thaw scheduler sees them, oldest first."""
+
+    study: Study
+    look: int  # steps of a first look
+    slots: int
+    queued: tuple[Trial, ...]
+    cut: tuple[Trial, ...]  # left before the step to which they may run
+    waiting: tuple[Trial, ...]  # paused where they were to pause
+    coming: tuple[tuple[str, int], ...]  # running ones, and the step to which
+    looked: int  # steps that were first looks, those on their way included
+    done: int  # all steps, likewise
+    endless: bool  # more candidates may come
+
+    def first_looks(self) -> int:
+        """How many of the free slots are for first looks, queued ones included."""
+        slots = max(0, self.slots - len(self.cut))
+        looked, done, rest, count = self.looked, self.done, len(self.waiting), 0
+        for _ in range(slots):
+            more = self.endless or count < len(self.queued)
+            if more and (not rest or looked <= self.share(done) * done):
+                count, looked = count + 1, looked + self.look
+            elif rest:
+                rest -= 1
+            done += self.look
+        return count
+
+    def share(self, done: float) -> float:
+        """The share of steps that first looks may take, after so many steps."""
+        return LATER + AT_FIRST * math.exp(-done / (FIRST_TRAININGS * self.study.horizon_steps))
+
+    def further(self, steps: int) -> int:
+        """The step to which a trial that has done so many goes on."""
+        least = max(1, self.study.policy.min_steps or self.study.horizon_steps // PARTS)
+        return min(self.study.horizon_steps, max(steps + least, math.floor(steps * GROWTH)))
+
+
+def bench(state: State, study: Study) -> Bench:
+    """Sort the trials of the search."""
+    left = state.device_s_left()
+    slots = state.free_slots() if left is None or left >= MIN_GRANT_S else 0
+    queued, cut, waiting, coming = [], [], [], []
+    for trial in _open(state, study):
+        if barred(state, trial):
+            continue  # it is stopped for that
+        if trial.status == "running":
+            coming.append((trial.id, max(trial.until_step, reached(trial))))
+        elif trial.status == "queued":
+            queued.append(trial)
+        elif may_resume(study, trial):
+            (cut if cut_short(study, trial) else waiting).append(trial)
+    look = depth(state, study)
+    looked = done = 0
+    for trial in state.trials.values():
+        if trial.revision == study.revision and trial.pair < 0 and trial.status != "queued":
+            steps = max(reached(trial), trial.until_step) if trial.status == "running" else reached(trial)
+            looked, done = looked + min(steps, look), done + steps
+    endless = not exhausted(state) and trials_left(state) != 0
+    return Bench(
+        study=study, look=look, slots=slots, queued=tuple(queued), cut=tuple(cut), waiting=tuple(waiting),
+        coming=tuple(coming), looked=looked, done=done, endless=endless,
+    )  # fmt: skip
+
+
+def _open(state: State, study: Study) -> Iterator[Trial]:
+    trials = (state.trials[name] for name in state.open)
+    return (trial for trial in trials if trial.pair < 0 and trial.revision == study.revision)
+
+
+def depth(state: State, study: Study) -> int:
+    """The shallowest look that ranks trials as one of twice its depth does, of those that were compared so far."""
+    least = study.policy.min_steps or max(1, study.horizon_steps // PARTS)
+    curves = [curve for name, curve in state.curves.items() if curve.steps and state.trials[name].revision == study.revision]
+    if curves:
+        least = max(least, int(np.median([curve.steps[0] for curve in curves])))
+    chosen, look = 2 * least, least
+    while 2 * look <= study.horizon_steps // 2:
+        pairs = [(_at(study.objective, c, look), _at(study.objective, c, 2 * look)) for c in curves if c.steps[-1] >= 2 * look]
+        if len(pairs) < ENOUGH:
+            break
+        if _agreement(np.array(pairs)) >= TELLS:
+            return look
+        look *= 2
+        chosen = look
+    return min(chosen, study.horizon_steps)
+
+
+def _at(objective: Objective, curve: Curve, step: int) -> float:
+    """The loss of a curve after so many steps, as the objective counts it; inf where there is none."""
+    found = [objective.loss(value) for at, value in zip(curve.steps, curve.values, strict=True) if at <= step]
+    if not found:
+        return math.inf
+    return min(found) if objective.at == "best" else found[-1]
+
+
+def _agreement(pairs: np.ndarray) -> float:
+    """Spearman's rank correlation of two columns; 0 where one of them is constant. Infinite values rank last."""
+    one, other = (_ranks(column) for column in pairs.T)
+    one, other = one - one.mean(), other - other.mean()
+    size = math.sqrt(float(one @ one) * float(other @ other))
+    return float(one @ other) / size if size else 0.0
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    ordered = np.sort(values)
+    return 0.5 * (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right"))

@@ -1,0 +1,122 @@
+"""Model-based search: the configuration that is expected to improve most on the best at its end, from curves of any length.
+
+Every candidate at every step counts (policies/models/joint.py); some are drawn at random, so that no part of the space is
+given up for what a model believes of it. J. Mockus: "The Bayesian approach to global optimization" (1978).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from scipy.special import ndtr
+
+from secondshift.policies.models.enumerations import Enumeration, enumeration
+from secondshift.policies.models.outlook import Outlook, improvement, outlook, spread_out
+from secondshift.policies.models.proposals import RECENT, Point, drawn, fill, shuffled, wanted
+from secondshift.policies.models.spaces import Region, region
+from secondshift.policies.models.thawing import SCHEDULER, bench
+from secondshift.records.decisions import Decision
+from secondshift.records.states import State
+from secondshift.records.studies import Study, Value
+
+NAME = "model"
+WANTS_CURVES = True  # the engine fills in State.curves
+AT_FIRST = 3  # candidates drawn at random before the model is asked
+AT_RANDOM = 0.2  # share of those drawn at random later on
+FINITE = 2000  # a space of no more points is looked through as a whole
+DRAWN, BEST, NEAR = 400, 5, 30  # points of the whole space; best trials, and points around each at each distance
+DISTANCES = (0.05, 0.15)  # of the unit interval, as standard deviations
+FAILURES = 200  # points that break a constraint, in a row of those the model likes
+
+
+def decide(state: State) -> list[Decision]:
+    """Propose candidates for the free slots, but under a freeze-thaw scheduler only where it is about to look."""
+    study = state.study
+    if study is None:
+        return []
+    count = wanted(state)
+    if count and study.policy.scheduler == SCHEDULER:
+        found = bench(state, study)
+        count = min(count, found.first_looks() - len(found.queued))
+    if count <= 0:
+        return []
+    ground = region(study.space)
+
+    def points(newest: Mapping[str, Value] | None) -> Iterator[Point]:
+        return _points(state, study, ground)
+
+    return fill(state, by=NAME, ground=ground, points=points, word="Drawn at random from the search space", count=count)
+
+
+def _points(state: State, study: Study, ground: Region) -> Iterator[Point]:
+    """Give points without end, or until a finite space is used up: those that the model likes, and some at random."""
+    rng = np.random.default_rng([study.seed, study.revision, len(state.candidates), 1])
+    tried = [candidate.params for candidate in state.candidates.values() if candidate.revision == study.revision]
+    finite = enumeration(ground)
+    others = _at_random(state, ground, finite, tried, rng)
+    whole = [finite.at(position) for position in range(finite.size)] if finite and finite.size <= FINITE else None
+    while True:
+        view = _view(state, rng, len(tried))
+        point = None
+        if view is not None:
+            offered = whole if whole is not None else _offered(state, ground, view, rng)
+            point = _liked(study, ground, view, [params for params in offered if params not in tried])
+        if point is None:
+            params = next((params for params in others if params not in tried), None)
+            if params is None:
+                return
+            point = Point(params=params)
+        tried.append(point.params)
+        yield point
+
+
+def _at_random(
+    state: State, ground: Region, finite: Enumeration | None, tried: Sequence[Mapping[str, Value]], rng: np.random.Generator
+) -> Iterator[Mapping[str, Value]]:
+    """Points in an order of chance: of a finite space all, each once."""
+    if finite is not None:
+        return shuffled(state, ground, finite, None)
+    return drawn(ground, lambda: ground.decode(rng.random(len(ground.parameters)).tolist()), list(tried[-RECENT:]))
+
+
+def _view(state: State, rng: np.random.Generator, tried: int) -> Outlook | None:
+    """The outlook where the model is to choose; None where chance is."""
+    if tried < AT_FIRST or rng.random() < AT_RANDOM:
+        return None
+    study = state.study
+    coming = bench(state, study).coming if study is not None else ()
+    return outlook(state, coming=coming)
+
+
+def _offered(state: State, ground: Region, view: Outlook, rng: np.random.Generator) -> list[dict[str, Value]]:
+    """Points all over the space, and near the best."""
+    width = len(ground.parameters)
+    parts = [rng.random((DRAWN, width))]
+    for trial in _best(view):
+        centre = np.array(ground.encode(dict(state.candidates[state.trials[trial].candidate].params)))
+        for distance in DISTANCES:
+            moved = rng.standard_normal((NEAR, width)) * distance * (rng.random((NEAR, width)) < 0.5)
+            parts.append(np.clip(centre + moved, 0.0, 1.0))
+    return [ground.decode(point.tolist()) for point in np.concatenate(parts)]
+
+
+def _best(view: Outlook) -> list[str]:
+    """The trials with the best values so far, on the outlook's scale."""
+    points = view.seen.points
+    least = np.full(len(view.seen.trials), np.inf)
+    np.minimum.at(least, points.curve, points.value)
+    return [view.seen.trials[row] for row in np.argsort(least, kind="stable")[:BEST]]
+
+
+def _liked(study: Study, ground: Region, view: Outlook, offered: list[dict[str, Value]]) -> Point | None:
+    """The point of greatest expected improvement that keeps to the constraints."""
+    if not offered:
+        return None
+    at = np.array([spread_out(ground, ground.encode(params)) for params in offered])
+    mean, spread = view.of_new(at, study.horizon_steps)
+    gains = improvement(mean, spread, view.seen.best)
+    for index in np.argsort(-gains, kind="stable")[:FAILURES]:
+        if not ground.broken(offered[index]):
+            chance = 100 * float(ndtr((view.seen.best - mean[index]) / spread[index]))
+            word = f"Of {len(offered)} points this one promises most, with a chance of {chance:.0f}% to end as the best"
+            return Point(params=offered[index], word=word)
+    return None
