@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from secondshift.interfaces.brief.branches import Branch, branches
+from secondshift.interfaces.brief.fronts import Scatter, scatter
 from secondshift.interfaces.brief.parameter_figures import Panel, panels
 from secondshift.interfaces.brief.trace import Trace, by_others
 from secondshift.interfaces.readmodel.objectives import current, ordered, ranked
@@ -59,6 +60,7 @@ class Figures:
     branches: tuple[Branch, ...] = ()  # ideas with their intervals
     least: float = 0.0  # the gain that matters
     panels: tuple[Panel, ...] = ()  # parameters against result
+    scatter: Scatter = field(default_factory=Scatter)  # of two objectives
 
 
 def figures(night: Trace, state: State, objective: Objective, read: Reader) -> Figures:
@@ -75,6 +77,7 @@ def figures(night: Trace, state: State, objective: Objective, read: Reader) -> F
         branches=branches(state), least=objective.min_effect,
         bars=tuple(bars[:MOST_BARS]), bars_of=len(bars), takeovers=takeovers,
         panels=panels(state.study.space.parameters if state.study else (), state.candidates, shown, objective),
+        scatter=scatter(state, trials),
     )  # fmt: skip
 
 

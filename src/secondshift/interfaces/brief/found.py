@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 
 from secondshift.interfaces.brief.environments import other_environments
+from secondshift.interfaces.brief.fronts import front
 from secondshift.interfaces.brief.guards import guards
 from secondshift.interfaces.brief.imported import before, imported
 from secondshift.interfaces.brief.noise import noise
@@ -39,6 +40,7 @@ def found(night: Trace, state: State, objective: Objective) -> Iterable[Statemen
             key = "found.none_unaided" if helped else "found.none_complete"
             yield Statement(key=key, values=none, facts=_all_outcomes(night, done or helped))
         yield from guards(night, state, seen)
+        yield from front(night, state, seen)
         yield from _assisted(night, helped, objective)
         yield from _without_value(night, rest, objective)
         yield from _ahead(night, seen, objective)
@@ -47,6 +49,7 @@ def found(night: Trace, state: State, objective: Objective) -> Iterable[Statemen
         return
     yield _best(night, state, best[0], objective)
     yield from guards(night, state, seen)
+    yield from front(night, state, seen)
     yield from _assisted(night, helped, objective)
     yield from _seeds(night, state, best, objective)
     yield from other_environments(night, state, best)

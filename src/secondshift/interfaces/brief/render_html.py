@@ -10,6 +10,7 @@ from secondshift.interfaces.brief.citations import cited, excerpt, ranges
 from secondshift.interfaces.brief.documents import document_html, legend
 from secondshift.interfaces.brief.figures import MOST_BARS, MOST_CURVES, Figures
 from secondshift.interfaces.brief.forest import forest
+from secondshift.interfaces.brief.front_plot import front_svg, front_table
 from secondshift.interfaces.brief.parameter_figures import MOST_PANELS
 from secondshift.interfaces.brief.parameter_plots import panel_svgs
 from secondshift.interfaces.messages.catalogue import say, tell
@@ -80,6 +81,7 @@ def _plots(figures: Figures, lang: str, zone: tzinfo | None) -> str:
     drawn = (
         _figure("plot.best_title", plots.best_so_far(figures, lang), "", lang),
         _figure("plot.curves_title", plots.curves(figures, lang), _curves_note(figures, lang), lang),
+        _front(figures, lang),
         _panels(figures, lang),
         _figure("plot.night_title", plots.night(figures, lang, zone), _night_note(figures, lang), lang, wide=True),
     )
@@ -90,6 +92,13 @@ def _forest(figures: Figures, lang: str) -> str:
     drawn = forest(figures.branches, figures.metric, figures.least, lang)
     note = legend([("accent", say("ideas.state_held_up", lang)), ("others", say("ideas.head_interval", lang))], "")
     return f'<div class="plots">\n{_figure("ideas.forest_title", drawn, note, lang, wide=True)}</div>\n' if drawn else ""
+
+
+def _front(figures: Figures, lang: str) -> str:
+    drawn, data = front_svg(figures.scatter, lang), figures.scatter
+    entries = [("accent", say("front.legend_front", lang)), ("soft", say("plot.legend_complete_others", lang))]
+    note = legend(entries, "") + front_table(data, lang)
+    return _figure("front.plot_title", drawn, note, lang, wide=True)
 
 
 def _figure(title: str, svg: str, note: str, lang: str, *, wide: bool = False) -> str:

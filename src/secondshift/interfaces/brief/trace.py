@@ -87,6 +87,7 @@ class TrialTrace:
     ended: list[int] = field(default_factory=list)  # attempts
     closed: int = 0
     final: int = 0  # the last points of the objective's metric
+    second: int = 0  # the last points of the second objective, where the study names one
     best: int = 0  # where its best value was logged
     best_value: float | None = None
     guards: dict[str, tuple[int, float]] = field(default_factory=dict)  # guard -> where its worst value was logged, and the value
@@ -228,6 +229,8 @@ def _trial(found: Trace, event: Event, objective: Objective, proposals: dict[str
 
 
 def _points(of: TrialTrace, seq: int, logged: MetricsLogged, objective: Objective) -> None:
+    if objective.also is not None and objective.also.metric in logged.metrics:
+        of.second = seq
     for guard in guards_of(objective):
         worst, known = guard.worst(logged.metrics.get(guard.metric)), of.guards.get(guard.text)
         if worst is not None and (known is None or (worst > known[1] if guard.from_above() else worst < known[1])):

@@ -16,7 +16,7 @@ from secondshift.interfaces.cli.grids import budgets_grid, say_status, trials_gr
 from secondshift.interfaces.cli.printing import console, document, line, spoken
 from secondshift.interfaces.messages.catalogue import say, tell
 from secondshift.interfaces.plain import one_line
-from secondshift.interfaces.readmodel import guards
+from secondshift.interfaces.readmodel import fronts, guards
 from secondshift.interfaces.readmodel.incidents import Known, standing, what
 from secondshift.interfaces.readmodel.overview import Holder, engine_line, overview, shift_line, tier_line, upcoming
 from secondshift.interfaces.sparklines import sparkline
@@ -46,7 +46,7 @@ def status(
             tier = tier_line(state.study)
             sentences = [engine_line(state, holder), shift_line(state), *_keeper(desk, holder), *next_lines]
             sentences += [tier] if tier else []
-            sentences += guards.lines(state)
+            sentences += [*guards.lines(state), *fronts.lines(state)]
             document({**doc, "sentences": spoken(sentences, tongue)})
             return 0
         screen = console()
@@ -94,7 +94,7 @@ def table(desk: Desk, lang: str, shown: int | None, screen: Console) -> Renderab
     rows += [line(s, lang) for s in (*_keeper(desk, holder), shift_line(state))]
     if (tier := tier_line(state.study)) is not None:
         rows.append(line(tier, lang))
-    rows += [line(s, lang) for s in guards.lines(state)]
+    rows += [line(s, lang) for s in (*guards.lines(state), *fronts.lines(state))]
     if doc["shift"] and doc["shift"]["deadline_at"]:
         rows.append(_shift_bar(doc, lang, screen.width))
     if doc["trials"]:

@@ -80,6 +80,8 @@ def _print(screen: Console, doc: dict[str, Any]) -> None:
     if doc["inherits"]:
         from_where = f"the checkpoint of {doc['inherits']['trial']} at step {doc['inherits']['step']}"
         facts.append(("inherits", f"{from_where}, so its result is compared with no other"))
+    if doc["front"]:
+        facts.append((f"and {doc['front']['metric']}", _front(doc["front"])))
     if doc["held"]:
         facts.append(("held", f"until somebody answers {doc['held']}: `secondshift answer {doc['held']}`"))
     if doc["dropped_points"]:
@@ -103,6 +105,16 @@ def _print(screen: Console, doc: dict[str, Any]) -> None:
         screen.print(Text(f"\nlast lines of {doc['output_file']}", style="dim"))
         for text in doc["output"]:
             screen.print(indented(Text(text)))
+
+
+def _front(row: Mapping[str, Any]) -> str:
+    """Where a trial stands between two objectives."""
+    value = number(row["value"]) if row["value"] is not None else "no finite value"
+    if row["on_front"]:
+        return f"{value}; on the front: no complete trial is better in one without being worse in the other"
+    if row["compared"]:
+        return f"{value}; not on the front: {', '.join(row['beaten_by'])} did at least as well in both, and better in one"
+    return f"{value}; not compared: only complete, unaided trials that keep the guards and have both values are"
 
 
 def _guard(row: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from secondshift.records.trials import Trial
 if TYPE_CHECKING:  # windows nest deep; only names of types are needed
     from secondshift.records.states import State
 
-MOST = 8  # trials told one by one
+MOST = 6  # trials told one by one
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from secondshift.interfaces.plain import one_line
+from secondshift.interfaces.readmodel.fronts import points
 from secondshift.interfaces.readmodel.guards import rows
-from secondshift.interfaces.readmodel.objectives import best_yet
+from secondshift.interfaces.readmodel.objectives import best_yet, current
 from secondshift.interfaces.readmodel.waiting import names
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
@@ -174,6 +175,7 @@ def overview(state: State, holder: Holder, *, requests: int, now: float) -> dict
         "revision": state.study.revision if state.study else None,
         "objective": state.study.objective.metric if state.study else None,
         "goal": state.study.objective.goal if state.study else None,
+        "front": front(state),
         "tier": state.study
         and {"used": state.study.tier, "offered": state.study.tier_offered(), "proof": state.study.proof,
              "faults": list(state.study.faults)},
@@ -200,6 +202,12 @@ def overview(state: State, holder: Holder, *, requests: int, now: float) -> dict
         "last_at": state.last_at or None,
         "now": now,
     }
+
+
+def front(state: State) -> list[str]:
+    """The trials on the front of two objectives, the best of the first one first; none where the study names no second."""
+    found = points(state.study.objective, current(state)) if state.study is not None else []
+    return [point.trial.id for point in found if point.best]
 
 
 def finite(value: float | None) -> bool:

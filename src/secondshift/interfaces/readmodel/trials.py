@@ -6,6 +6,7 @@ from typing import Any
 
 from secondshift.interfaces.plain import clean, one_line
 from secondshift.interfaces.readmodel.environments import elsewhere, moved
+from secondshift.interfaces.readmodel.fronts import row
 from secondshift.interfaces.readmodel.objectives import current, ranked
 from secondshift.interfaces.readmodel.overview import trial_row
 from secondshift.ledger.stores import Ledger
@@ -40,6 +41,7 @@ def document(
         },
         "attempts_list": attempts,
         "checkpoints": checkpoints_of(events),
+        "front": row(state, trial),
         "dropped_points": trial.dropped,
         "imported": origin(state, trial),
         "fingerprint": dict(newest["fingerprint"]) if newest else {},
