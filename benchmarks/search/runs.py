@@ -3,11 +3,14 @@
 import atexit
 import csv
 import multiprocessing
+import os
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from pathlib import Path
 
 from search.buying import Counter
@@ -94,7 +97,7 @@ def _played(asks: Sequence[Ask], place: Place, horizons: dict[str, int], jobs: i
         leave()
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=jobs, mp_context=context) as pool:
+    with ProcessPoolExecutor(max_workers=jobs, mp_context=context, initializer=follow) as pool:
         futures = [pool.submit(one, ask, place, horizons[ask.instance]) for ask in asks]
         try:
             for future in as_completed(futures):
@@ -102,6 +105,13 @@ def _played(asks: Sequence[Ask], place: Place, horizons: dict[str, int], jobs: i
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def follow() -> None:
+    """Let this process end with the one that started it, however that ends; the shop then ends with its standard input."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
 
 
 def told(results: Iterable[Result], count: int) -> list[Result]:

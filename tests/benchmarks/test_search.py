@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import subprocess
 import sys
 import time
 from collections import Counter as Tally
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,7 +23,7 @@ from search import nights, purchases, runs  # noqa: E402  # the folder comes fir
 from search.buying import METRIC, Counter, reader  # noqa: E402
 
 from secondshift.policies.schedulers import fifo  # noqa: E402
-from secondshift.records.events import Event  # noqa: E402
+from secondshift.records.events import Event, MetricsLogged  # noqa: E402
 from secondshift.records.states import State  # noqa: E402
 
 DATA = Path(os.environ.get("SEARCHBENCH", ROOT.parent / "shared" / "searchbench" / "data"))
@@ -202,6 +204,24 @@ def test_how_curves_would_have_ended_is_said_once_the_night_is_over(counter: Cou
     assert played.judged["finals"] == {t: (len(table.curve(row)), table.curve(row)[-1]) for t, row in rows.items()}
 
 
+def test_added_noise_is_what_the_policy_sees_and_not_what_counts(counter: Counter, table: Any, tmp_path: Path) -> None:
+    logged: dict[str, float] = {}
+
+    def judge(events: Sequence[Event], finals: nights.Finals) -> dict[str, Any]:
+        for event in events:
+            if isinstance(event.payload, MetricsLogged):
+                logged[event.payload.trial] = min(logged.get(event.payload.trial, 9.0), event.payload.metrics[METRIC].low)
+        return {}
+
+    nights.play(replace(ASK, noise=0.05), counter, tmp_path / "log.csv", judge)
+    true: dict[str, float] = {}
+    for row in lines(tmp_path / "log.csv"):
+        assert float(row["loss"]) == table.loss[int(row["bought"]), int(row["epoch"]) - 1]
+        true[row["trial"]] = min(true.get(row["trial"], 9.0), float(row["loss"]))
+    apart = np.array([logged[trial] - true[trial] for trial in true])
+    assert len(apart) > 10 and 0.01 < apart.std() < 0.1
+
+
 def test_the_best_at_a_budget_is_that_of_the_epochs_bought_until_then(tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
     log.write_text("at,loss\n1,0.9\n2,0.7\n3,0.8\n3,0.2\n4,0.5\n")
@@ -228,6 +248,33 @@ def test_what_is_in_the_results_is_not_played_again(data: Path, tmp_path: Path) 
     assert [result.ask for result in runs.every(asks, place, {"toy-1": 9}, 1)] == asks[1:]
     after = place.out.read_text()
     assert after.startswith(before) and len(after.splitlines()) == 1 + 2 * 4  # a head, and two nights with four budgets
+
+
+LONG = """
+import sys
+sys.path[:0] = {folders!r}
+from pathlib import Path
+from search import nights, runs
+if __name__ == "__main__":
+    place = runs.Place(data=Path({data!r}), python=Path(sys.executable), out=Path({out!r}))
+    asks = [nights.Ask(method="random+fifo", instance="toy-1", seed=seed, trainings=8.0) for seed in range(10_000)]
+    for result in runs.every(asks, place, {{"toy-1": 9}}, 2):
+        print(result.ask.seed, flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_no_process_outlives_the_benchmark_however_it_ends(data: Path, tmp_path: Path) -> None:
+    script = tmp_path / "long.py"
+    folders = [str(ROOT / "benchmarks"), str(ROOT / "src")]
+    script.write_text(LONG.format(folders=folders, data=str(data), out=str(tmp_path / "out" / "results.csv")))
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None and running.stdout.readline().strip().isdigit()
+        below = psutil.Process(running.pid).children(recursive=True)
+        running.kill()
+    assert len(below) >= 4  # two workers, a shop each
+    assert psutil.wait_procs(below, timeout=30)[1] == []
 
 
 def test_time_in_deciders_is_what_is_measured(counter: Counter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
