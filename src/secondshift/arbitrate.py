@@ -11,7 +11,7 @@ from secondshift.records.incidents import Act, Incident, directives_of
 from secondshift.records.states import MIN_GRANT_S, State
 from secondshift.records.trials import Attempt, Candidate, Directives, Trial
 
-WRITTEN = ("see", "open", "amend", "close", "judge", "gate")  # what was seen and believed: it clashes with nothing
+WRITTEN = ("see", "open", "amend", "close", "judge", "gate", "forecast")  # what was seen and believed: it clashes with nothing
 RANKS = ("person", "captain", "evidence", "scheduler", "searcher")  # the first wins
 MANY = ("propose", "remember", "repeat")  # verbs that several decisions of one round may have for one subject
 
@@ -370,8 +370,9 @@ def _take_answer(desk: _Desk, decision: Decision) -> None:
     desk.out.extend(facts.IdeaAmended(idea=idea, why=decision.reason) for idea in decision.ideas)
 
 
-def _take_judge(desk: _Desk, decision: Decision) -> None:
+def _take_said(desk: _Desk, decision: Decision) -> None:
     desk.out.extend(facts.VerdictReached(verdict=verdict) for verdict in decision.verdicts)
+    desk.out.extend(facts.ForecastMade(forecast=one) for one in decision.forecasts)
 
 
 def _take_explore(desk: _Desk, decision: Decision) -> None:
@@ -486,7 +487,8 @@ _TAKE = {
     "wait": _take_page,
     "capture": _take_capture,
     "answer": _take_answer,
-    "judge": _take_judge,
+    "judge": _take_said,
+    "forecast": _take_said,
     "explore": _take_explore,
     "repeat": _take_repeat,
     "accept": _take_accept,

@@ -34,6 +34,11 @@ EXECUTORS: Mapping[str, str] = {
     "inline": "secondshift.runtime.executors.inline:InlineExecutor",
     "simulated": "secondshift.runtime.executors.simulated:SimulatedExecutor",
 }
+FORECASTERS: Mapping[str, str] = {
+    "analogues": "secondshift.policies.forecasters.analogues:decide",
+    "power_law": "secondshift.policies.forecasters.power_law:decide",
+    "last_value": "secondshift.policies.forecasters.last_value:decide",
+}
 # On duty in every study, whatever searcher and scheduler it names.
 OBSERVERS: Mapping[str, str] = {
     "symptoms": "secondshift.policies.captain.observing:decide",
@@ -76,6 +81,7 @@ MEMORY = "secondshift.memory:Memory"  # what the loop remembers of points, for t
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "secondshift.searchers": SEARCHERS,
     "secondshift.schedulers": SCHEDULERS,
+    "secondshift.forecasters": FORECASTERS,
     "secondshift.executors": EXECUTORS,
 }
 
@@ -109,7 +115,10 @@ def deciders(study: Study) -> list[tuple[str, Decider]]:
 
 def observers(study: Study) -> list[tuple[str, Decider]]:
     """Give the deciders of the first stage, whose results are recorded before anything else is decided."""
-    return [(name, _load(name, path)) for name, path in OBSERVERS.items()]
+    found = [(name, _load(name, path)) for name, path in OBSERVERS.items()]
+    if name := study.policy.forecasts_with():
+        found.append((name, load("secondshift.forecasters", name)))
+    return found
 
 
 def wants_curves(study: Study) -> bool:

@@ -200,7 +200,8 @@ def _check_whole(file: StudyFile, place: Path, notes: Notebook) -> None:
     for name in file.data.files:
         if not (place / file.folder / name).is_file():
             notes.add(("data", "files"), got=name, expected=f"a file that exists, from {place / file.folder}")
-    for key, group in (("searcher", "secondshift.searchers"), ("scheduler", "secondshift.schedulers")):
+    for key in ("searcher", "scheduler", "forecaster"):
+        group = f"secondshift.{key}s"
         _check_part(("policy", key), group, getattr(file.policy, key), notes)
     _check_part(("launch", "executor"), "secondshift.executors", file.launch.executor, notes)
 
@@ -208,7 +209,7 @@ def _check_whole(file: StudyFile, place: Path, notes: Notebook) -> None:
 def _check_part(path: tuple[str, str], group: str, name: str, notes: Notebook) -> None:
     if name in plugins.GROUPS[group]:
         return
-    known = plugins.names(group)
+    known = plugins.names(group) + (("auto", "none") if path[-1] == "forecaster" else ())
     if name not in known:
         notes.add(path, got=name, expected="one of " + ", ".join(known), advice=nearest(name, known))
 

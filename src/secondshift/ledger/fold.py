@@ -12,7 +12,8 @@ from secondshift.records.trials import Milestone, Trial
 _MAPPINGS = frozenset(
     (
         "candidates trials open attempts charges checkpoints requests "
-        "answered incidents memos statuses held fingerprints imported care pages ideas verdicts pairs gates promotions evaluations"
+        "answered incidents memos statuses held fingerprints imported care pages ideas verdicts pairs gates promotions "
+        "evaluations forecasts"
     ).split()
 )
 
@@ -175,6 +176,11 @@ def _memo_remembered(draft: Draft, fact: facts.MemoRemembered, event: facts.Even
     draft.write("memos")[fact.policy] = fact.memo
 
 
+def _forecast_made(draft: Draft, fact: facts.ForecastMade, event: facts.Event) -> None:
+    trial = fact.forecast.trial
+    draft.write("forecasts")[trial] = (*draft.forecasts.get(trial, ()), fact.forecast)
+
+
 _HANDLERS: dict[str, Callable[[Draft, Any, facts.Event], None]] = {
     "study.opened": _study_opened,
     "study.amended": _study_amended,
@@ -198,6 +204,7 @@ _HANDLERS: dict[str, Callable[[Draft, Any, facts.Event], None]] = {
     "promotion.ordered": fold_gates.promotion_ordered,
     "promotion.ended": fold_gates.promotion_ended,
     "sealed.opened": fold_gates.sealed_opened,
+    "forecast.made": _forecast_made,
     "trial.queued": _trial_queued,
     "trial.advanced": _trial_advanced,
     "trial.closed": _trial_closed,

@@ -49,6 +49,7 @@ _SUBJECTS: dict[type, Callable[[Any], str]] = {
     facts.IdeaCaptured: lambda p: p.idea.id,
     facts.IdeaAmended: lambda p: p.idea.id,
     facts.VerdictReached: lambda p: p.verdict.idea,
+    facts.ForecastMade: lambda p: p.forecast.trial,
     facts.TrialEvaluated: lambda p: p.evaluation.trial,
     facts.BaselineMoved: lambda p: p.candidate,
     facts.GateOrdered: lambda p: p.run.idea,

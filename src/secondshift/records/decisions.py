@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from secondshift.records.forecasts import Forecast
 from secondshift.records.gates import GateRun, Promotion
 from secondshift.records.ideas import Idea, Verdict
 from secondshift.records.incidents import Finding, Incident
@@ -14,7 +15,7 @@ from secondshift.records.studies import Cover, Value
 Verb = Literal[
     "propose", "start", "advance", "pause", "stop", "fail", "end", "remember",
     "see", "open", "amend", "close", "repair", "reopen", "cover", "page", "wait",
-    "capture", "answer", "judge", "explore", "repeat", "accept", "check", "gate", "promote",
+    "capture", "answer", "judge", "explore", "repeat", "accept", "check", "gate", "promote", "forecast",
 ]  # fmt: skip
 Source = Literal["person", "captain", "evidence", "scheduler", "searcher"]
 
@@ -47,6 +48,7 @@ class Decision:
     ideas: tuple[Idea, ...] = ()  # of capture and answer: the idea as it shall stand
     verdicts: tuple[Verdict, ...] = ()  # of judge
     gates: tuple[GateRun, ...] = ()  # of check, gate and accept: the run of a suite it is about
+    forecasts: tuple[Forecast, ...] = ()  # of forecast
     promotions: tuple[Promotion, ...] = ()  # of promote
     because: str = ""  # of accept: a person's reason to go against the evidence
     pair: int = -1  # of repeat: the number of the fresh seed
@@ -164,6 +166,11 @@ def capture(idea: Idea, *, reason: str, request: str = "", source: Source = "per
 def answer(idea: Idea, *, reason: str, by: str, based_on: tuple[str, ...] = ()) -> Decision:
     """Say what became of an idea, or more about it; `idea` is how it shall stand."""
     return Decision(verb="answer", subject=idea.id, ideas=(idea,), reason=reason, by=by, source="evidence", based_on=based_on)
+
+
+def forecast(expected: Forecast, *, reason: str, by: str) -> Decision:
+    """Record how a trial is expected to end."""
+    return Decision(verb="forecast", subject=expected.trial, forecasts=(expected,), reason=reason, by=by, source="scheduler")
 
 
 def judge(verdict: Verdict, *, by: str) -> Decision:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from secondshift.records.calls import DutyCovered, PageSent, PageWeighed
 from secondshift.records.decisions import Decision
+from secondshift.records.forecast_facts import ForecastMade
 from secondshift.records.gate_facts import (
     GateChecked,
     GateJudged,
@@ -347,6 +348,7 @@ KINDS: Mapping[str, type] = {
     "promotion.ended": PromotionEnded,
     "sealed.opened": SealedOpened,
     "sealed.measured": SealedMeasured,
+    "forecast.made": ForecastMade,
     "trial.queued": TrialQueued,
     "trial.advanced": TrialAdvanced,
     "trial.closed": TrialClosed,
@@ -390,7 +392,7 @@ Payload = (
     StudyOpened | StudyAmended | LeaseTaken | ShiftStarted | ShiftAnchored | ShiftEnded | RequestReceived | TickDecided
     | DecisionMade | DecisionDropped | CandidateProposed | IdeaCaptured | IdeaAmended | VerdictReached | BaselineMoved
     | GateOrdered | GateChecked | GateJudged | PromotionOrdered | PromotionEnded | SealedOpened | SealedMeasured
-    | TrialEvaluated
+    | TrialEvaluated | ForecastMade
     | TrialQueued | TrialAdvanced | TrialClosed | ChargeReserved | ChargeSettled | AttemptOrdered | AttemptStarted
     | AttemptAsked | AttemptClosed | AttemptEnded | AttemptHealth | AttemptQuiet | MetricsLogged | ParamsResolved | CheckpointSaved
     | CheckpointInherited

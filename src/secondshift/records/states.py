@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from secondshift.records.curves import Curve
 from secondshift.records.evaluations import Evaluation
 from secondshift.records.events import RequestReceived
+from secondshift.records.forecasts import Forecast
 from secondshift.records.gates import GateRun, Promotion
 from secondshift.records.ideas import Idea, Verdict
 from secondshift.records.incidents import Care, Incident, Look
@@ -77,6 +78,7 @@ class State:
     hurry: bool = False  # a person asked to end now: kill instead of pause
     now_s: float = 0.0  # UTC seconds of the study clock; given by the engine at each tick
     free_devices: tuple[str, ...] = ()  # given by the engine at each tick
+    forecasts: Mapping[str, tuple[Forecast, ...]] = field(default_factory=dict)  # trial -> how it was expected to end, oldest first
     # trial -> its objective step by step, where a decider asks for it; given by the engine at each tick
     curves: Mapping[str, Curve] = field(default_factory=dict)
     looks: Mapping[str, Look] = field(default_factory=dict)  # trial -> what its detectors say; given by the engine at each tick

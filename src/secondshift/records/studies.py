@@ -89,6 +89,7 @@ class Policy:
 
     searcher: str = "random"
     scheduler: str = "halving"
+    forecaster: str = "auto"  # auto: analogues under a freeze-thaw scheduler, else none
     eta: int = 3  # successive halving keeps one in eta at each rung
     min_steps: int = 0  # first rung; 0: horizon / eta^2, at least 1
     max_failure_rate: float = 0.5  # the study ends when more than this share of at least `failure_floor` trials failed
@@ -96,6 +97,13 @@ class Policy:
     nominate: bool = False  # when the search is over, its best becomes an idea that fresh seeds judge
     max_interruptions: int = 3  # restarts without progress before a trial is given up
     try_first: tuple[Mapping[str, Value], ...] = ()  # whole sets of parameters that are tried after the baseline
+
+
+    def forecasts_with(self) -> str:
+        """Name the forecaster on duty; empty for none."""
+        if self.forecaster == "auto":
+            return "analogues" if self.scheduler == "freezethaw" else ""
+        return "" if self.forecaster == "none" else self.forecaster
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
