@@ -6,20 +6,20 @@ memo that the forecaster leaves when it has fitted them), so that the same facts
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr
 
+from secondshift.policies.models.axes import encode
 from secondshift.policies.models.guarding import barred
 from secondshift.policies.models.joint import Joint, Points, fit, prior
-from secondshift.policies.models.spaces import Region, region
+from secondshift.policies.models.spaces import INACTIVE, Region, region
 from secondshift.policies.models.warping import Warp, warp
 from secondshift.records.curves import Curve
 from secondshift.records.states import State
-from secondshift.records.studies import Study
-from secondshift.records.trials import Trial
+from secondshift.records.studies import Parameter, Study, Value
 
 MEMO = "outlook"
 # Points of a curve that are looked at, counted from its first; beside them always the newest.
@@ -73,27 +73,38 @@ def losses(study: Study, curve: Curve) -> np.ndarray:
     return np.minimum.accumulate(found) if study.objective.at == "best" else found
 
 
-def features(ground: Region, trial: Trial, params: dict) -> np.ndarray:
-    """A configuration as the process sees it: as the script resolved it where that is in the space."""
-    for given in ({**params, **trial.params}, params):
-        try:
-            return spread_out(ground, ground.encode({p.name: given[p.name] for p in ground.parameters if p.name in given}))
-        except ValueError:
-            continue  # a script may round or replace what it was given
-    return spread_out(ground, [0.5] * len(ground.parameters))
+def features(ground: Region, given: Sequence[Mapping[str, Value]]) -> np.ndarray:
+    """Configurations as the process sees them, [configurations, features]: every number from 0 to 1.
+
+    Each choice of a categorical parameter of three or more is a direction of its own, so that no order is read into them. What
+    is not set, or is no value of its axis, stands where an inactive parameter stands.
+    """
+    columns = [column for parameter in ground.parameters for column in _columns(parameter, [p.get(parameter.name) for p in given])]
+    return np.column_stack(columns) if columns else np.zeros((len(given), 1))
 
 
-def spread_out(ground: Region, point: Iterable[float]) -> np.ndarray:
-    """Give each choice of a categorical parameter a direction of its own, so that no order is read into them."""
-    out: list[float] = []
-    for parameter, u in zip(ground.parameters, point, strict=True):
-        count = len(parameter.choices)
-        if parameter.kind != "categorical" or count < 3:
-            out.append(u)
-            continue
-        chosen = min(int(u * count), count - 1)
-        out.extend(1.0 if index == chosen else 0.0 for index in range(count))
-    return np.array(out)
+def _columns(parameter: Parameter, values: list[Value | None]) -> list[np.ndarray]:
+    known: dict[tuple[type, Value | None], float] = {}
+    for value in values:
+        key = (type(value), value)
+        if key not in known:
+            known[key] = INACTIVE if value is None else _placed(parameter, value)
+    column = np.array([known[type(value), value] for value in values])
+    count = len(parameter.choices)
+    if parameter.kind != "categorical" or count < 3:
+        return [column]
+    chosen = np.minimum((column * count).astype(int), count - 1)
+    missing = np.array([value is None for value in values])
+    return [np.where(missing, 0.0, (chosen == index).astype(float)) for index in range(count)]
+
+
+def _placed(parameter: Parameter, value: Value) -> float:
+    if parameter.kind == "float" and parameter.step is None and isinstance(value, float) and math.isfinite(value):
+        value = min(max(value, float(parameter.low)), float(parameter.high))  # a script may round what it was given
+    try:
+        return encode(parameter, value)
+    except ValueError:
+        return INACTIVE
 
 
 def seen(state: State) -> Seen | None:
@@ -115,7 +126,7 @@ def seen(state: State) -> Seen | None:
     order = sorted(curves, key=lambda name: float(np.min(curves[name])))  # the best first
     rows, step, value = _thinned(state, curves, order)
     names = tuple(curves)
-    at = np.array([features(ground, state.trials[name], _params(state, name)) for name in names])
+    at = features(ground, [_params(state, name) for name in names])
     points = Points(features=at, curve=rows, step=step, value=scale(value))
     best = float(scale(np.array([min(float(np.min(found)) for found in curves.values())]))[0])
     return Seen(trials=names, points=points, scale=scale, best=best, revision=study.revision)
@@ -133,8 +144,10 @@ def _curves(state: State, study: Study) -> Iterator[tuple[str, Curve]]:
             yield name, FAILED
 
 
-def _params(state: State, name: str) -> dict:
-    return dict(state.candidates[state.trials[name].candidate].params)
+def _params(state: State, name: str) -> dict[str, Value]:
+    """The parameters of a trial, as the script resolved them where it said so."""
+    trial = state.trials[name]
+    return {**state.candidates[trial.candidate].params, **trial.params}
 
 
 def _kept(count: int) -> np.ndarray:
@@ -204,10 +217,10 @@ def outlook(state: State, known: Seen | None = None, coming: Sequence[tuple[str,
 def _believing(state: State, plain: Outlook, coming: Sequence[tuple[str, int]], found: np.ndarray) -> Outlook:
     points, rows = plain.seen.points, dict(plain.rows)
     more = [name for name, _ in coming if name not in rows]
-    at = [features(plain.ground, state.trials[name], _params(state, name)) for name in more]
     for name in more:
         rows[name] = len(rows)
-    every = np.vstack([points.features, *at]) if at else points.features
+    at = features(plain.ground, [_params(state, name) for name in more])
+    every = np.vstack([points.features, at]) if more else points.features
     which = np.array([rows[name] for name, _ in coming])
     steps = np.array([float(max(1, step)) for _, step in coming])
     ask = np.where(which < len(points.features), which, -1)

@@ -20,8 +20,10 @@ from secondshift.records.trials import Trial
 
 SCHEDULER = "freezethaw"
 PARTS = 50  # of the horizon: the shallowest look is one of them
-TELLS = 0.7  # rank correlation from which on a look tells what one of twice the depth would
-ENOUGH = 6  # trials that reached both depths, before their ranks are compared
+# Rank correlation from which on a look tells what one of twice the depth would, and below which it does not.
+TELLS, TELLS_NOT = 0.8, 0.5
+ENOUGH = 8  # trials that reached both depths, before their ranks are compared
+DEEP_AGAIN = 4  # one look in so many stays deep where shallow ones tell as much
 # Share of all steps that goes into first looks: more while little is known. What was tried: docs/benchmarks.md.
 LATER, AT_FIRST, FIRST_TRAININGS = 0.3, 0.25, 2.0
 GROWTH = 1.25  # a trial that goes on does a quarter more than it has done
@@ -98,21 +100,31 @@ def _open(state: State, study: Study) -> Iterator[Trial]:
 
 
 def depth(state: State, study: Study) -> int:
-    """The shallowest look that ranks trials as one of twice its depth does, of those that were compared so far."""
+    """How deep the next first look goes: as deep as it takes for ranks to be much like those at twice the depth.
+
+    It begins at two parts of the horizon; it becomes one part where that clearly tells as much (but every fourth look stays
+    deep, so that this can turn out wrong), and doubles where it clearly does not.
+    """
     least = study.policy.min_steps or max(1, study.horizon_steps // PARTS)
     curves = [curve for name, curve in state.curves.items() if curve.steps and state.trials[name].revision == study.revision]
     if curves:
         least = max(least, int(np.median([curve.steps[0] for curve in curves])))
-    chosen, look = 2 * least, least
-    while 2 * look <= study.horizon_steps // 2:
-        pairs = [(_at(study.objective, c, look), _at(study.objective, c, 2 * look)) for c in curves if c.steps[-1] >= 2 * look]
-        if len(pairs) < ENOUGH:
-            break
-        if _agreement(np.array(pairs)) >= TELLS:
-            return look
+    if _agreement(study, curves, least)[0] >= TELLS:
+        return least if len(curves) % DEEP_AGAIN else min(2 * least, study.horizon_steps)
+    look = 2 * least
+    while 4 * look <= study.horizon_steps and _agreement(study, curves, look)[1] < TELLS_NOT:
         look *= 2
-        chosen = look
-    return min(chosen, study.horizon_steps)
+    return min(look, study.horizon_steps)
+
+
+def _agreement(study: Study, curves: list[Curve], look: int) -> tuple[float, float]:
+    """Bounds, one standard error to each side, of the rank correlation of losses at a depth with those at twice the depth."""
+    pairs = [(_at(study.objective, c, look), _at(study.objective, c, 2 * look)) for c in curves if c.steps[-1] >= 2 * look]
+    if len(pairs) < ENOUGH:
+        return -1.0, 1.0
+    angle = math.atanh(min(max(_correlation(np.array(pairs)), -0.999), 0.999))
+    error = 1 / math.sqrt(len(pairs) - 3)  # Fisher's z
+    return math.tanh(angle - error), math.tanh(angle + error)
 
 
 def _at(objective: Objective, curve: Curve, step: int) -> float:
@@ -123,7 +135,7 @@ def _at(objective: Objective, curve: Curve, step: int) -> float:
     return min(found) if objective.at == "best" else found[-1]
 
 
-def _agreement(pairs: np.ndarray) -> float:
+def _correlation(pairs: np.ndarray) -> float:
     """Spearman's rank correlation of two columns; 0 where one of them is constant. Infinite values rank last."""
     one, other = (_ranks(column) for column in pairs.T)
     one, other = one - one.mean(), other - other.mean()

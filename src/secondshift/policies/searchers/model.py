@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from secondshift.policies.models.enumerations import Enumeration, enumeration
-from secondshift.policies.models.outlook import Outlook, improvement, outlook, spread_out
+from secondshift.policies.models.outlook import Outlook, features, improvement, outlook
 from secondshift.policies.models.proposals import RECENT, Point, drawn, fill, shuffled, wanted
 from secondshift.policies.models.spaces import Region, region
 from secondshift.policies.models.thawing import SCHEDULER, bench
@@ -92,7 +92,7 @@ def _offered(state: State, ground: Region, view: Outlook, rng: np.random.Generat
     width = len(ground.parameters)
     parts = [rng.random((DRAWN, width))]
     for trial in _best(view):
-        centre = np.array(ground.encode(dict(state.candidates[state.trials[trial].candidate].params)))
+        centre = np.array(ground.encode(state.candidates[state.trials[trial].candidate].params))
         for distance in DISTANCES:
             moved = rng.standard_normal((NEAR, width)) * distance * (rng.random((NEAR, width)) < 0.5)
             parts.append(np.clip(centre + moved, 0.0, 1.0))
@@ -111,8 +111,7 @@ def _liked(study: Study, ground: Region, view: Outlook, offered: list[dict[str, 
     """The point of greatest expected improvement that keeps to the constraints."""
     if not offered:
         return None
-    at = np.array([spread_out(ground, ground.encode(params)) for params in offered])
-    mean, spread = view.of_new(at, study.horizon_steps)
+    mean, spread = view.of_new(features(ground, offered), study.horizon_steps)
     gains = improvement(mean, spread, view.seen.best)
     for index in np.argsort(-gains, kind="stable")[:FAILURES]:
         if not ground.broken(offered[index]):
