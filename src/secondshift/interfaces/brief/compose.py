@@ -10,6 +10,7 @@ from secondshift.interfaces.brief.spent import spent
 from secondshift.interfaces.brief.standing import not_proved
 from secondshift.interfaces.brief.trace import Trace, trace
 from secondshift.interfaces.brief.troubles import failed, incidents, needs_you
+from secondshift.interfaces.brief.wrong import wrong
 from secondshift.records.events import AttemptOrdered, Event, RequestReceived
 from secondshift.records.nights import Brief, Section, Statement
 from secondshift.records.states import State
@@ -37,6 +38,7 @@ def compose_traced(state: State, night: Trace, objective: Objective, shift: str,
         Section(key="section.incidents", statements=tuple(incidents(night, state))),
         Section(key="section.handover", statements=tuple(handover(night, state))),
         Section(key="section.sleep", statements=tuple(sleep(night))),
+        Section(key="section.wrong", statements=tuple(wrong(night, state, objective))),
         Section(key="section.unproven", statements=_unproven(night, state, objective)),
     )
     name = state.study.name if state.study else ""

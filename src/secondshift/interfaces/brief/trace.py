@@ -18,6 +18,7 @@ from secondshift.records.events import (
     ChargeSettled,
     DecisionMade,
     Event,
+    ForecastMade,
     IdeaAmended,
     IdeaCaptured,
     MetricsLogged,
@@ -92,6 +93,7 @@ class TrialTrace:
     best_value: float | None = None
     guards: dict[str, tuple[int, float]] = field(default_factory=dict)  # guard -> where its worst value was logged, and the value
     settled: list[int] = field(default_factory=list)
+    forecasts: dict[int, int] = field(default_factory=dict)  # step at which its end was forecast -> where that is recorded
     last_exit: AttemptEnded | None = None
     halted: int = 0  # the decision to stop it or give it up
     halted_why: str = ""
@@ -219,6 +221,8 @@ def _trial(found: Trace, event: Event, objective: Objective, proposals: dict[str
             of(d.subject).barred = d.by == "guards"
         case AttemptOrdered(trial=t):
             of(t)
+        case ForecastMade(forecast=said):
+            of(said.trial).forecasts[said.step] = event.seq
         case ChargeReserved(charge=c, device_s=s):
             found.reserved[c] = found.reserved.get(c, 0.0) + s
         case ChargeSettled(trial=t) as charge:

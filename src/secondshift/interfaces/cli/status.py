@@ -16,7 +16,7 @@ from secondshift.interfaces.cli.grids import budgets_grid, say_status, trials_gr
 from secondshift.interfaces.cli.printing import console, document, line, spoken
 from secondshift.interfaces.messages.catalogue import say, tell
 from secondshift.interfaces.plain import one_line
-from secondshift.interfaces.readmodel import fronts, guards
+from secondshift.interfaces.readmodel import forecasts, fronts, guards
 from secondshift.interfaces.readmodel.incidents import Known, standing, what
 from secondshift.interfaces.readmodel.overview import Holder, engine_line, overview, shift_line, tier_line, upcoming
 from secondshift.interfaces.sparklines import sparkline
@@ -46,7 +46,7 @@ def status(
             tier = tier_line(state.study)
             sentences = [engine_line(state, holder), shift_line(state), *_keeper(desk, holder), *next_lines]
             sentences += [tier] if tier else []
-            sentences += [*guards.lines(state), *fronts.lines(state)]
+            sentences += [*guards.lines(state), *fronts.lines(state), *forecasts.lines(state)]
             document({**doc, "sentences": spoken(sentences, tongue)})
             return 0
         screen = console()
@@ -99,6 +99,7 @@ def table(desk: Desk, lang: str, shown: int | None, screen: Console) -> Renderab
         rows.append(_shift_bar(doc, lang, screen.width))
     if doc["trials"]:
         rows += [Text(""), trials_grid(doc, _sparks(desk, doc, shown), shown, lang, screen.width)]
+        rows += [line(s, lang) for s in forecasts.lines(state)]
     if doc["budgets"]:
         rows += [Text(""), budgets_grid(doc, lang)]
     rows += [Text(""), *(Text.assemble("→ ", line(s, lang)) for s in next_lines)]

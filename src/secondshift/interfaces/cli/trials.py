@@ -16,8 +16,10 @@ from secondshift.interfaces.cli.desk import language, open_desk, trial_named
 from secondshift.interfaces.cli.ideas import idea_story
 from secondshift.interfaces.cli.incidents import show_incident
 from secondshift.interfaces.cli.printing import console, document, indented, line, spoken
+from secondshift.interfaces.messages.catalogue import tell
 from secondshift.interfaces.messages.formats import duration, number
 from secondshift.interfaces.plain import one_line
+from secondshift.interfaces.readmodel.forecasts import expected
 from secondshift.interfaces.readmodel.objectives import written
 from secondshift.interfaces.readmodel.reasons import story, trial_events
 from secondshift.interfaces.readmodel.trials import document as trial_document
@@ -50,14 +52,15 @@ def show(
         state = desk.state()
         found = trial_named(state, trial)
         doc = trial_document(desk.ledger, state, desk.folder, found, now=time.time(), lines=max(0, lines))
+        ahead = expected(state, found)
     if json:
         document(doc)
     else:
-        _print(console(), doc)
+        _print(console(), doc, tell(ahead) if ahead is not None else "")
     return 0
 
 
-def _print(screen: Console, doc: dict[str, Any]) -> None:
+def _print(screen: Console, doc: dict[str, Any], ahead: str) -> None:
     reason = f": {doc['reason']}" if doc["reason"] else ""
     screen.print(Text.assemble((doc["trial"], "bold"), f"  {doc['status']}{reason}"))
     past = doc["imported"]
@@ -69,6 +72,10 @@ def _print(screen: Console, doc: dict[str, Any]) -> None:
         ("device time", duration(doc["device_s"])),
         ("folder", doc["folder"] or "none yet"),
     ]
+    if ahead:
+        facts[-1:-1] = [("forecast", ahead)]
+    if doc["finish_s"] is not None:
+        facts[-1:-1] = [("to the horizon", f"{duration(doc['finish_s'])} of device time, at its pace so far")]
     if past:
         facts[-2:] = [("imported from", f"{past['source']}, run {one_line(past['name'])} ({one_line(past['run'])})")]
         facts.append(("ran on", "not known: compare it with the trials of this study only with that in mind"))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from secondshift.interfaces.plain import one_line
+from secondshift.interfaces.readmodel import forecasts
 from secondshift.interfaces.readmodel.fronts import points
 from secondshift.interfaces.readmodel.guards import rows
 from secondshift.interfaces.readmodel.objectives import best_yet, current
@@ -63,6 +64,7 @@ def trial_row(state: State, trial: Trial, now: float) -> dict[str, Any]:
         "inherits": {"trial": trial.inherits.trial, "step": trial.inherits.step} if trial.inherited() else None,
         "held": trial.held or None,
         "guards": rows(state, trial),
+        "forecast": forecasts.row(state, trial),
         "reason": one_line(trial.reason),
         "candidate": trial.candidate,
         "seed": trial.seed,
@@ -74,6 +76,7 @@ def trial_row(state: State, trial: Trial, now: float) -> dict[str, Any]:
         "last": study and trial.objective(study.objective),
         "best": study and best_yet(study.objective, trial.metrics),
         "eta_s": eta(trial, attempt, horizon, now),
+        "finish_s": finish(trial, horizon, used, done),
         "device_s": trial.device_s + max(0.0, used),
         "attempts": trial.attempts,
         "attempt": attempt.id if attempt else None,
@@ -90,6 +93,14 @@ def eta(trial: Trial, attempt: Attempt | None, horizon: int, now: float) -> floa
     if done <= 0 or spent <= 0 or left < 0:
         return None
     return left * spent / done
+
+
+def finish(trial: Trial, horizon: int, used_s: float, done: int) -> float | None:
+    """Device-seconds from where an open trial is to the horizon, at its pace so far; None if there is no pace yet."""
+    spent = trial.device_s + max(0.0, used_s)
+    if not trial.open() or done <= 0 or spent <= 0 or done >= horizon:
+        return None
+    return (horizon - done) * spent / done
 
 
 def shift_left(state: State, now: float) -> float | None:
