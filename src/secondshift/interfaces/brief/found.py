@@ -13,7 +13,6 @@ from secondshift.interfaces.readmodel.environments import elsewhere
 from secondshift.interfaces.readmodel.guards import is_plain
 from secondshift.interfaces.readmodel.objectives import current, names, ordered, ranked, results, steps_to, written
 from secondshift.records.fingerprints import comparable
-from secondshift.records.guards import breaks
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
 from secondshift.records.studies import Objective
@@ -217,7 +216,7 @@ def unproven(night: Trace, state: State, objective: Objective) -> Iterable[State
         if ordered(objective, ended):  # all of them break a guard
             key = "unproven.within_guards"
         yield Statement(key=key, facts=tuple(s for s in (night.started, night.ended) if s))
-    early = [t for t in trials if t.status in ("paused", "stopped") and 0 <= t.logged_step and not breaks(objective, t)]
+    early = [t for t in trials if t.status in ("paused", "stopped") and 0 <= t.logged_step]
     if early:
         yield Statement(
             key="unproven.stopped_early",

@@ -106,7 +106,7 @@ def depth(state: State, study: Study) -> int:
     deep, so that this can turn out wrong), and doubles where it clearly does not.
     """
     least = study.policy.min_steps or max(1, study.horizon_steps // PARTS)
-    curves = [curve for name, curve in state.curves.items() if curve.steps and state.trials[name].revision == study.revision]
+    curves = [curve for name, curve in state.curves.items() if curve.steps and _searched(state, study, name)]
     if curves:
         least = max(least, int(np.median([curve.steps[0] for curve in curves])))
     if _agreement(study, curves, least)[0] >= TELLS:
@@ -115,6 +115,12 @@ def depth(state: State, study: Study) -> int:
     while 4 * look <= study.horizon_steps and _agreement(study, curves, look)[1] < TELLS_NOT:
         look *= 2
     return min(look, study.horizon_steps)
+
+
+def _searched(state: State, study: Study, name: str) -> bool:
+    """Say whether a curve is of a trial of this search; runs that were imported have curves too."""
+    trial = state.trials.get(name)
+    return trial is not None and trial.pair < 0 and trial.revision == study.revision
 
 
 def _agreement(study: Study, curves: list[Curve], look: int) -> tuple[float, float]:

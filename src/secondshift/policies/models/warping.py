@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import ndtri
 
 FLOOR = 0.05  # of the range: nearer to the best seen, distances count as they are
+ROUNDING = 1e-9  # a smaller spread is none
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,4 +43,5 @@ def warp(losses: np.ndarray, firsts: np.ndarray) -> Warp | None:
     table = np.sort(np.where(np.isfinite(losses), losses, np.inf))
     raw = Warp(table=table, low=low, high=high if high > low else low + max(abs(low), 1.0) * 1e-9)
     seen = raw(losses)
-    return Warp(table=table, low=low, high=raw.high, mean=float(seen.mean()), spread=float(seen.std()) or 1.0)
+    spread = float(seen.std())
+    return Warp(table=table, low=low, high=raw.high, mean=float(seen.mean()), spread=spread if spread > ROUNDING else 1.0)
