@@ -24,6 +24,7 @@ from secondshift.records.studies import Parameter, Study, Value
 MEMO = "outlook"
 # Points of a curve that are looked at, counted from its first; beside them always the newest.
 LOOKED_AT = np.array([1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 31, 38, 47, 58, 72, 90, 112, 140, 175, 200])
+MOST_CURVES, BEST_CURVES = 200, 140  # looked at in all; of them the best
 MOST_POINTS = 300  # older points of the worst curves are left out first
 FAILED = Curve(steps=(1,), values=(math.inf,))
 REFIT = 1.4  # the settings are fitted again when there are so many times as many points
@@ -115,7 +116,7 @@ def seen(state: State) -> Seen | None:
     ground = region(study.space)
     curves = {
         name: np.full(len(curve.steps), np.inf) if barred(state, state.trials[name]) else losses(study, curve)
-        for name, curve in _curves(state, study)
+        for name, curve in _looked_at(state, study, list(_curves(state, study)))
     }
     scale = warp(
         np.concatenate([found[_kept(len(found))] for found in curves.values()] or [np.empty(0)]),
@@ -142,6 +143,17 @@ def _curves(state: State, study: Study) -> Iterator[tuple[str, Curve]]:
             yield name, curve
         elif trial.status == "failed":
             yield name, FAILED
+
+
+def _looked_at(state: State, study: Study, curves: list[tuple[str, Curve]]) -> list[tuple[str, Curve]]:
+    """All curves, or where there are too many the best ones and an even choice of the rest, oldest first."""
+    if len(curves) <= MOST_CURVES:
+        return curves
+    values = (state.trials[name].objective(study.objective) for name, _ in curves)
+    ranked = np.argsort([np.inf if value is None else study.objective.loss(value) for value in values], kind="stable")
+    rest = ranked[BEST_CURVES:]
+    even = rest[np.linspace(0, len(rest) - 1, MOST_CURVES - BEST_CURVES).astype(int)]
+    return [curves[index] for index in sorted({*ranked[:BEST_CURVES].tolist(), *even.tolist()})]
 
 
 def _params(state: State, name: str) -> dict[str, Value]:
