@@ -72,7 +72,7 @@ def test_it_is_broken_exactly_when_a_finite_value_is_on_the_wrong_side(sign: str
     assert guard is not None
     wrong = [value for value in values if math.isfinite(value) and not guard.holds(value)]
     found = standing(guarded(guard.text), run(mem=values))
-    assert bool(found.broken) == bool(wrong)
+    assert bool(found.broken) == bool(wrong) == breaks(guarded(guard.text), run(mem=values))
     if wrong:
         worst = max(wrong) if guard.from_above() else min(wrong)
         assert found.broken == (Breach(guard=guard, value=worst),) and found.broken[0].over() == abs(worst - limit)
