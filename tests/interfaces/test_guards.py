@@ -19,6 +19,9 @@ from secondshift.interfaces.readmodel.guards import lines, rows
 from secondshift.interfaces.readmodel.overview import Holder, overview
 from secondshift.interfaces.readmodel.trials import leader
 from secondshift.ledger.opening import open_ledger
+from secondshift.policies.schedulers import guarding
+from secondshift.records.decisions import stop
+from secondshift.records.events import AttemptAsked
 from secondshift.records.nights import Brief
 from secondshift.records.trials import Exit
 from tests.interfaces.nights import OBJECTIVE, STUDY, Night
@@ -130,6 +133,24 @@ def test_an_unfinished_trial_that_breaks_a_guard_is_not_called_ahead() -> None:
     told = said(found(night), "found")
     assert any("Best so far of the unfinished ones: t2" in line for line in told)
     assert any("1 trial broke peak_mem_gb <= 22" in line for line in told)
+
+
+def test_what_was_stopped_for_a_guard_is_not_said_to_have_been_behind_others_and_might_not_have_won_anyway() -> None:
+    night = Night(study=GUARDED).open()
+    ran(night, {}, 0.40, 10.0)
+    for lr in (0.02, 0.03):
+        attempt = night.start(night.queue({"lr": lr}))
+        night.log(attempt, [2.0, 1.0])
+        night.log(attempt, [30.0], metric="peak_mem_gb")
+        trial = attempt.partition(".")[0]
+        d = night.decide(stop(trial, reason=f"{trial} is stopped: its peak_mem_gb ...", by=guarding.NAME, source="captain"))
+        night.add(AttemptAsked(attempt=attempt, mode="stop", decision=d))
+        night.end(attempt, Exit(signal=15, cause="stop", elapsed_s=8.0), cost=8.5)
+    brief = found(night.close())
+    assert said(brief, "failed") == [
+        "2 trials were stopped because they broke a guard (t2, t3); which, and by how much, is said above."
+    ]
+    assert not any("left unfinished" in line for line in said(brief, "unproven"))
 
 
 def test_plots_mark_the_best_that_keeps_the_guard() -> None:

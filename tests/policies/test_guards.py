@@ -58,7 +58,7 @@ ASKED = with_guards(study(SPACES["continuous"]), GUARD)
 def test_a_trial_that_breaks_a_guard_is_stopped_with_guard_value_and_by_how_much() -> None:
     state = state_of([0.9, 0.1, 0.2], [10.0, 75.0, 60.0], ASKED)
     (stop,) = guarding.decide(state)
-    assert (stop.verb, stop.subject, stop.source) == ("stop", "t2", "scheduler")
+    assert (stop.verb, stop.subject, stop.source) == ("stop", "t2", "captain")
     assert "memory came to 75, which breaks the guard memory <= 60 by 15" in stop.reason
 
 

@@ -13,6 +13,7 @@ from secondshift.interfaces.readmodel.environments import elsewhere
 from secondshift.interfaces.readmodel.guards import is_plain
 from secondshift.interfaces.readmodel.objectives import current, names, ordered, ranked, results, steps_to, written
 from secondshift.records.fingerprints import comparable
+from secondshift.records.guards import breaks
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
 from secondshift.records.studies import Objective
@@ -216,7 +217,7 @@ def unproven(night: Trace, state: State, objective: Objective) -> Iterable[State
         if ordered(objective, ended):  # all of them break a guard
             key = "unproven.within_guards"
         yield Statement(key=key, facts=tuple(s for s in (night.started, night.ended) if s))
-    early = [t for t in trials if t.status in ("paused", "stopped") and 0 <= t.logged_step]
+    early = [t for t in trials if t.status in ("paused", "stopped") and 0 <= t.logged_step and not breaks(objective, t)]
     if early:
         yield Statement(
             key="unproven.stopped_early",

@@ -98,6 +98,7 @@ class TrialTrace:
     halted: int = 0  # the decision to stop it or give it up
     halted_why: str = ""
     outranked_by: str = ""  # the scheduler that stopped it for what others reached
+    barred: bool = False  # it was stopped for a guard that it broke
 
     def outcome(self) -> tuple[int, ...]:
         """The facts that say how the trial ended."""
@@ -217,6 +218,7 @@ def _trial(found: Trace, event: Event, objective: Objective, proposals: dict[str
         case DecisionMade(decision=d) if d.verb in ("stop", "fail") and d.subject in found.trials:
             of(d.subject).halted, of(d.subject).halted_why = event.seq, d.reason
             of(d.subject).outranked_by = d.by if (d.verb, d.source) == ("stop", "scheduler") else ""
+            of(d.subject).barred = d.by == "guards"
         case AttemptOrdered(trial=t):
             of(t)
         case ForecastMade(forecast=said):

@@ -85,15 +85,13 @@ def failed(night: Trace, state: State) -> Iterable[Statement]:
     for trial in state.trials.values():
         if trial.status not in ("failed", "stopped") or trial.id not in ended_here:
             continue
-        by = night.trials[trial.id].outranked_by if trial.status == "stopped" and trial.id in night.trials else ""
-        cause = ("outranked", by, "") if by else (trial.status, *_why(night, trial))
-        groups.setdefault(cause, []).append(trial)
+        groups.setdefault(_cause(night, trial), []).append(trial)
     ordered = sorted(groups.items(), key=lambda g: (g[0][0] != "failed", -len(g[1])))
     for (status, reason, said), trials in ordered[:MOST_FAILURES]:
         facts = tuple(s for t in trials for s in night.trials[t.id].outcome())
-        if status == "outranked":
+        if status in ("outranked", "barred"):
             values = {"n": len(trials), "trials": names(trials), "by": reason}
-            yield Statement(key="failed.outranked", values=values, facts=facts)
+            yield Statement(key=f"failed.{status}", values=values, facts=facts)
             continue
         values = {"n": len(trials), "trials": names(trials), "reason": reason, "said": said}
         yield Statement(key=f"failed.{status}_said" if said else f"failed.{status}", values=values, facts=facts)
@@ -103,6 +101,14 @@ def failed(night: Trace, state: State) -> Iterable[Statement]:
         yield Statement(key="failed.more", values={"n": len(rest), "trials": names(rest)}, facts=facts)
     if not groups:
         yield Statement(key="failed.none", facts=tuple(s for s in (night.started, night.ended) if s))
+
+
+def _cause(night: Trace, trial: Trial) -> tuple[str, str, str]:
+    """What trials have in common that are told in one sentence: how they ended, why, and the script's last words."""
+    known = night.trials.get(trial.id)
+    if trial.status == "stopped" and known is not None and (known.barred or known.outranked_by):
+        return ("barred", "", "") if known.barred else ("outranked", known.outranked_by, "")
+    return (trial.status, *_why(night, trial))
 
 
 def _why(night: Trace, trial: Trial) -> tuple[str, str]:

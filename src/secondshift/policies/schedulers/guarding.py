@@ -1,4 +1,7 @@
-"""A trial that breaks a guard is stopped, whichever scheduler is on duty: it can neither be best nor be promoted."""
+"""A trial that breaks a guard is stopped, whichever scheduler is on duty: it can neither be best nor be promoted.
+
+What the study forbids outranks what a scheduler or the evidence would like to go on with.
+"""
 
 from secondshift.policies.models.guarding import barred
 from secondshift.records.decisions import Decision, stop
@@ -16,7 +19,7 @@ def decide(state: State) -> list[Decision]:
     if study is None or not study.objective.guards or state.shift is None or state.ending:
         return []
     going = (trial for trial in (state.trials[name] for name in state.open) if _goes_on(state, study, trial))
-    return [stop(trial.id, reason=_reason(study, trial), by=NAME) for trial in going if barred(state, trial)]
+    return [stop(trial.id, reason=_reason(study, trial), by=NAME, source="captain") for trial in going if barred(state, trial)]
 
 
 def _goes_on(state: State, study: Study, trial: Trial) -> bool:
