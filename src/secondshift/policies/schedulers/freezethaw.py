@@ -1,7 +1,7 @@
 """Freeze-thaw: every candidate gets a first look; what looks most likely to beat the best goes on, a bit at a time.
 
 K. Swersky, J. Snoek, R. Adams: "Freeze-Thaw Bayesian Optimization" (2014). Which trial goes on is chosen for a horizon
-drawn anew every other time, after H. Rakotoarison et al.: "In-Context Freeze-Thaw Bayesian Optimization" (ICML 2024), so that
+drawn anew each time, after H. Rakotoarison et al.: "In-Context Freeze-Thaw Bayesian Optimization" (ICML 2024), so that
 neither those that rise soon nor those that rise late are starved; what share of all steps goes into first looks is fixed.
 """
 
@@ -93,7 +93,7 @@ def _prospects(state: State, found: Bench, view: Outlook, waiting: list[Trial]) 
     if not known:
         return []
     horizon, rng = found.study.horizon_steps, np.random.default_rng([found.study.seed, found.study.revision, state.decisions])
-    ahead = int(rng.integers(1, horizon + 1)) if rng.random() < 0.5 else horizon
+    ahead = int(rng.integers(1, horizon + 1))
     steps = [min(horizon, reached(trial) + ahead) for trial in known]
     names = [trial.id for trial in known]
     gains = improvement(*view.of(names, steps), view.seen.best)
