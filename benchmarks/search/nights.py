@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from threadpoolctl import threadpool_limits
+
 from search.buying import METRIC, BuyingExecutor, Counter
 from secondshift import engine
 from secondshift.ledger.leases import Holder
@@ -23,6 +25,8 @@ from secondshift.runtime.shiftclock import ShiftClock
 Finals = Mapping[str, tuple[int, float]]  # trial -> how many steps it would have run, and its last value
 Judge = Callable[[Sequence[facts.Event], Finals], dict[str, Any]]  # what it returns is kept with the night
 EVENING = 1_800_000_000.0  # UTC seconds
+ROOM = "secondshift.policies.forecasters"
+DECISIONS = ("deciding_s", "searching_s", "cpu_of_decision_s")
 STANDSTILL = 50  # ticks in a row that may decide something without any time passing
 
 
@@ -96,11 +100,13 @@ class Played:
     incidents: int = 0
     deciding_s: list[float] = field(default_factory=list)  # of each decision, all deciders together
     searching_s: list[float] = field(default_factory=list)  # of it: searcher, scheduler and forecaster
+    cpu_of_decision_s: list[float] = field(default_factory=list)  # all deciders; the same on a busy machine
+    of_decider_s: dict[str, float] = field(default_factory=dict)  # name -> seconds
     judged: dict[str, Any] = field(default_factory=dict)  # what a judge found
 
     def save(self, file: Path) -> None:
         """Write it beside the purchases."""
-        rounded = {name: [round(s, 7) for s in getattr(self, name)] for name in ("deciding_s", "searching_s")}
+        rounded = {name: [round(s, 7) for s in getattr(self, name)] for name in DECISIONS}
         file.write_text(json.dumps({**self.__dict__, **rounded}))
 
 
@@ -109,9 +115,12 @@ class Timed(engine.Engine):
 
     deciding_s = 0.0
     searching_s = 0.0
-    deciding_cpu_s = 0.0  # since the beginning
-    ours: frozenset[str] = frozenset()  # names of the policies under test
+    deciding_cpu_s = told_cpu_s = 0.0  # since the beginning
     fault: Exception | None = None  # what a policy raised
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.of_decider: dict[str, float] = {}  # seconds since the beginning, by name
 
     def settle(self, stage: str, deciders: Sequence[tuple[str, engine.Decider]]) -> bool:
         """As the engine does, and time every decider; the CPU, which is slow to ask for, of all together."""
@@ -127,6 +136,7 @@ class Timed(engine.Engine):
 
     def _timed(self, name: str, decider: engine.Decider) -> engine.Decider:
         def ask(state: State) -> Sequence[engine.Decision]:
+            own = name in (self.study().policy.searcher, self.study().policy.scheduler) or decider.__module__.startswith(ROOM)
             began = time.perf_counter()
             try:
                 return decider(state)
@@ -136,15 +146,16 @@ class Timed(engine.Engine):
             finally:
                 took = time.perf_counter() - began
                 self.deciding_s += took
-                if name in self.ours:
-                    self.searching_s += took
+                self.searching_s += took if own else 0.0
+                self.of_decider[name] = self.of_decider.get(name, 0.0) + took
 
         return ask
 
-    def read(self) -> tuple[float, float]:
-        """Return what deciding took since the last time, all deciders and ours, and begin again at zero."""
-        taken = (self.deciding_s, self.searching_s)
+    def read(self) -> tuple[float, ...]:
+        """Return what deciding took since the last time, as in DECISIONS, and begin again at zero."""
+        taken = (self.deciding_s, self.searching_s, self.deciding_cpu_s - self.told_cpu_s)
         self.deciding_s = self.searching_s = 0.0
+        self.told_cpu_s = self.deciding_cpu_s
         return taken
 
 
@@ -206,6 +217,7 @@ def play(ask: Ask, counter: Counter, log: Path, judge: Judge | None = None) -> P
     """
     offer = counter.ask("open", instance=ask.instance, seed=ask.seed, method=ask.method, workers=ask.workers, log=str(log),
                         noise=ask.noise, pool=ask.pool)  # fmt: skip
+    threadpool_limits(1, user_api="blas")  # as `shifts.work` does
     study, clock = study_of(offer, ask), SimulatedClock(EVENING)
     translated: Any = _Translated(counter, {a["name"]: placeholder(a["name"]) for a in offer["axes"]})
     executor = BuyingExecutor(translated, clock, slots=ask.workers)
@@ -228,7 +240,6 @@ def _engine(study: Study, executor: BuyingExecutor, clock: SimulatedClock, folde
         ledger=ledger, state=State(token=lease.token), executor=executor, clock=ShiftClock(clock, "boot-1"),
         hands=Hands(folder=folder, place=folder),
     )  # fmt: skip
-    night.ours = frozenset(filter(None, (study.policy.searcher, study.policy.scheduler, getattr(study.policy, "forecaster", ""))))
     night.record([facts.LeaseTaken(token=lease.token, holder="here:1", how=lease.how), facts.StudyOpened(study=study)])
     night.begin(None)
     return night
@@ -250,16 +261,17 @@ def _run(night: Timed, executor: BuyingExecutor) -> Played:
             raise NightStuck(f"{STANDSTILL} ticks passed without a step being trained. The last facts: {last}")
         if decided or night.state.shift is None:
             continue
-        deciding, searching = night.read()
+        taken = night.read()
         ordered = sum(trial.attempts for trial in night.state.trials.values()) if night.state.attempts else orders
         if ordered > orders:
-            played.deciding_s += [deciding / (ordered - orders)] * (ordered - orders)
-            played.searching_s += [searching / (ordered - orders)] * (ordered - orders)
+            for name, took in zip(DECISIONS, taken, strict=True):
+                getattr(played, name).extend([took / (ordered - orders)] * (ordered - orders))
         orders = ordered
         still = 0 if executor.advance() else still
     state = night.state
     played.charged_s, played.trials, played.reason = state.spend.settled_device_s, len(state.trials), reason
     played.starts, played.incidents, played.deciding_cpu_s = orders, state.incidents_seen, night.deciding_cpu_s
+    played.of_decider_s = {name: round(took, 6) for name, took in night.of_decider.items()}
     return played
 
 

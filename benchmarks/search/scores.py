@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from captain.parts import Reported
 
+from search.nights import DECISIONS
 from search.purchases import Purchases, read
 from search.runs import Place
 from search.shop import by_path
@@ -158,18 +159,24 @@ def pace(place: Place, label: str, asks: Sequence[Any]) -> Reported:
     total = {name: sum(night[name] for night in nights) for name in names}
     if not total["starts"]:
         return found
-    times = {name: 1e3 * np.concatenate([night[name] for night in nights]) for name in ("deciding_s", "searching_s")}
-    (median, p99), (own, own99) = (np.quantile(times[name], (0.5, 0.99)).tolist() for name in times)
+    times = {name: 1e3 * np.concatenate([night[name] for night in nights]) for name in DECISIONS}
+    (median, p99), (own, own99), (cpu, cpu99) = (np.quantile(times[name], (0.5, 0.99)).tolist() for name in DECISIONS)
     each = total["epochs"] / total["starts"]
+    deciders: dict[str, float] = {}
+    for name, took in (item for night in nights for item in night["of_decider_s"].items()):
+        deciders[name] = deciders.get(name, 0.0) + took
+    most = ", ".join(f"{name} {took:.1f} s" for name, took in sorted(deciders.items(), key=lambda item: -item[1])[:4])
     loop = 1e3 * (total["cpu_s"] - total["deciding_cpu_s"]) / total["ticks"]
     found.lines = [
         f"{label}: {len(nights)} nights, {total['starts']} decisions, {each:.2f} epochs each; a decision {median:.2f} ms median, "
-        f"{p99:.2f} ms p99 (searcher, scheduler and forecaster alone {own:.2f} and {own99:.2f}), "
-        f"{1e3 * total['deciding_cpu_s'] / total['starts']:.2f} ms of CPU on average; the loop besides {loop:.2f} ms of CPU a "
-        f"tick; {total['cpu_s'] / len(nights):.2f} s of CPU a night, {total['wall_s']:.0f} s of waiting for all"
+        f"{p99:.2f} ms p99 (searcher, scheduler and forecaster alone {own:.2f} and {own99:.2f}); of CPU {cpu:.2f} and {cpu99:.2f} "
+        f"ms, {1e3 * total['deciding_cpu_s'] / total['starts']:.2f} on average; the loop besides {loop:.2f} ms of CPU a tick; "
+        f"{total['cpu_s'] / len(nights):.2f} s of CPU a night, {total['wall_s']:.0f} s of waiting for all; most of it in {most}"
     ]  # fmt: skip
     found.row(f"{label}: time of a decision, median", median, "ms", f"<= {MEDIAN_MS:g}", median <= MEDIAN_MS)
     found.row(f"{label}: time of a decision, p99", p99, "ms", "", None)
+    found.row(f"{label}: CPU of a decision, median", cpu, "ms", f"<= {MEDIAN_MS:g}", cpu <= MEDIAN_MS)
+    found.row(f"{label}: CPU of a decision, p99", cpu99, "ms", "", None)
     found.row(f"{label}: epochs of a decision", each, "epochs", "", None)
     found.row(f"{label}: the loop besides, CPU of a tick", loop, "ms", "", None)
     return found
