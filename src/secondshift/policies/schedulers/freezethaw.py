@@ -26,6 +26,7 @@ from secondshift.records.trials import Attempt, Trial
 NAME = SCHEDULER
 WANTS_CURVES = True  # the engine fills in State.curves
 HOPELESS = 0.01  # chance to beat the best at its end below which a trial is not thawed any more
+LAST, SLACK = 1.5, 0.25  # full trainings: from when on the end of the budget is looked at, and how exactly it is met
 BASELINE = "it is the baseline, and without its full result nothing could be compared with it"
 
 
@@ -44,6 +45,8 @@ def decide(state: State) -> list[Decision]:
     if study is None or state.shift is None or state.ending:
         return []
     found = bench(state, study)
+    if (last := _last(state, found)) is not None:
+        return last
     late = [state.trials[attempt.trial] for attempt in state.attempts.values() if _runs_on(state, study, attempt)]
     decisions = _judgements(state, found, late)
     starts = [
@@ -56,6 +59,44 @@ def decide(state: State) -> list[Decision]:
         room = found.slots - len(starts) - max(0, found.first_looks() - looks)
         starts += _resumed(state, found, found.queued[:looks], room)
     return decisions + (starts or _finish(state, found))
+
+
+def _last(state: State, found: Bench) -> list[Decision] | None:
+    """Give what is left of the budget or the shift to the likely best, where that is just enough to bring it to its end.
+
+    None while there is more left. Without this a night could spend all it has and leave no full result.
+    """
+    left, pace, horizon = _seconds_left(state), _pace(state, found.study), found.study.horizon_steps
+    if left is None or not pace or left > LAST * pace * horizon:
+        return None
+    view = outlook(state)
+    waiting = [trial for trial in found.waiting if view is not None and trial.id in view.rows]
+    if view is None or not waiting or any(until >= horizon for _, until in found.coming):
+        return None
+    means, _ = view.of([trial.id for trial in waiting], [horizon] * len(waiting))
+    best = waiting[int(np.argmin(means))]
+    full = [trial for trial in state.trials.values() if trial.status == "complete" and trial.revision == found.study.revision]
+    values = [_loss(found.study, trial) for trial in full if trial.pair < 0 and trial.unaided()]
+    if values and float(view.seen.scale(np.array([min(values)]))[0]) <= float(np.min(means)):
+        return None  # the best has come to its end already
+    need = pace * (horizon - reached(best))
+    if not need <= left <= need + SLACK * pace * horizon:
+        return None
+    reason = f"{best.id} goes on to its end: it is the likely best, and what is left ({left:.0f} s) is about what that takes."
+    return [start(best.id, until_step=horizon, reason=reason, by=NAME)] if found.slots else []
+
+
+def _seconds_left(state: State) -> float | None:
+    """Device-seconds of the budget, or seconds of the shift, whichever ends sooner; None where neither does."""
+    shift, budget = state.shift, state.device_s_left()
+    wall = shift.deadline_at - state.now_s if shift is not None and shift.deadline_at is not None else None
+    return min((left for left in (budget, wall) if left is not None), default=None)
+
+
+def _pace(state: State, study: Study) -> float:
+    """Device-seconds of a step, starts included, over all that was settled; 0 while nothing was."""
+    trials = [trial for trial in state.trials.values() if trial.revision == study.revision and trial.device_s > 0]
+    return sum(trial.device_s for trial in trials) / max(1, sum(reached(trial) for trial in trials))
 
 
 def _look(state: State, found: Bench, trial: Trial) -> Decision:
