@@ -26,6 +26,7 @@ ENOUGH = 8  # trials that reached both depths, before their ranks are compared
 DEEP_AGAIN = 4  # one look in so many stays deep where shallow ones tell as much
 # Share of all steps that goes into first looks: more while little is known. What was tried: docs/benchmarks.md.
 LATER, AT_FIRST, FIRST_TRAININGS = 0.3, 0.25, 2.0
+AT_LEAST = 4  # candidates that are looked at before any goes on
 GROWTH = 1.25  # a trial that goes on does a quarter more than it has done
 
 
@@ -43,6 +44,7 @@ class Bench:
     looked: int  # steps that were first looks, those on their way included
     done: int  # all steps, likewise
     endless: bool  # more candidates may come
+    begun: int  # candidates that were looked at, or are
 
     def first_looks(self) -> int:
         """How many of the free slots are for first looks, queued ones included."""
@@ -50,7 +52,7 @@ class Bench:
         looked, done, rest, count = self.looked, self.done, len(self.waiting), 0
         for _ in range(slots):
             more = self.endless or count < len(self.queued)
-            if more and (not rest or looked <= self.share(done) * done):
+            if more and (not rest or self.begun + count < AT_LEAST or looked <= self.share(done) * done):
                 count, looked = count + 1, looked + self.look
             elif rest:
                 rest -= 1
@@ -82,15 +84,15 @@ def bench(state: State, study: Study) -> Bench:
         elif may_resume(study, trial):
             (cut if cut_short(study, trial) else waiting).append(trial)
     look = depth(state, study)
-    looked = done = 0
+    looked = done = begun = 0
     for trial in state.trials.values():
         if trial.revision == study.revision and trial.pair < 0 and trial.status != "queued":
             steps = max(reached(trial), trial.until_step) if trial.status == "running" else reached(trial)
-            looked, done = looked + min(steps, look), done + steps
+            looked, done, begun = looked + min(steps, look), done + steps, begun + 1
     endless = not exhausted(state) and trials_left(state) != 0
     return Bench(
         study=study, look=look, slots=slots, queued=tuple(queued), cut=tuple(cut), waiting=tuple(waiting),
-        coming=tuple(coming), looked=looked, done=done, endless=endless,
+        coming=tuple(coming), looked=looked, done=done, endless=endless, begun=begun,
     )  # fmt: skip
 
 

@@ -1,6 +1,5 @@
 """Judging what uninterrupted runs show: the metric, the seed, the parameters, the files."""
 
-import math
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -8,7 +7,6 @@ from itertools import pairwise
 
 from secondshift.policies.proofs.lastwords import last_words
 from secondshift.policies.proofs.series import ROUNDING, deviation, distance, exact_metrics, points, same, shown, span
-from secondshift.records.guards import guards_of
 from secondshift.records.metricnames import of_script
 from secondshift.records.proofs import Examination, Finding, Probe
 
@@ -41,23 +39,6 @@ def metric_findings(exam: Examination) -> Iterator[Finding]:
     if len(found) == 1:
         yield Finding(code="metric_single", level="note", values={"metric": metric})
     yield from _of_training(first, metric)
-    yield from _guards(exam, first)
-
-
-def _guards(exam: Examination, first: Probe) -> Iterator[Finding]:
-    """Say which guards, and which second objective, nothing was logged of, and which guards the defaults break."""
-    objective = exam.study.objective
-    also = [(objective.also.metric, objective.also.metric)] if objective.also is not None else []
-    logged = [name for name in first.curves if of_script(name)]
-    for text, metric in [*((guard.text, guard.metric) for guard in guards_of(objective)), *also]:
-        if of_script(metric) and metric not in logged:
-            near = ", ".join(get_close_matches(metric, logged, n=3, cutoff=0.4) or sorted(logged)[:6])
-            yield Finding(code="guard_absent", level="note", values={"guard": text, "metric": metric, "nearest": near})
-    for guard in guards_of(objective):
-        broken = [value for value in points(first, guard.metric).values() if math.isfinite(value) and not guard.holds(value)]
-        if broken:
-            worst = max(broken) if guard.from_above() else min(broken)
-            yield Finding(code="guard_broken", level="note", values={"guard": guard.text, "value": shown(worst)})
 
 
 def _missing(exam: Examination, first: Probe, metric: str) -> Iterator[Finding]:
