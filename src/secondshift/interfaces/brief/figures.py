@@ -1,11 +1,12 @@
 """The data behind the plots of a brief: gathered from facts, not yet drawn."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from secondshift.interfaces.brief.branches import Branch, branches
+from secondshift.interfaces.brief.fans import Fan, Reader, fans
 from secondshift.interfaces.brief.fronts import Scatter, scatter
 from secondshift.interfaces.brief.parameter_figures import Panel, panels
 from secondshift.interfaces.brief.trace import Trace, by_others
@@ -17,7 +18,6 @@ from secondshift.records.studies import Objective
 from secondshift.records.trials import Trial
 
 Ending = Literal["complete", "paused", "lost", "failed", "stopped", "running"]
-Reader = Callable[[str, str], tuple[Sequence[int], Sequence[float]]]  # (trial, metric) -> steps, values
 MOST_CURVES = 40
 MOST_BARS = 1500
 
@@ -61,6 +61,7 @@ class Figures:
     least: float = 0.0  # the gain that matters
     panels: tuple[Panel, ...] = ()  # parameters against result
     scatter: Scatter = field(default_factory=Scatter)  # of two objectives
+    fans: tuple[Fan, ...] = ()  # forecasts over their curves
 
 
 def figures(night: Trace, state: State, objective: Objective, read: Reader) -> Figures:
@@ -77,7 +78,7 @@ def figures(night: Trace, state: State, objective: Objective, read: Reader) -> F
         branches=branches(state), least=objective.min_effect,
         bars=tuple(bars[:MOST_BARS]), bars_of=len(bars), takeovers=takeovers,
         panels=panels(state.study.space.parameters if state.study else (), state.candidates, shown, objective),
-        scatter=scatter(state, trials),
+        scatter=scatter(state, trials), fans=fans(state, trials, objective, read),
     )  # fmt: skip
 
 

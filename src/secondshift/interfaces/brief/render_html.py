@@ -8,6 +8,7 @@ from html import escape
 from secondshift.interfaces.brief import plots
 from secondshift.interfaces.brief.citations import cited, excerpt, ranges
 from secondshift.interfaces.brief.documents import document_html, legend
+from secondshift.interfaces.brief.fan_plots import fan_figures
 from secondshift.interfaces.brief.figures import MOST_BARS, MOST_CURVES, Figures
 from secondshift.interfaces.brief.forest import forest
 from secondshift.interfaces.brief.front_plot import front_svg, front_table
@@ -37,6 +38,8 @@ def render_html(
         sections.append(_section(section, facts, lang, zone))
         if section.key == "section.found":
             sections.append(_plots(figures, lang, zone))
+        if section.key == "section.wrong":
+            sections.append(fan_figures(figures.fans, lang))
         if section.key == "section.ideas":
             sections.append(_forest(figures, lang))
     body = f'<p class="written">{escape(written)}</p>\n{"".join(sections)}{_facts(brief, facts, lang, zone)}'

@@ -15,6 +15,7 @@ from secondshift.errors import SecondshiftError
 from secondshift.interfaces.cli.desk import language, open_desk, trial_named
 from secondshift.interfaces.cli.ideas import idea_story
 from secondshift.interfaces.cli.incidents import show_incident
+from secondshift.interfaces.cli.pictures import fan_of, print_fan
 from secondshift.interfaces.cli.printing import console, document, indented, line, spoken
 from secondshift.interfaces.messages.catalogue import tell
 from secondshift.interfaces.messages.formats import duration, number
@@ -39,7 +40,8 @@ def show(
     *,
     lines: Annotated[int, Parameter(help="Last lines of output to show.")] = 10,
     html: Annotated[Path | None, Parameter(help="Write an incident, with its plot, into this file.")] = None,
-    lang: Annotated[str | None, Parameter(help="en or ko, for an incident.")] = None,
+    plot: Annotated[bool, Parameter(negative="", help="Draw a trial's curve with each forecast of its end, too.")] = False,
+    lang: Annotated[str | None, Parameter(help="en or ko, for an incident or a plot.")] = None,
     study: Study = None,
     json: Json = False,
 ) -> int:
@@ -52,11 +54,14 @@ def show(
         state = desk.state()
         found = trial_named(state, trial)
         doc = trial_document(desk.ledger, state, desk.folder, found, now=time.time(), lines=max(0, lines))
-        ahead = expected(state, found)
+        ahead, drawn = expected(state, found), fan_of(desk, state, found) if plot else None
     if json:
         document(doc)
     else:
-        _print(console(), doc, tell(ahead) if ahead is not None else "")
+        screen = console()
+        _print(screen, doc, tell(ahead) if ahead is not None else "")
+        if plot:
+            print_fan(screen, drawn, language(lang))
     return 0
 
 
