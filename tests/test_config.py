@@ -174,6 +174,14 @@ def test_a_baseline_that_breaks_a_constraint_is_a_mistake(tmp_path: Path) -> Non
     assert "a = 2" in str(mistake)
 
 
+def test_a_population_of_an_opaque_script_is_refused_with_what_would_help(tmp_path: Path) -> None:
+    text = SMALL + '[policy]\nscheduler = "population"\npopulation = 12\n'
+    assert load(tmp_path, text).policy.population == 12
+    mistake = only(tmp_path, 'tier = "opaque"\n' + text)
+    assert mistake.key == "policy.scheduler" and "save and resume" in str(mistake) and "[resume]" in str(mistake)
+    assert "policy.population" in str(only(tmp_path, text.replace("12", "3")))
+
+
 SPACE_OF_TWO = (
     "constraints = ['lr * width < 0.5']\n"
     + SMALL

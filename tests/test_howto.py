@@ -166,6 +166,9 @@ def test_the_settings_of_the_evolution_page_are_read_and_mean_what_it_says(tmp_p
     (tmp_path / "secondshift.toml").write_text(SMALL + blocks("evolution.md", "toml")[0])
     policy = config.load_study(tmp_path / "secondshift.toml").policy
     assert (policy.searcher, policy.scheduler) == ("evolution", "halving")
+    population = SMALL + blocks("evolution.md", "toml")[1].replace("500", "3")
+    (tmp_path / "secondshift.toml").write_text(population)
+    assert config.load_study(tmp_path / "secondshift.toml").policy.population == 8
     assert policy.try_first == (
         {"lr": 3e-4, "width": 64, "optimizer": "adam"}, {"lr": 0.05, "width": 64, "optimizer": "sgd", "momentum": 0.9},
     )  # fmt: skip

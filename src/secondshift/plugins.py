@@ -28,6 +28,7 @@ SCHEDULERS: Mapping[str, str] = {
     "halving": "secondshift.policies.schedulers.halving:decide",
     "fifo": "secondshift.policies.schedulers.fifo:decide",
     "freezethaw": "secondshift.policies.schedulers.freezethaw:decide",
+    "population": "secondshift.policies.schedulers.population:decide",
 }
 EXECUTORS: Mapping[str, str] = {
     "local": "secondshift.runtime.executors.local:LocalExecutor",

@@ -19,7 +19,11 @@ def test_our_searchers_conform(name: str) -> None:
 
 @pytest.mark.parametrize("name", plugins.SCHEDULERS)
 def test_our_schedulers_conform(name: str) -> None:
-    check_scheduler(plugins.load("secondshift.schedulers", name))
+    check_scheduler(plugins.load("secondshift.schedulers", name), name=name)
+
+
+def test_a_population_conforms_where_it_has_trials_left_for_children() -> None:
+    check_scheduler(plugins.load("secondshift.schedulers", "population"), name="population", trials=40)
 
 
 def _unseeded(state: State) -> list[Decision]:

@@ -110,3 +110,24 @@ def test_a_wrong_file_is_refused_where_no_shift_is_open(tmp_path: Path) -> None:
     file.write_text("not toml")
     with pytest.raises(ConfigInvalid), open_night(file, resume=True):
         pass
+
+
+POPULATION = STUDY.format(trials=6) + '[policy]\nscheduler = "population"\n'
+
+
+def test_a_population_is_not_begun_unproved_and_a_night_that_goes_on_is_not_ended_for_it(tmp_path: Path) -> None:
+    file = tmp_path / "secondshift.toml"
+    file.write_text(POPULATION)
+    (tmp_path / "train.py").write_text("print('loss=1')\n")
+    with pytest.raises(ConfigInvalid, match="nobody proved"), open_night(file):
+        pass
+    with open_night(file, resume=True) as night:
+        assert night.opening
+
+
+def test_an_edit_to_an_unproved_population_takes_no_effect_and_is_told(tmp_path: Path) -> None:
+    study = Edited(tmp_path)
+    assert study.edit(POPULATION) == ["incident.opened"]
+    [incident] = study.state.incidents.values()
+    assert "nobody proved that it does" in incident.finding
+    assert study.state.study and study.state.study.policy.scheduler == "halving"

@@ -9,7 +9,7 @@ from secondshift import config
 from secondshift.records.proofs import Finding, Proof, Tier
 from secondshift.records.studies import SeedNoise, Study
 from secondshift.runtime.prooffiles import proof_path, write_proof
-from secondshift.runtime.tiers import in_effect
+from secondshift.runtime.tiers import in_effect, refused
 
 STUDY = """command = "python train.py"
 tier = "{tier}"
@@ -111,3 +111,17 @@ def test_a_proof_or_its_lack_amends_a_study_and_does_not_begin_another(file: Pat
     prove(file, "cooperative", Finding(code="shared_file", level="fault"))
     changed, revising = config.diff_studies(before, in_effect(file, read(file)))
     assert set(changed) == {"tier", "proof", "faults"} and not revising
+
+
+def test_a_population_is_refused_where_nobody_proved_that_the_script_resumes(file: Path) -> None:
+    file.write_text(STUDY.format(tier="cooperative", more='[policy]\nscheduler = "population"\n'))
+    why = refused(in_effect(file, read(file)))
+    assert "nobody proved that it does" in why and "`secondshift doctor`" in why
+    prove(file, "cooperative")
+    assert refused(in_effect(file, read(file))) == ""
+    (file.parent / "train.py").write_text("print('loss=2')\n")
+    assert "was changed since that was proved" in refused(in_effect(file, read(file)))
+    prove(file, "opaque")
+    assert "found that it does not" in refused(in_effect(file, read(file)))
+    file.write_text(STUDY.format(tier="cooperative", more='[policy]\nscheduler = "fifo"\n'))
+    assert refused(in_effect(file, read(file))) == ""

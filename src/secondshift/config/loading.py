@@ -23,10 +23,15 @@ from secondshift.config.tables import TABLES, StudyFile
 from secondshift.config.ways import check_passing, check_tier, passing_of, proof_named, tier_named
 from secondshift.errors import ConfigInvalid, StudyMissing
 from secondshift.records.protection import guarded
-from secondshift.records.studies import Budget, Launch, MetricsFrom, Notify, Policy, Space, Study, Value
+from secondshift.records.studies import POPULATION, Budget, Launch, MetricsFrom, Notify, Policy, Space, Study, Value
 from secondshift.runtime.studyfiles import FILE
 
 PREFIX = "SECONDSHIFT_"
+POPULATION_NEEDS = "a scheduler that an opaque script can have: \"halving\" or \"fifo\""
+POPULATION_ADVICE = (
+    "In a population some trials begin from the checkpoint of another, so the script has to save and resume: name its [resume], "
+    'or write tier = "cooperative" if it uses the SDK.'
+)
 MAX_BYTES = 1 << 20  # a study file is written by hand
 
 
@@ -193,6 +198,8 @@ def _check_whole(file: StudyFile, place: Path, notes: Notebook) -> None:
     if file.policy.min_steps >= file.horizon.steps:
         expected = f"fewer than the {file.horizon.steps} steps of [horizon]"
         notes.add(("policy", "min_steps"), got=file.policy.min_steps, expected=expected)
+    if file.policy.scheduler == POPULATION and tier_named(file) == "opaque":
+        notes.add(("policy", "scheduler"), got=POPULATION, expected=POPULATION_NEEDS, advice=POPULATION_ADVICE)
     if Path(file.folder).is_absolute():
         notes.add(("folder",), got=file.folder, expected="a folder relative to the study file")
     elif not (place / file.folder).is_dir():

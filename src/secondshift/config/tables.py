@@ -302,6 +302,7 @@ class PolicyTable(Table):
     failure_floor: Count = 6
     nominate: bool = False
     max_interruptions: Annotated[int, Field(ge=0)] = 3
+    population: Annotated[int, Field(ge=4, le=1000)] = 8
     try_first: list[dict[Word, Any]] = []  # Any: read and checked by `searches`
 
 

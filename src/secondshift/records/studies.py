@@ -83,6 +83,9 @@ class Budget:
     confirm_share: float = 0.25  # of the budget, kept for fresh seeds
 
 
+POPULATION = "population"  # the scheduler by which trials begin from the checkpoints of others
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Policy:
     """Which deciders are on duty, and their settings."""
@@ -96,6 +99,7 @@ class Policy:
     failure_floor: int = 6
     nominate: bool = False  # when the search is over, its best becomes an idea that fresh seeds judge
     max_interruptions: int = 3  # restarts without progress before a trial is given up
+    population: int = 8  # trials that train side by side, where the scheduler is "population"
     try_first: tuple[Mapping[str, Value], ...] = ()  # whole sets of parameters that are tried after the baseline
 
 

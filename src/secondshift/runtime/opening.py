@@ -29,7 +29,7 @@ from secondshift.runtime.executors.remains import sweep
 from secondshift.runtime.prooffiles import bound_files
 from secondshift.runtime.secrecy import without_secrets
 from secondshift.runtime.shiftclock import ShiftClock
-from secondshift.runtime.tiers import in_effect
+from secondshift.runtime.tiers import in_effect, refused
 
 BEAT_SEEN_S = 5.0  # a holder whose beat moved within this time lives; engines beat every 2 s
 
@@ -104,6 +104,8 @@ def open_night(study_file: Path, *, slots: int | None = None, resume: bool = Fal
             if isinstance(study, ConfigInvalid):
                 study, mistake = _recorded(ledger, folder, study), study
             study = in_effect(study_file, study, tell=_say)
+            if not resume and (why := refused(study)):
+                raise ConfigInvalid(f"{study_file} cannot be worked on; nothing was started: {why}")
             wide = replace(study, launch=replace(study.launch, slots=slots)) if slots else study
             executor = plugins.executor(study.launch.executor)(folder, study=wide)
             yield _assembled(study_file, study, executor, ledger, clock, lease, mistake)
@@ -241,7 +243,10 @@ class Reload:
             found = config.load_study(self.study_file)
             self.bound = bound_files(self.study_file, found)
             self.seen_bound = self._bound_stamps()  # before they are read: what changes meanwhile is seen next time
-            study, secrets = without_secrets(in_effect(self.study_file, found))
+            in_use = in_effect(self.study_file, found)
+            if why := refused(in_use):
+                raise ConfigInvalid(why)
+            study, secrets = without_secrets(in_use)
         except ConfigInvalid as mistake:
             return self.mistaken(state, mistake)
         self.secrets.clear()

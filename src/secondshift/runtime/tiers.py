@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from secondshift.records.proofs import Proof
-from secondshift.records.studies import ProofState, SeedNoise, Study
+from secondshift.records.studies import POPULATION, ProofState, SeedNoise, Study
 from secondshift.runtime.prooffiles import KeptProof, read_proof
 
 
@@ -28,6 +28,18 @@ def in_effect(study_file: Path, study: Study, tell: Callable[[str], None] = lamb
         proof=standing,
         faults=_faults(proof),
         seed_noise=_noise(proof),
+    )
+
+
+def refused(study: Study) -> str:
+    """Say why a study as it is in effect cannot be worked on; empty if it can."""
+    if study.policy.scheduler != POPULATION or not study.alone():
+        return ""
+    how = {"missing": "nobody proved that it does", "stale": "it was changed since that was proved"}
+    why = how.get(study.proof, "`secondshift doctor` found that it does not")
+    return (
+        f'[policy] scheduler = "{POPULATION}" lets trials begin from the checkpoint of another, so the script has to resume from '
+        f"what it saved, and {why}. Run `secondshift doctor`, or choose scheduler = \"halving\"."
     )
 
 

@@ -97,29 +97,46 @@ def check_searcher(name: str, decide: Decider) -> None:
             assert baseline is None or proposed[0] == baseline, f"{where}: the first candidate is not the baseline"
 
 
-def check_scheduler(decide: Decider) -> None:
-    """Check a scheduler. Raises AssertionError that says what does not hold.
+def check_scheduler(decide: Decider, *, name: str = "halving", trials: int = 12) -> None:
+    """Check a scheduler that studies call `name`. Raises AssertionError that says what does not hold.
 
     Pure; starts only queued and paused trials, no more than there are free slots, none twice; ends the night; leaves
-    at least one full result; goes on with nothing that breaks a guard; says nothing when there is no shift or it is ending.
+    at least one full result; goes on with nothing that breaks a guard; lets trials inherit only what waits and is saved;
+    says nothing when there is no shift or it is ending. `trials`: the budget of each study that is played.
     """
     for tier, goal, slots, schedule in product(TIERS, GOALS, (1, 3), SCHEDULES):
-        asked = study(SPACES["continuous"], tier=tier, goal=goal, schedule=schedule)
+        asked = study(SPACES["continuous"], scheduler=name, tier=tier, goal=goal, schedule=schedule, trials=trials)
         night = _night(asked, [decide, uniform.decide, budgets.decide], slots=slots)
         _check_pure(night, decide)
         for state in night.seen:
             _check_starts(state, decide(state))
+            _check_heirs(state, decide(state))
         where = f"scheduler, tier {tier}, goal {goal}, {slots} slots, schedule {schedule}"
         assert night.reason, f"{where}: the night did not end within its ticks"
         assert night.state.statuses.get("complete", 0), f"{where}: no trial was run to the horizon"
     for tier in TIERS:
-        _check_guards(decide, tier)
+        _check_guards(decide, tier, name)
     assert decide(State()) == [], "A scheduler decides something before there is a study."
 
 
-def _check_guards(decide: Decider, tier: Literal["opaque", "resumable", "cooperative"]) -> None:
+def _check_heirs(state: State, decisions: Sequence[Decision]) -> None:
+    """What a trial is to begin from is there, nothing trains on it meanwhile, and its parameters are of the space."""
+    for one in decisions:
+        if one.verb != "propose" or not one.inherits.trial:
+            continue
+        assert state.study is not None
+        fault = region(state.study.space).fault(one.params)
+        assert not fault, f"{one.by} proposed {dict(one.params)}: {fault}"
+        name, step = one.inherits.trial, one.inherits.step
+        assert name in state.trials and state.attempt_of(name) is None, f"a trial is to begin from {name}, which runs or is none"
+        saved = {checkpoint.step for checkpoint in state.checkpoints.get(name, ())}
+        assert step in saved, f"a trial is to begin from {name} at step {step}; it has checkpoints at {sorted(saved)}"
+        assert one.parents == (state.trials[name].candidate,), f"the parents {one.parents} are not those of {name}"
+
+
+def _check_guards(decide: Decider, tier: Literal["opaque", "resumable", "cooperative"], name: str) -> None:
     """What breaks a guard is neither started nor advanced nor run to its end, but for the baseline."""
-    plain = study(SPACES["continuous"], tier=tier)
+    plain = study(SPACES["continuous"], scheduler=name, tier=tier)
     asked = replace(plain, objective=replace(plain.objective, guards=("memory <= 60",)))
     night = _night(asked, [guarding.decide, decide, uniform.decide, budgets.decide], beside={"memory": memory})
     where = f"scheduler, tier {tier}, a study with a guard"

@@ -22,6 +22,7 @@ from secondshift.standing import closing
 Decider = Callable[[State], list[Decision]]
 Curve = Callable[[Mapping[str, Value], int], float]  # parameters and step -> the objective's metric
 Noise = Callable[[Trial, int], float]  # trial and step -> what its seed adds to the curve there
+Course = Callable[[Trial, Mapping[str, Value], int], float]  # trial, its parameters and step -> the objective's metric
 Mishap = Callable[[Trial, int], Literal["", "crash", "kill"]]  # trial and step -> what happens to it there
 
 
@@ -45,6 +46,7 @@ class _Play:
     stride: int
     tick_s: float
     beside: Mapping[str, Curve]
+    course: Course | None
     curves: Curvekeeper = field(default_factory=Curvekeeper)
     state: State = field(default_factory=State)
     now_s: float = 1000.0
@@ -56,6 +58,14 @@ class _Play:
             for n, p in enumerate(payloads, 1)
         ]
         self.state = fold(self.state, events)
+
+    def bequeath(self) -> None:
+        """Give each trial that waits for one the checkpoint that it begins from."""
+        for heir in list(self.state.heirs()):
+            saved = [c for c in self.state.checkpoints.get(heir.inherits.trial, ()) if c.step == heir.inherits.step]
+            copies = [facts.CheckpointInherited(checkpoint=replace(c, trial=heir.id), source=c.trial) for c in saved]
+            gone = facts.TrialClosed(trial=heir.id, status="stopped", reason="it is not there any more", decision="")
+            self.record(copies or [gone])
 
     def work(self, attempt: Attempt) -> None:
         """Let one attempt train for a tick, and leave as its tier would."""
@@ -90,7 +100,8 @@ class _Play:
         candidate = self.state.candidates[trial.candidate]
         steps = range(first, last)
         self.steps += len(steps)
-        values = [self.curve(candidate.params, step) + self.noise(trial, step) for step in steps]
+        course = self.course or (lambda trial, params, step: self.curve(params, step))
+        values = [course(trial, candidate.params, step) + self.noise(trial, step) for step in steps]
         objective, metric = summarise(steps, values), self.study.objective.metric
         others = {name: summarise(steps, [of(candidate.params, step) for step in steps]) for name, of in self.beside.items()}
         self.record([
@@ -131,13 +142,16 @@ def play(
     before: State | None = None,
     requests: Sequence[facts.RequestReceived] = (),
     beside: Mapping[str, Curve] = MappingProxyType({}),
+    course: Course | None = None,
 ) -> Night:
     """Play a shift of a study, each running trial doing `stride` steps in a tick of `tick_s` seconds.
 
     `deadline_s` counts from the start; `before` is the state an earlier shift left; `beside` are metrics that are logged
-    with the objective, by name.
+    with the objective, by name; `course` stands in for `curve` where it matters where a trial came from.
     """
-    night = _Play(study=study, curve=curve, mishap=mishap, noise=noise, stride=stride, tick_s=tick_s, beside=beside)
+    night = _Play(
+        study=study, curve=curve, mishap=mishap, noise=noise, stride=stride, tick_s=tick_s, beside=beside, course=course
+    )  # fmt: skip
     if before is not None:
         night.state, night.now_s = before, before.last_at + tick_s
     else:
@@ -155,6 +169,7 @@ def play(
         seen.append(night.state)
         decided.append(tuple(decisions))
         night.record(arbitrate(night.state, [*closing(night.state), *decisions]))
+        night.bequeath()
         night.now_s += tick_s
         for attempt in list(night.state.attempts.values()):
             night.work(attempt)

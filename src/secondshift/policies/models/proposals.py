@@ -9,6 +9,7 @@ import numpy as np
 
 from secondshift.policies.models.enumerations import Enumeration
 from secondshift.policies.models.permutations import ROUNDS, permutation
+from secondshift.policies.models.populations import founders_wanted
 from secondshift.policies.models.spaces import Region
 from secondshift.records.decisions import Decision, end, propose, remember
 from secondshift.records.states import State
@@ -50,8 +51,8 @@ def wanted(state: State) -> int:
     if state.study is None or state.shift is None or state.ending or exhausted(state):
         return 0
     room = state.free_slots() - state.statuses.get("queued", 0)
-    left = trials_left(state)
-    return max(0, room if left is None else min(room, left))
+    limits = [limit for limit in (trials_left(state), founders_wanted(state)) if limit is not None]
+    return max(0, min(room, *limits)) if limits else max(0, room)
 
 
 def exhausted(state: State) -> str:
