@@ -52,7 +52,9 @@ class Bench:
         looked, done, rest, count = self.looked, self.done, len(self.waiting), 0
         for _ in range(slots):
             more = self.endless or count < len(self.queued)
-            if more and (not rest or self.begun + count < AT_LEAST or looked <= self.share(done) * done):
+            begun = self.begun + count
+            given = self.look * min(begun, AT_LEAST)  # the first ones are no debt that one trial would have to pay for
+            if more and (not rest or begun < AT_LEAST or looked - given <= self.share(done) * (done - given)):
                 count, looked = count + 1, looked + self.look
             elif rest:
                 rest -= 1

@@ -17,7 +17,7 @@ from secondshift.policies.models.outlook import Outlook, improvement, outlook
 from secondshift.policies.models.proposals import exhausted
 from secondshift.policies.models.resuming import resume_reason
 from secondshift.policies.models.standings import reached
-from secondshift.policies.models.thawing import SCHEDULER, Bench, bench
+from secondshift.policies.models.thawing import AT_LEAST, SCHEDULER, Bench, bench
 from secondshift.records.decisions import Decision, advance, pause, start, stop
 from secondshift.records.states import State
 from secondshift.records.studies import Study
@@ -67,7 +67,7 @@ def _last(state: State, found: Bench) -> list[Decision] | None:
     None while there is more left. Without this a night could spend all it has and leave no full result.
     """
     left, pace, horizon = _seconds_left(state), _pace(state, found.study), found.study.horizon_steps
-    if left is None or not pace or left > LAST * pace * horizon:
+    if left is None or not pace or left > LAST * pace * horizon or found.begun < AT_LEAST:
         return None
     view = outlook(state)
     waiting = [trial for trial in found.waiting if view is not None and trial.id in view.rows]
