@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from secondshift.policies.models.thawing import AT_FIRST, DEEP_AGAIN, ENOUGH, LATER, bench, depth
+from secondshift.policies.models.thawing import AT_FIRST, AT_LEAST, DEEP_AGAIN, ENOUGH, LATER, bench, depth
 from secondshift.records.curves import Curve
 from secondshift.records.studies import Objective
 from thawing_states import changed, curve, queued, state, study, trial
@@ -33,8 +33,9 @@ def test_of_several_slots_so_many_look_that_the_share_holds_when_all_have_run() 
     found = replace(bench(state(asked, [falling(0.1 * n, 4) for n in range(40)], slots=16), asked), looked=40)
     looks = found.first_looks()
     assert 0 < looks < 16
-    assert 40 + looks * found.look <= found.share(160) * (160 + 16 * found.look) + found.look
-    alone = replace(found, waiting=found.waiting[:3])
+    given = AT_LEAST * found.look  # the first ones are no debt
+    assert 40 - given + looks * found.look <= found.share(160) * (160 - given + 16 * found.look) + found.look
+    alone = replace(found, waiting=found.waiting[:3], looked=160)
     assert alone.first_looks() == 13  # three go on, the others have nobody who could
 
 

@@ -1,4 +1,4 @@
-"""A scale on which losses of any kind look alike: half by rank, half by the logarithm of the distance to the best.
+"""A scale on which losses of any kind look alike: in part by rank, in part by the logarithm of the distance to the best.
 
 Ranks tell small gains over a plateau from none, which is what the first steps of slow starters show; the logarithm keeps
 the distances between good ones, on which models of smooth functions live. Neither does alone: docs/benchmarks.md.
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
+RANKS = 0.6  # weight of the scale by rank beside that by logarithm
 FLOOR = 0.05  # of the range: nearer to the best seen, distances count as they are
 ROUNDING = 1e-9  # a smaller spread is none
 
@@ -30,7 +31,7 @@ class Warp:
         ranks = 0.5 * (np.searchsorted(self.table, found, "left") + np.searchsorted(self.table, found, "right"))
         by_rank = ndtri(np.clip(ranks / count, 0.5 / count, 1 - 0.5 / count))
         share = np.clip((found - self.low) / (self.high - self.low), 0.0, 1.0)
-        return (by_rank + np.log(share + FLOOR) - self.mean) / self.spread
+        return (RANKS * by_rank + np.log(share + FLOOR) - self.mean) / self.spread
 
 
 def warp(losses: np.ndarray, firsts: np.ndarray) -> Warp | None:
