@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from secondshift.policies.models.thawing import AT_FIRST, AT_LEAST, DEEP_AGAIN, ENOUGH, LATER, bench, depth
@@ -75,10 +76,19 @@ def test_a_look_is_as_shallow_as_its_ranks_allow_and_deep_again_now_and_then() -
     assert sorted(depths) == [2, 2, 2, 4]
 
 
-def test_a_look_goes_as_deep_as_ranks_change_and_never_past_half_of_the_horizon() -> None:
+def test_a_look_goes_as_deep_as_ranks_change() -> None:
     asked = study()
     assert depth(state(asked, reversing(30, 16, until=16)), asked) == 16  # nobody has done 32 yet
-    assert depth(state(asked, reversing(30, 100, until=100)), asked) == 32
+    assert depth(state(asked, reversing(30, 100, until=8)), asked) == 16
+
+
+def test_where_no_depth_tells_anything_looks_stay_shallow() -> None:
+    asked = study()
+    assert depth(state(asked, reversing(30, 100, until=100)), asked) == 4
+    noise = np.random.default_rng(0).standard_normal((30, 100))
+    assert depth(state(asked, noise.tolist()), asked) == 4
+    short = replace(asked, horizon_steps=3)
+    assert depth(state(short, noise[:, :3].tolist()), short) == 2
 
 
 def test_few_curves_change_no_depth() -> None:

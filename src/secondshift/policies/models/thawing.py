@@ -45,11 +45,12 @@ class Bench:
     done: int  # all steps, likewise
     endless: bool  # more candidates may come
     begun: int  # candidates that were looked at, or are
+    blind: bool  # no trial has had a finite value
 
     def first_looks(self) -> int:
         """How many of the free slots are for first looks, queued ones included."""
         slots = max(0, self.slots - len(self.cut))
-        looked, done, rest, count = self.looked, self.done, len(self.waiting), 0
+        looked, done, rest, count = self.looked, self.done, sum(map(self.may_thaw, self.waiting)), 0
         for _ in range(slots):
             more = self.endless or count < len(self.queued)
             begun = self.begun + count
@@ -60,6 +61,15 @@ class Bench:
                 rest -= 1
             done += self.look
         return count
+
+    def may_thaw(self, trial: Trial) -> bool:
+        """Say whether a trial that waits may be chosen to go on: it has a value to judge it by, or none and is to have one."""
+        value = trial.objective(self.study.objective)
+        return self.unseen(trial) or (value is not None and math.isfinite(value) and trial.unaided())
+
+    def unseen(self, trial: Trial) -> bool:
+        """Say whether a trial has not come to where values are logged; NaN is none until somebody has had another."""
+        return self.blind or trial.objective(self.study.objective) is None
 
     def share(self, done: float) -> float:
         """The share of steps that first looks may take, after so many steps."""
@@ -86,15 +96,17 @@ def bench(state: State, study: Study) -> Bench:
         elif may_resume(study, trial):
             (cut if cut_short(study, trial) else waiting).append(trial)
     look = depth(state, study)
-    looked = done = begun = 0
+    looked, done, begun, blind = 0, 0, 0, True
     for trial in state.trials.values():
         if trial.revision == study.revision and trial.pair < 0 and trial.status != "queued":
+            value = trial.objective(study.objective)
+            blind = blind and (value is None or not math.isfinite(value))
             steps = max(reached(trial), trial.until_step) if trial.status == "running" else reached(trial)
             looked, done, begun = looked + min(steps, look), done + steps, begun + 1
     endless = not exhausted(state) and trials_left(state) != 0
     return Bench(
         study=study, look=look, slots=slots, queued=tuple(queued), cut=tuple(cut), waiting=tuple(waiting),
-        coming=tuple(coming), looked=looked, done=done, endless=endless, begun=begun,
+        coming=tuple(coming), looked=looked, done=done, endless=endless, begun=begun, blind=blind,
     )  # fmt: skip
 
 
@@ -107,7 +119,8 @@ def depth(state: State, study: Study) -> int:
     """How deep the next first look goes: as deep as it takes for ranks to be much like those at twice the depth.
 
     It begins at two parts of the horizon; it becomes one part where that clearly tells as much (but every fourth look stays
-    deep, so that this can turn out wrong), and doubles where it clearly does not.
+    deep, so that this can turn out wrong), and doubles where it clearly does not. Where no depth tells anything, as with pure
+    noise or where nothing learns, many shallow looks find more than few deep ones.
     """
     least = study.policy.min_steps or max(1, study.horizon_steps // PARTS)
     curves = [curve for name, curve in state.curves.items() if curve.steps and _searched(state, study, name)]
@@ -115,10 +128,10 @@ def depth(state: State, study: Study) -> int:
         least = max(least, int(np.median([curve.steps[0] for curve in curves])))
     if _agreement(study, curves, least)[0] >= TELLS:
         return least if len(curves) % DEEP_AGAIN else min(2 * least, study.horizon_steps)
-    look = 2 * least
-    while 4 * look <= study.horizon_steps and _agreement(study, curves, look)[1] < TELLS_NOT:
-        look *= 2
-    return min(look, study.horizon_steps)
+    look = deeper = 2 * least
+    while 2 * deeper <= study.horizon_steps and _agreement(study, curves, deeper)[1] < TELLS_NOT:
+        deeper *= 2
+    return min(deeper if 2 * deeper <= study.horizon_steps else look, study.horizon_steps)
 
 
 def _searched(state: State, study: Study, name: str) -> bool:

@@ -112,9 +112,9 @@ def _look(state: State, found: Bench, trial: Trial) -> Decision:
 def _resumed(state: State, found: Bench, looks: tuple[Trial, ...], room: int) -> list[Decision]:
     """Thaw the most promising, one after another: each that is thawed counts as expected when the next is chosen."""
     coming = [*found.coming, *((trial.id, found.look) for trial in looks)]
-    starts = [_to_its_end(found, trial) for trial in found.waiting if _is_baseline(state, found.study, trial)]
-    starts += [_deeper(found, trial) for trial in found.waiting if trial.objective(found.study.objective) is None]
-    starts = starts[:room]
+    first = [_to_its_end(found, trial) for trial in found.waiting if _is_baseline(state, found.study, trial)]
+    unseen = [trial for trial in found.waiting if found.unseen(trial) and not _is_baseline(state, found.study, trial)]
+    starts = [*first, *(_deeper(found, trial) for trial in unseen)][:room]
     while len(starts) < room:
         begun = {one.subject for one in starts}
         view = outlook(state, coming=coming)
@@ -130,7 +130,7 @@ def _resumed(state: State, found: Bench, looks: tuple[Trial, ...], room: int) ->
 
 
 def _prospects(state: State, found: Bench, view: Outlook, waiting: list[Trial]) -> list[Prospect]:
-    known = [trial for trial in waiting if trial.id in view.rows]
+    known = [trial for trial in waiting if trial.id in view.rows and found.may_thaw(trial)]
     if not known:
         return []
     horizon, rng = found.study.horizon_steps, np.random.default_rng([found.study.seed, found.study.revision, state.decisions])
@@ -162,7 +162,9 @@ def _to_its_end(found: Bench, trial: Trial) -> Decision:
 
 def _deeper(found: Bench, trial: Trial) -> Decision:
     until = min(found.study.horizon_steps, 2 * max(found.look, reached(trial)))
-    reason = f"{trial.id} goes on to step {until}: it has not logged {found.study.objective.metric} yet."
+    metric = found.study.objective.metric
+    why = f"it has not logged {metric} yet" if trial.objective(found.study.objective) is None else "it has no finite value yet"
+    reason = f"{trial.id} goes on to step {until}: {why}."
     return start(trial.id, until_step=until, reason=reason, by=NAME)
 
 
