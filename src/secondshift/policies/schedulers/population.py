@@ -167,7 +167,7 @@ def _settled(board: Board) -> list[Decision]:
     decisions: list[Decision] = []
     for trial in filter(board.waits, there):
         better = sum(loss < losses[trial.id] for loss in losses.values())
-        worse = sum(loss > losses[trial.id] for loss in losses.values())
+        worse = sum(losses[other.id] > losses[trial.id] for other in there if not _baseline(board, other))
         if better >= count and worse >= count:
             reason = f"{trial.id} goes on to step {until}: at step {board.step} {better} are better and {worse} worse already."
             decisions.append(start(trial.id, until_step=until, reason=reason, by=NAME))
@@ -181,9 +181,10 @@ def _exchange(board: Board) -> list[Decision]:
     count, left = board.size // SHARE, trials_left(state)
     best = [trial for trial in order[:count] if _may_give(board, trial)]
     least = min((_loss(board, trial) for trial in best), default=math.inf)
+    others = [trial for trial in order if not _baseline(board, trial)]  # it is trained to its end, however bad it is
     worst = [
-        trial for trial in reversed(order[len(order) - count :])
-        if board.waits(trial) and _loss(board, trial) > least and trial not in best and not _baseline(board, trial)
+        trial for trial in reversed(others[max(0, len(others) - count) :])
+        if board.waits(trial) and _loss(board, trial) > least and trial not in best
     ]  # fmt: skip
     gone = max(0, board.size - len(board.members) - len(board.ended))
     room = gone + len(worst) if left is None else min(left, gone + len(worst))

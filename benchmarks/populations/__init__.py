@@ -1,0 +1,1 @@
+"""A training for which the course of the learning rate matters."""
