@@ -147,9 +147,9 @@ def _prospects(state: State, found: Bench, view: Outlook, waiting: list[Trial]) 
 
 
 def _going_on(best: Prospect, until: int, count: int) -> Decision:
-    trial, assisted = best.trial, " (assisted)" if best.trial.assisted else ""
+    trial, mark = best.trial, f" ({best.trial.mark()})" if best.trial.mark() else ""
     reason = (
-        f"{trial.id}{assisted} goes on from step {reached(trial)} to step {until}: of {count} that wait it promises most, "
+        f"{trial.id}{mark} goes on from step {reached(trial)} to step {until}: of {count} that wait it promises most, "
         f"with a chance of {100 * best.chance:.0f}% to beat the best of now at its end."
     )
     return start(trial.id, until_step=until, reason=reason, by=NAME)
@@ -221,10 +221,10 @@ def _finish(state: State, found: Bench) -> list[Decision]:
     if not why or state.attempts or found.queued or found.cut or found.slots == 0:
         return []
     trials = [trial for trial in state.trials.values() if trial.revision == found.study.revision and trial.pair < 0]
-    if not any(trial.status == "complete" and not trial.assisted for trial in trials):
+    if not any(trial.status == "complete" and trial.unaided() for trial in trials):
         known = [trial for trial in found.waiting if _loss(found.study, trial) < math.inf]
         if known:
-            best = min(known, key=lambda trial: (trial.assisted, _loss(found.study, trial)))
+            best = min(known, key=lambda trial: (not trial.unaided(), _loss(found.study, trial)))
             reason = f"{best.id} is run to the end: {why}, and it is the best; without it there would be no full result."
             return [start(best.id, until_step=found.study.horizon_steps, reason=reason, by=NAME)]
     return finish(state, reason=f"The search is exhausted: {why}, and no paused trial is likely to beat the best.", by=NAME)
