@@ -17,9 +17,9 @@ JITTER = 1e-6
 TAIL = 8  # settings that follow the lengthscales
 # Medians and spreads (both of logarithms) of the prior over settings: level, shape, its lengthscale in log steps, common,
 # own, drift, its lengthscale, noise. Variances are of values scaled to a variance of one.
-MEDIANS = np.log([0.5, 0.3, 2.5, 3.0, 0.1, 0.1, 2.0, 0.01])
+MEDIANS = np.log([1.0, 1.0, 2.5, 3.0, 0.1, 0.1, 2.0, 0.01])
 SPREADS = np.array([1.0, 1.0, 0.5, 1.0, 1.0, 1.0, 0.7, 1.0])
-LENGTH, LENGTH_SPREAD = float(np.log(0.8)), 1.0  # of a parameter, in its unit interval
+LENGTH, LENGTH_SPREAD = 0.0, 1.0  # of a parameter, in its unit interval
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
