@@ -1,6 +1,6 @@
 """How often forecasts hold, and how wide they are: every trial of recorded nights, at the quarter of its horizon.
 
-    python3 benchmarks/forecasts.py --data FOLDER --nights RESULTS.nights/METHOD [--instances ...] [--json]
+    python3 benchmarks/forecasts.py --data FOLDER --nights RESULTS.nights/METHOD [--instances ...] [--quick] [--json]
 
 NIGHTS is what benchmarks/search.py leaves beside its results: the purchases of each night, in order. Each forecaster is given what
 had been bought by the moment at which a trial passed a quarter of its horizon, and its 80 % interval is held against how the
@@ -101,10 +101,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the folder of curves")
     parser.add_argument("--nights", type=Path, required=True, help="purchases of one method, as benchmarks/search.py leaves them")
     parser.add_argument("--instances", default="", help="beginnings of names, with commas between them; all of them")
+    parser.add_argument("--quick", action="store_true", help="eight of the nights, spread over all")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     begin = tuple(arguments.instances.split(","))
     nights = [night for night in sorted(arguments.nights.glob("*.csv")) if night.name.startswith(begin)]
+    nights = nights[:: max(1, len(nights) // 8)] if arguments.quick else nights
     bought: dict[str, dict[str, int]] = {}
     for night in nights:
         with night.open() as file:
