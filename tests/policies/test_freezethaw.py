@@ -111,7 +111,7 @@ def test_a_trial_that_has_not_logged_its_metric_goes_deeper_until_it_does() -> N
 
 
 def test_where_only_diverged_trials_wait_something_new_is_looked_at() -> None:
-    asked = changed(state(study(), [[3.0, math.nan, math.nan, math.nan], falling(0.1, 4)]), "t2", status="complete")
+    asked = changed(state(study(), [falling(0.1, 4), *[[3.0, math.nan, math.nan, math.nan]] * 5]), "t1", status="complete")
     assert [one.verb for one in model.decide(asked)] == ["propose"]
     assert starts(exhausted(asked)) == []
 
@@ -126,7 +126,10 @@ def test_while_nobody_has_had_a_finite_value_what_waits_goes_deeper_and_new_ones
 
 
 def test_where_only_assisted_trials_wait_something_new_is_looked_at() -> None:
-    asked = changed(state(study(), [falling(0.1, 4)]), "t1", assisted=True)
+    asked = state(study(), [falling(0.1, 4)] * 5)
+    assert model.decide(asked) == []
+    for name in asked.trials:
+        asked = changed(asked, name, assisted=True)
     assert [one.verb for one in model.decide(asked)] == ["propose"]
 
 

@@ -80,11 +80,11 @@ def test_a_look_goes_as_deep_as_ranks_change() -> None:
     asked = study()
     assert depth(state(asked, reversing(30, 16, until=16)), asked) == 16  # nobody has done 32 yet
     assert depth(state(asked, reversing(30, 100, until=8)), asked) == 16
+    assert depth(state(asked, reversing(30, 100, until=100)), asked) == 32  # not past half of the horizon
 
 
 def test_where_no_depth_tells_anything_looks_stay_shallow() -> None:
     asked = study()
-    assert depth(state(asked, reversing(30, 100, until=100)), asked) == 4
     noise = np.random.default_rng(0).standard_normal((30, 100))
     assert depth(state(asked, noise.tolist()), asked) == 4
     short = replace(asked, horizon_steps=3)

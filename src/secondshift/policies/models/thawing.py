@@ -120,7 +120,7 @@ def depth(state: State, study: Study) -> int:
 
     It begins at two parts of the horizon; it becomes one part where that clearly tells as much (but every fourth look stays
     deep, so that this can turn out wrong), and doubles where it clearly does not. Where no depth tells anything, as with pure
-    noise or where nothing learns, many shallow looks find more than few deep ones.
+    noise or where nothing learns, many shallow looks find more than few deep ones; where ranks turn round, deep ones do.
     """
     least = study.policy.min_steps or max(1, study.horizon_steps // PARTS)
     curves = [curve for name, curve in state.curves.items() if curve.steps and _searched(state, study, name)]
@@ -128,10 +128,13 @@ def depth(state: State, study: Study) -> int:
         least = max(least, int(np.median([curve.steps[0] for curve in curves])))
     if _agreement(study, curves, least)[0] >= TELLS:
         return least if len(curves) % DEEP_AGAIN else min(2 * least, study.horizon_steps)
-    look = deeper = 2 * least
-    while 2 * deeper <= study.horizon_steps and _agreement(study, curves, deeper)[1] < TELLS_NOT:
-        deeper *= 2
-    return min(deeper if 2 * deeper <= study.horizon_steps else look, study.horizon_steps)
+    look, turned = 2 * least, False
+    while 2 * look <= study.horizon_steps:
+        high = _agreement(study, curves, look)[1]
+        if high >= TELLS_NOT:
+            return look
+        look, turned = 2 * look, turned or high < -TELLS_NOT
+    return min(max(look // 2, 2 * least) if turned else 2 * least, study.horizon_steps)
 
 
 def _searched(state: State, study: Study, name: str) -> bool:

@@ -1,0 +1,1 @@
+"""Learning curves that are made to mislead a search."""
