@@ -77,6 +77,11 @@ ROTA: Mapping[str, str] = {
 }
 # What windows may ask of the evidence before a night.
 FORESIGHT = "secondshift.policies.evidence.foresight:reaches"
+# What windows may ask of all curves of a study, looking back.
+HINDSIGHT: Mapping[str, str] = {
+    "counterfactual": "secondshift.policies.models.hindsight:counterfactual",
+    "importance": "secondshift.policies.models.importance:importance",
+}
 REFEREE = "secondshift.runtime.refereeing:Referee"  # judges what trials left; loaded only where a study names an evaluator
 MEMORY = "secondshift.memory:Memory"  # what the loop remembers of points, for the deciders
 GROUPS: Mapping[str, Mapping[str, str]] = {
@@ -141,6 +146,11 @@ def rota() -> RotaReading:
 def foresight() -> "Callable[[State, float], tuple[Any, ...]]":  # Any: windows know no policy, and read its fields
     """Give the function that says how many ideas so many device-seconds settle, for effects of several sizes."""
     return _load("foresight", FORESIGHT)
+
+
+def hindsight(name: str) -> "Callable[[State], Any]":  # Any: windows know no policy, and read its fields
+    """Give a function that looks back at a state that has its curves: `counterfactual` or `importance`."""
+    return _load(name, HINDSIGHT[name])
 
 
 def executor(name: str) -> Callable[..., Any]:  # Any: the executor protocol lives in runtime

@@ -8,6 +8,7 @@ from typing import Literal
 from secondshift.interfaces.brief.branches import Branch, branches
 from secondshift.interfaces.brief.fans import Fan, Reader, fans
 from secondshift.interfaces.brief.fronts import Scatter, scatter
+from secondshift.interfaces.brief.lookback import Lookback, lookback
 from secondshift.interfaces.brief.parameter_figures import Panel, panels
 from secondshift.interfaces.brief.trace import Trace, by_others
 from secondshift.interfaces.readmodel.objectives import current, ordered, ranked
@@ -49,6 +50,7 @@ class Figures:
     """What the plots of one brief show."""
 
     metric: str = ""
+    objective: Objective = field(default_factory=lambda: Objective(metric=""))
     best: tuple[tuple[float, float], ...] = ()  # (device-seconds spent, best complete value)
     curves: tuple[Curve, ...] = ()
     curves_of: int = 0  # trials that have a curve; more than are shown, perhaps
@@ -62,6 +64,7 @@ class Figures:
     panels: tuple[Panel, ...] = ()  # parameters against result
     scatter: Scatter = field(default_factory=Scatter)  # of two objectives
     fans: tuple[Fan, ...] = ()  # forecasts over their curves
+    lookback: Lookback = field(default_factory=Lookback)
 
 
 def figures(night: Trace, state: State, objective: Objective, read: Reader) -> Figures:
@@ -79,6 +82,7 @@ def figures(night: Trace, state: State, objective: Objective, read: Reader) -> F
         bars=tuple(bars[:MOST_BARS]), bars_of=len(bars), takeovers=takeovers,
         panels=panels(state.study.space.parameters if state.study else (), state.candidates, shown, objective),
         scatter=scatter(state, trials), fans=fans(state, trials, objective, read),
+        lookback=lookback(state, trials, objective, read), objective=objective,
     )  # fmt: skip
 
 

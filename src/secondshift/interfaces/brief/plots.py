@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from secondshift.interfaces.brief.parameter_figures import fences
 from secondshift.interfaces.brief.streams import Part, Stream
-from secondshift.interfaces.brief.ticks import spans, ticks
+from secondshift.interfaces.brief.ticks import ticks
 from secondshift.interfaces.messages.catalogue import say
 from secondshift.interfaces.messages.formats import duration, moment, number
 from secondshift.interfaces.sparklines import blocks
@@ -77,24 +77,6 @@ def drawing(name: str, title: str, desc: str, body: str, height: float = HEIGHT)
         f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-labelledby="{name}-title {name}-desc">'
         f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(desc)}</desc>{body}</svg>'
     )
-
-
-def best_so_far(data: Figures, lang: str) -> str:
-    """The best complete value against device time, as a staircase; empty text if there is none."""
-    if not data.best:
-        return ""
-    values = [v for _, v in data.best]
-    frame = Frame((0.0, data.best[-1][0]), (min(values), max(values)))
-    path = [f"M{frame.x(data.best[0][0]):.1f},{frame.y(values[0]):.1f}"]
-    for x, value in data.best[1:]:
-        path.append(f"H{frame.x(x):.1f}V{frame.y(value):.1f}")
-    dots = "".join(
-        f'<circle class="dot" cx="{frame.x(x):.1f}" cy="{frame.y(v):.1f}" r="3"/>' for x, v in data.best[:-1]
-    )
-    marks = [(v, duration(v, lang)) for v in spans(frame.x0, frame.x1)]
-    body = frame.axes(say("plot.best_x", lang), data.metric, marks) + f'<path class="best" d="{"".join(path)}"/>{dots}'
-    desc = say("plot.best_desc", lang, n=len(data.best) - 1, first=values[0], last=values[-1])
-    return drawing("plot-best", say("plot.best_title", lang), desc, body)
 
 
 def curves(data: Figures, lang: str) -> str:

@@ -6,6 +6,7 @@ from datetime import tzinfo
 from html import escape
 
 from secondshift.interfaces.brief import plots
+from secondshift.interfaces.brief.best_plot import best_so_far, rival_drawn, told
 from secondshift.interfaces.brief.citations import cited, excerpt, ranges
 from secondshift.interfaces.brief.documents import document_html, legend
 from secondshift.interfaces.brief.fan_plots import fan_figures
@@ -14,9 +15,11 @@ from secondshift.interfaces.brief.forest import forest
 from secondshift.interfaces.brief.front_plot import front_svg, front_table
 from secondshift.interfaces.brief.parameter_figures import MOST_PANELS
 from secondshift.interfaces.brief.parameter_plots import panel_svgs
+from secondshift.interfaces.brief.weight_plots import ordered, share_bar, weights_note
 from secondshift.interfaces.messages.catalogue import say, tell
 from secondshift.interfaces.messages.formats import moment, zone_name
 from secondshift.records.events import Event
+from secondshift.records.forecasts import COVERED
 from secondshift.records.nights import Brief, Section, Statement
 
 MOST_LINKS = 5  # beside a statement; more are folded away
@@ -82,13 +85,19 @@ def _link(first: int, last: int, facts: Mapping[int, Event]) -> str:
 
 def _plots(figures: Figures, lang: str, zone: tzinfo | None) -> str:
     drawn = (
-        _figure("plot.best_title", plots.best_so_far(figures, lang), "", lang),
+        _figure("plot.best_title", best_so_far(figures, lang), _best_note(figures, lang), lang),
         _figure("plot.curves_title", plots.curves(figures, lang), _curves_note(figures, lang), lang),
         _front(figures, lang),
         _panels(figures, lang),
         _figure("plot.night_title", plots.night(figures, lang, zone), _night_note(figures, lang), lang, wide=True),
     )
     return f'<div class="plots">\n{"".join(drawn)}</div>\n' if any(drawn) else ""
+
+
+def _best_note(figures: Figures, lang: str) -> str:
+    entries = [("accent", say("rival.legend_ours", lang)), ("rival", say("rival.legend", lang, covered_share=COVERED))]
+    note = "".join(f'<p class="note">{escape(text)}</p>' for text in told(figures, lang))
+    return (legend(entries) if rival_drawn(figures) else "") + note
 
 
 def _forest(figures: Figures, lang: str) -> str:
@@ -112,16 +121,17 @@ def _figure(title: str, svg: str, note: str, lang: str, *, wide: bool = False) -
 
 
 def _panels(figures: Figures, lang: str) -> str:
-    drawn = panel_svgs(figures.panels[:MOST_PANELS], figures.metric, lang)
+    weights = figures.lookback.weights
+    drawn = panel_svgs(ordered(figures.panels, weights)[:MOST_PANELS], figures.metric, lang)
     if not drawn:
         return ""
     title = escape(say("plot.panels_title", lang, metric=figures.metric))
-    boxes = "".join(f"<div><span>{escape(name)}</span>{svg}</div>" for name, svg in drawn)
+    boxes = "".join(f"<div><span>{escape(name)}{share_bar(weights, name)}</span>{svg}</div>" for name, svg in drawn)
     more = say("plot.too_many", lang, n=MOST_PANELS) if len(figures.panels) > MOST_PANELS else ""
     entries = [("accent", say("plot.legend_best", lang)), ("soft", say("plot.legend_complete_others", lang))]
     return (
         f'<figure class="wide"><figcaption>{title}</figcaption><div class="panels">{boxes}</div>'
-        f"{legend(entries, more)}</figure>\n"
+        f"{legend(entries, more)}{weights_note(figures.lookback, lang)}</figure>\n"
     )
 
 

@@ -12,10 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from secondshift.errors import SecondshiftError
-from secondshift.interfaces.cli.desk import language, open_desk, trial_named
+from secondshift.interfaces.brief.write import newest_shift, page
+from secondshift.interfaces.cli.desk import Desk, language, open_desk, trial_named
 from secondshift.interfaces.cli.ideas import idea_story
 from secondshift.interfaces.cli.incidents import show_incident
-from secondshift.interfaces.cli.pictures import fan_of, print_fan
+from secondshift.interfaces.cli.pictures import fan_of, print_fan, print_study
 from secondshift.interfaces.cli.printing import console, document, indented, line, spoken
 from secondshift.interfaces.messages.catalogue import tell
 from secondshift.interfaces.messages.formats import duration, number
@@ -35,18 +36,22 @@ Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSO
 
 
 def show(
-    trial: Annotated[str, Parameter(help="A trial, such as t7; an attempt t7.a2 means its trial; or an incident, such as i3.")],
+    trial: Annotated[
+        str, Parameter(help="A trial, such as t7; an attempt t7.a2 means its trial; or an incident, such as i3. None: the study.")
+    ] = "",
     /,
     *,
     lines: Annotated[int, Parameter(help="Last lines of output to show.")] = 10,
     html: Annotated[Path | None, Parameter(help="Write an incident, with its plot, into this file.")] = None,
-    plot: Annotated[bool, Parameter(negative="", help="Draw a trial's curve with each forecast of its end, too.")] = False,
+    plot: Annotated[bool, Parameter(negative="", help="Draw the forecasts over the curve; of the study, the best.")] = False,
     lang: Annotated[str | None, Parameter(help="en or ko, for an incident or a plot.")] = None,
     study: Study = None,
     json: Json = False,
 ) -> int:
-    """Show one trial (parameters, attempts, metrics, curve, output), or one incident with the stream around it."""
+    """Show one trial (parameters, attempts, metrics, curve, output), one incident with its stream, or with --plot the study."""
     with open_desk(study) as desk:
+        if not trial:
+            return _study(desk, language(lang), plot=plot)
         if INCIDENT.fullmatch(trial):
             return show_incident(desk, trial, language(lang), json=json, html=html)
         if html is not None:
@@ -62,6 +67,13 @@ def show(
         _print(screen, doc, tell(ahead) if ahead is not None else "")
         if plot:
             print_fan(screen, drawn, language(lang))
+    return 0
+
+
+def _study(desk: Desk, lang: str, *, plot: bool) -> int:
+    if not plot:
+        raise SecondshiftError("`show` was given nothing to show. Name a trial (t7) or an incident (i3), or add --plot.")
+    print_study(console(), page(desk.ledger, desk.state(), newest_shift(desk.ledger)).figures, lang)
     return 0
 
 
