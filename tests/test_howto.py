@@ -50,6 +50,13 @@ def test_the_settings_of_the_budget_page_are_read_and_mean_what_it_says(tmp_path
     assert tomllib.loads("".join(blocks("budgets.md", "toml")))
 
 
+def test_the_settings_of_the_page_on_search_are_read_and_forecasts_come_with_them(tmp_path: Path) -> None:
+    (settings,) = blocks("search.md", "toml")
+    (tmp_path / "secondshift.toml").write_text(SMALL + settings)
+    study = config.load_study(tmp_path / "secondshift.toml")
+    assert (study.policy.searcher, study.policy.scheduler, study.policy.forecasts_with()) == ("model", "freezethaw", "analogues")
+
+
 def test_the_settings_of_the_page_on_constraints_are_read(tmp_path: Path) -> None:
     guards, also = blocks("constraints.md", "toml")
     for block in (guards, also):

@@ -26,8 +26,9 @@ POINTS = tuple((60.0 * n, 0.4 / n, 0.5 / n, 0.6 / n) for n in range(1, 11))
 RIVAL = Rival(points=POINTS, full_s=60.0, full_of=3, trained=3, trials=10)
 
 
-def drawn(best: tuple, rival: Rival | None = RIVAL, **more: int) -> Figures:
-    return Figures(metric="loss", objective=Objective(metric="loss"), best=best, lookback=Lookback(rival=rival, **more))
+def drawn(best: tuple, rival: Rival | None = RIVAL, asked: int = 0, trained: int = 0) -> Figures:
+    look = Lookback(rival=rival, asked=asked, trained=trained)
+    return Figures(metric="loss", objective=Objective(metric="loss"), best=best, lookback=look)
 
 
 def searched(n: int, trained: int, goal: Goal = "min") -> Night:

@@ -93,7 +93,7 @@ def test_failed_trials_and_ends_that_are_no_number_count_as_the_worst() -> None:
 def test_the_parameter_that_matters_is_named_and_the_idle_ones_get_hardly_anything() -> None:
     found = importance(studied(60, 60))
     assert found and found.shares[0][0] == "lr" and found.shares[0][1] > 0.6 and found.explained > 0.8
-    assert all(share < 0.1 for name, share in found.shares[1:]) and (found.trials, found.trained) == (60, 60)
+    assert all(share < 0.1 for _, share in found.shares[1:]) and (found.trials, found.trained) == (60, 60)
 
 
 def test_of_noise_no_parameter_is_named() -> None:

@@ -20,7 +20,7 @@ from secondshift.records.trials import Trial
 
 ROWS, POINTS = 14, 400
 OURS, RIVAL, NAME, BAR = "▪", "┄", 16, 30
-CURVE, BANDS, TRUTH, MISSED = "•", "·░▒▓", "◆", "✗"
+CURVE, BANDS, TRUTH, MISSED = "●", "·░▒▓", "◆", "✗"
 
 
 def fan_of(desk: Desk, state: State, trial: Trial) -> Fan | None:
