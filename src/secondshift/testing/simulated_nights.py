@@ -35,6 +35,7 @@ class Night:
     decided: tuple[tuple[Decision, ...], ...]  # at each tick
     reason: str  # why the shift ended; empty if it did not within the ticks
     steps: int  # trained in all
+    events: tuple[facts.Event, ...] = ()  # of this shift, as a ledger would keep them
 
 
 @dataclass(kw_only=True)
@@ -51,6 +52,7 @@ class _Play:
     state: State = field(default_factory=State)
     now_s: float = 1000.0
     steps: int = 0
+    events: list[facts.Event] = field(default_factory=list)
 
     def record(self, payloads: Iterable[facts.Payload]) -> None:
         events = [
@@ -58,6 +60,7 @@ class _Play:
             for n, p in enumerate(payloads, 1)
         ]
         self.state = fold(self.state, events)
+        self.events += events
 
     def bequeath(self) -> None:
         """Give each trial that waits for one the checkpoint that it begins from."""
@@ -178,4 +181,5 @@ def play(
     reason = night.state.ending
     if reason:
         night.record([facts.ShiftEnded(shift=shift.id, reason=reason)])
-    return Night(state=night.state, seen=tuple(seen), decided=tuple(decided), reason=reason, steps=night.steps)
+    return Night(state=night.state, seen=tuple(seen), decided=tuple(decided), reason=reason, steps=night.steps,
+                 events=tuple(night.events))  # fmt: skip

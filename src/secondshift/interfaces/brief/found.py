@@ -196,14 +196,26 @@ def _ahead(night: Trace, seen: list[Trial], objective: Objective) -> Iterable[St
         yield Statement(key="found.ahead", values=values, facts=night.trials[trial.id].result(objective.at))
 
 
+def _unconfirmed(night: Trace, state: State, best: Trial, facts: tuple[int, ...]) -> Iterable[Statement]:
+    """What is not known of the best against the defaults, where it is not the defaults: fresh seeds may have been run."""
+    if is_plain(state, best):
+        return
+    ideas = [idea for idea in state.ideas.values() if idea.candidate == best.candidate and idea.revision == best.revision]
+    judged = [idea for idea in ideas if idea.id in state.verdicts and state.verdicts[idea.id].pairs]
+    if not judged:
+        yield Statement(key="unproven.not_a_verdict", facts=facts)
+    elif not any(idea.state == "held up" for idea in judged):
+        values = {"idea": judged[-1].id, "pairs": state.verdicts[judged[-1].id].pairs}
+        yield Statement(key="unproven.not_confirmed", values=values, facts=night.of_idea(judged[-1].id))
+
+
 def unproven(night: Trace, state: State, objective: Objective) -> Iterable[Statement]:
     """What a reader might conclude from this shift, and should not."""
     trials = [t for t in current(state) if t.id in night.trials]
     done = ranked(objective, [t for t in trials if t.status == "complete"])
     if done:
         leader = night.trials[done[0].id].result(objective.at)
-        if not is_plain(state, done[0]):
-            yield Statement(key="unproven.not_a_verdict", facts=leader)
+        yield from _unconfirmed(night, state, done[0], leader)
         if len(done) > 1:
             yield Statement(key="unproven.chosen", values={"n": len(done)}, facts=_all_outcomes(night, done))
         if state.study and not state.study.evaluate:

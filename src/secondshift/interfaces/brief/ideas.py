@@ -20,7 +20,7 @@ def ideas(night: Trace, state: State) -> Iterable[Statement]:
     if not state.ideas:
         return
     if state.baseline:
-        values = {"candidate": state.baseline, "params": written(state.candidates[state.baseline].params) or "—"}
+        values = {"candidate": state.baseline, "params": _baseline_params(state)}
         moved = night.baseline or night.study
         yield Statement(key="ideas.baseline", values=values, facts=(moved,) if moved else ())
     every = [replace(one, facts=night.of_idea(str(one.values["idea"]))) for one in told(state, state.ideas.values())]
@@ -59,3 +59,9 @@ def unproven_ideas(night: Trace, state: State) -> Iterable[Statement]:
         facts = tuple(sorted({seq for idea in held for seq in night.of_idea(idea.id)}))
         values = {"n": len(held), "idea_list": ", ".join(idea.id for idea in held)}
         yield Statement(key="unproven.held_up", values=values, facts=facts)
+
+
+def _baseline_params(state: State) -> str:
+    """What the baseline ran with, as its script resolved it: of a script's own defaults the candidate names none."""
+    runs = (trial.params for trial in state.trials.values() if trial.candidate == state.baseline and trial.params)
+    return written(next(runs, state.candidates[state.baseline].params)) or "—"

@@ -78,7 +78,7 @@ def _statements(state: State, event: facts.Event) -> Iterator[Statement]:
             "trial": trial.id,
             "pid": str(payload.pid),
             "steps": trial.steps_done,
-            "params": _params(state, trial),
+            "params_word": _params(state, trial),
         }
         again = trial.steps_done and not payload.attempt.endswith(".a1")  # a short script saves before it is seen
         if trial.pair >= 0 and not again:
@@ -108,4 +108,4 @@ def _ended(state: State, trial: Trial) -> Iterator[Statement]:
 
 def _params(state: State, trial: Trial) -> str:
     candidate = state.candidates.get(trial.candidate)
-    return written(candidate.params) if candidate and candidate.params else "-"
+    return written(candidate.params) if candidate and candidate.params else "own_defaults"

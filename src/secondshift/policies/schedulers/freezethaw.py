@@ -58,6 +58,8 @@ def decide(state: State) -> list[Decision]:
     if found.waiting and found.slots > len(starts) + max(0, found.first_looks() - looks):
         room = found.slots - len(starts) - max(0, found.first_looks() - looks)
         starts += _resumed(state, found, found.queued[:looks], room)
+    # No slot was for a look and nothing that waits is worth one: what is queued is not left there for ever.
+    starts = starts or [_look(state, found, trial) for trial in found.queued[: found.slots]]
     return decisions + (starts or _finish(state, found))
 
 
@@ -100,7 +102,11 @@ def _pace(state: State, study: Study) -> float:
 
 
 def _look(state: State, found: Bench, trial: Trial) -> Decision:
-    until = found.study.horizon_steps if _is_baseline(state, found.study, trial) else found.look
+    if _is_baseline(state, found.study, trial):
+        until = found.study.horizon_steps
+        return start(trial.id, until_step=until, reason=f"{trial.id} runs to step {until}: {BASELINE}.", by=NAME,
+                     based_on=(trial.candidate,))  # fmt: skip
+    until = found.look
     spent = 100 * found.looked / found.done if found.done else 0.0
     may_be = 100 * found.share(found.done)
     reason = (
