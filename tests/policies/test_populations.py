@@ -61,6 +61,7 @@ def test_a_population_is_founded_once_and_then_replaced_by_children_of_what_wait
 
 def test_only_the_worst_quarter_makes_room_and_only_the_best_quarter_gives() -> None:
     played = night(question(size=12))
+    assert len(made(played, "propose")) > 10, "nobody was replaced"
     for state, decisions in zip(played.seen, played.decided, strict=True):
         stops, births = ([d for d in decisions if d.verb == verb and d.by == "population"] for verb in ("stop", "propose"))
         if not births:
