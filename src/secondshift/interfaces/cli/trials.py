@@ -72,7 +72,7 @@ def show(
 
 def _study(desk: Desk, lang: str, *, plot: bool) -> int:
     if not plot:
-        raise SecondshiftError("`show` was given nothing to show. Name a trial (t7) or an incident (i3), or add --plot.")
+        raise SecondshiftError("`show` was given nothing to show. Expected a TRIAL (t7), an incident (i3), or --plot alone.")
     print_study(console(), page(desk.ledger, desk.state(), newest_shift(desk.ledger)).figures, lang)
     return 0
 
