@@ -32,11 +32,11 @@ DECIDERS = [population.decide, uniform.decide, budgets.decide]
 
 def question(space: Space = SPACES["continuous"], *, size: int = 8, trials: int | None = None, **changes: object) -> Study:
     asked = study(space, searcher="random", scheduler="population", trials=trials)
-    return replace(asked, policy=replace(asked.policy, population=size, min_steps=10), **changes)  # type: ignore[arg-type]  # fields
+    return replace(asked, policy=replace(asked.policy, population=size, min_steps=10), **changes)
 
 
 def night(asked: Study, **given: object) -> Night:
-    return play(asked, DECIDERS, **{"curve": curve, "slots": 4, "stride": 5, **given})  # type: ignore[arg-type]  # of play
+    return play(asked, DECIDERS, **{"curve": curve, "slots": 4, "stride": 5, **given})
 
 
 def made(played: Night, verb: str) -> list[Decision]:
@@ -89,7 +89,7 @@ def test_goals_mirror() -> None:
     course = []
     for goal, sign in (("min", 1.0), ("max", -1.0)):
         asked = question()
-        asked = replace(asked, objective=replace(asked.objective, goal=goal))  # type: ignore[arg-type]  # a literal
+        asked = replace(asked, objective=replace(asked.objective, goal=goal))
         played = night(asked, curve=lambda p, s, sign=sign: sign * curve(p, s))
         course.append([(d.verb, d.subject, d.inherits.trial, dict(d.params)) for ds in played.decided for d in ds])
     assert course[0] == course[1]
