@@ -11,7 +11,7 @@ from secondshift.records.incidents import Act, Incident, directives_of
 from secondshift.records.states import MIN_GRANT_S, State
 from secondshift.records.trials import Attempt, Candidate, Directives, Trial
 
-WRITTEN = ("see", "open", "amend", "close", "judge", "gate", "forecast")  # what was seen and believed: it clashes with nothing
+WRITTEN = ("see", "open", "amend", "close", "judge", "gate", "forecast", "audit")  # what was seen and believed; no clash
 RANKS = ("person", "captain", "evidence", "scheduler", "searcher")  # the first wins
 MANY = ("propose", "remember", "repeat")  # verbs that several decisions of one round may have for one subject
 
@@ -257,12 +257,8 @@ def _grant(desk: _Desk) -> float:
 
 
 def _take_advance(desk: _Desk, decision: Decision) -> None:
-    desk.out.append(
-        facts.TrialAdvanced(
-            trial=decision.subject, step=decision.step, value=decision.value or 0.0, until_step=decision.until_step,
-            decision=decision.id,
-        )
-    )  # fmt: skip
+    at = {"step": decision.step, "value": decision.value or 0.0, "until_step": decision.until_step}
+    desk.out.append(facts.TrialAdvanced(trial=decision.subject, decision=decision.id, **at))
 
 
 def _take_leave(desk: _Desk, decision: Decision) -> None:
@@ -373,6 +369,7 @@ def _take_answer(desk: _Desk, decision: Decision) -> None:
 def _take_said(desk: _Desk, decision: Decision) -> None:
     desk.out.extend(facts.VerdictReached(verdict=verdict) for verdict in decision.verdicts)
     desk.out.extend(facts.ForecastMade(forecast=one) for one in decision.forecasts)
+    desk.out.extend((facts.AuditEnded if one.outcome else facts.AuditDrawn)(audit=one) for one in decision.audits)
 
 
 def _take_explore(desk: _Desk, decision: Decision) -> None:
@@ -489,6 +486,7 @@ _TAKE = {
     "answer": _take_answer,
     "judge": _take_said,
     "forecast": _take_said,
+    "audit": _take_said,
     "explore": _take_explore,
     "repeat": _take_repeat,
     "accept": _take_accept,

@@ -66,6 +66,7 @@ WATCH: Mapping[str, str] = {
     "racing": "secondshift.policies.evidence.racing:decide",
     "budgets": "secondshift.policies.schedulers.budgets:decide",
     "guards": "secondshift.policies.schedulers.guarding:decide",
+    "auditing": "secondshift.policies.schedulers.auditing:decide",
 }
 # On duty where a person asks for something and no shift is open.
 DESK = ("checking", "promoting", "accepting")
@@ -82,6 +83,7 @@ HINDSIGHT: Mapping[str, str] = {
     "counterfactual": "secondshift.policies.models.hindsight:counterfactual",
     "importance": "secondshift.policies.models.importance:importance",
 }
+RECKONING = "secondshift.policies.models.audits:reckoning"
 REFEREE = "secondshift.runtime.refereeing:Referee"  # judges what trials left; loaded only where a study names an evaluator
 MEMORY = "secondshift.memory:Memory"  # what the loop remembers of points, for the deciders
 GROUPS: Mapping[str, Mapping[str, str]] = {
@@ -151,6 +153,11 @@ def foresight() -> "Callable[[State, float], tuple[Any, ...]]":  # Any: windows 
 def hindsight(name: str) -> "Callable[[State], Any]":  # Any: windows know no policy, and read its fields
     """Give a function that looks back at a state that has its curves: `counterfactual` or `importance`."""
     return _load(name, HINDSIGHT[name])
+
+
+def reckoning() -> "Callable[[State], Any]":  # Any: windows know no policy, and read its fields
+    """Give the function that says what the audits of a study tell of its forecasts, and of what it stopped."""
+    return _load("reckoning", RECKONING)
 
 
 def executor(name: str) -> Callable[..., Any]:  # Any: the executor protocol lives in runtime

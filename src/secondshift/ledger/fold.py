@@ -13,7 +13,7 @@ _MAPPINGS = frozenset(
     (
         "candidates trials open attempts charges checkpoints requests "
         "answered incidents memos statuses held fingerprints imported care pages ideas verdicts pairs gates promotions "
-        "evaluations forecasts"
+        "evaluations forecasts audits outranked"
     ).split()
 )
 
@@ -131,6 +131,8 @@ def _decision_made(draft: Draft, fact: facts.DecisionMade, event: facts.Event) -
     _answer(draft, decision.based_on)
     if decision.subject in draft.held:
         draft.write("held").pop(decision.subject)
+    if decision.verb == "stop" and draft.study is not None and decision.by == draft.study.policy.scheduler:
+        draft.write("outranked")[decision.subject] = True
     if decision.verb == "end":
         draft.put(ending=draft.ending or decision.reason, hurry=draft.hurry or bool(decision.params.get("now")))
 
@@ -181,6 +183,18 @@ def _forecast_made(draft: Draft, fact: facts.ForecastMade, event: facts.Event) -
     draft.write("forecasts")[trial] = (*draft.forecasts.get(trial, ()), fact.forecast)
 
 
+def _audit_drawn(draft: Draft, fact: facts.AuditDrawn, event: facts.Event) -> None:
+    draft.write("audits")[fact.audit.trial] = fact.audit
+    trial = draft.trials[fact.audit.trial]
+    if trial.status == "stopped":  # of what it saved only that counts which is still there
+        saved = max((one.step for one in draft.checkpoints.get(trial.id, ())), default=0)
+        draft.trial(replace(trial, status="paused", reason="drawn by chance, to see how it would have ended", steps_done=saved))
+
+
+def _audit_ended(draft: Draft, fact: facts.AuditEnded, event: facts.Event) -> None:
+    draft.write("audits")[fact.audit.trial] = fact.audit
+
+
 _HANDLERS: dict[str, Callable[[Draft, Any, facts.Event], None]] = {
     "study.opened": _study_opened,
     "study.amended": _study_amended,
@@ -205,6 +219,8 @@ _HANDLERS: dict[str, Callable[[Draft, Any, facts.Event], None]] = {
     "promotion.ended": fold_gates.promotion_ended,
     "sealed.opened": fold_gates.sealed_opened,
     "forecast.made": _forecast_made,
+    "audit.drawn": _audit_drawn,
+    "audit.ended": _audit_ended,
     "trial.queued": _trial_queued,
     "trial.advanced": _trial_advanced,
     "trial.closed": _trial_closed,

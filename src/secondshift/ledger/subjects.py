@@ -50,6 +50,8 @@ _SUBJECTS: dict[type, Callable[[Any], str]] = {
     facts.IdeaAmended: lambda p: p.idea.id,
     facts.VerdictReached: lambda p: p.verdict.idea,
     facts.ForecastMade: lambda p: p.forecast.trial,
+    facts.AuditDrawn: lambda p: p.audit.trial,
+    facts.AuditEnded: lambda p: p.audit.trial,
     facts.TrialEvaluated: lambda p: p.evaluation.trial,
     facts.BaselineMoved: lambda p: p.candidate,
     facts.GateOrdered: lambda p: p.run.idea,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from secondshift.records.forecasts import Forecast
+from secondshift.records.forecasts import Audit, Forecast
 from secondshift.records.gates import GateRun, Promotion
 from secondshift.records.ideas import Idea, Verdict
 from secondshift.records.incidents import Finding, Incident
@@ -16,6 +16,7 @@ Verb = Literal[
     "propose", "start", "advance", "pause", "stop", "fail", "end", "remember",
     "see", "open", "amend", "close", "repair", "reopen", "cover", "page", "wait",
     "capture", "answer", "judge", "explore", "repeat", "accept", "check", "gate", "promote", "forecast",
+    "audit",
 ]  # fmt: skip
 Source = Literal["person", "captain", "evidence", "scheduler", "searcher"]
 
@@ -49,6 +50,7 @@ class Decision:
     verdicts: tuple[Verdict, ...] = ()  # of judge
     gates: tuple[GateRun, ...] = ()  # of check, gate and accept: the run of a suite it is about
     forecasts: tuple[Forecast, ...] = ()  # of forecast
+    audits: tuple[Audit, ...] = ()  # of audit: one that is drawn, or has ended
     promotions: tuple[Promotion, ...] = ()  # of promote
     because: str = ""  # of accept: a person's reason to go against the evidence
     pair: int = -1  # of repeat: the number of the fresh seed
@@ -171,6 +173,11 @@ def answer(idea: Idea, *, reason: str, by: str, based_on: tuple[str, ...] = ()) 
 def forecast(expected: Forecast, *, reason: str, by: str) -> Decision:
     """Record how a trial is expected to end."""
     return Decision(verb="forecast", subject=expected.trial, forecasts=(expected,), reason=reason, by=by, source="scheduler")
+
+
+def audit(one: Audit, *, reason: str, by: str) -> Decision:
+    """Record that a trial was drawn to be trained to its end, or how that ended."""
+    return Decision(verb="audit", subject=one.trial, audits=(one,), reason=reason, by=by, source="scheduler")
 
 
 def judge(verdict: Verdict, *, by: str) -> Decision:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from secondshift.records.calls import DutyCovered, PageSent, PageWeighed
 from secondshift.records.decisions import Decision
-from secondshift.records.forecast_facts import ForecastMade
+from secondshift.records.forecast_facts import AuditDrawn, AuditEnded, ForecastMade
 from secondshift.records.gate_facts import (
     GateChecked,
     GateJudged,
@@ -349,6 +349,8 @@ KINDS: Mapping[str, type] = {
     "sealed.opened": SealedOpened,
     "sealed.measured": SealedMeasured,
     "forecast.made": ForecastMade,
+    "audit.drawn": AuditDrawn,
+    "audit.ended": AuditEnded,
     "trial.queued": TrialQueued,
     "trial.advanced": TrialAdvanced,
     "trial.closed": TrialClosed,
@@ -392,7 +394,7 @@ Payload = (
     StudyOpened | StudyAmended | LeaseTaken | ShiftStarted | ShiftAnchored | ShiftEnded | RequestReceived | TickDecided
     | DecisionMade | DecisionDropped | CandidateProposed | IdeaCaptured | IdeaAmended | VerdictReached | BaselineMoved
     | GateOrdered | GateChecked | GateJudged | PromotionOrdered | PromotionEnded | SealedOpened | SealedMeasured
-    | TrialEvaluated | ForecastMade
+    | TrialEvaluated | ForecastMade | AuditDrawn | AuditEnded
     | TrialQueued | TrialAdvanced | TrialClosed | ChargeReserved | ChargeSettled | AttemptOrdered | AttemptStarted
     | AttemptAsked | AttemptClosed | AttemptEnded | AttemptHealth | AttemptQuiet | MetricsLogged | ParamsResolved | CheckpointSaved
     | CheckpointInherited

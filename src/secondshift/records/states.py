@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from secondshift.records.curves import Curve
 from secondshift.records.evaluations import Evaluation
 from secondshift.records.events import RequestReceived
-from secondshift.records.forecasts import Forecast
+from secondshift.records.forecasts import Audit, Forecast
 from secondshift.records.gates import GateRun, Promotion
 from secondshift.records.ideas import Idea, Verdict
 from secondshift.records.incidents import Care, Incident, Look
@@ -79,6 +79,8 @@ class State:
     now_s: float = 0.0  # UTC seconds of the study clock; given by the engine at each tick
     free_devices: tuple[str, ...] = ()  # given by the engine at each tick
     forecasts: Mapping[str, tuple[Forecast, ...]] = field(default_factory=dict)  # trial -> how it was expected to end, oldest first
+    audits: Mapping[str, Audit] = field(default_factory=dict)  # trial -> how it was drawn, and how it ended; oldest first
+    outranked: Mapping[str, bool] = field(default_factory=dict)  # trials that the scheduler stopped
     # trial -> its objective step by step, where a decider asks for it; given by the engine at each tick
     curves: Mapping[str, Curve] = field(default_factory=dict)
     looks: Mapping[str, Look] = field(default_factory=dict)  # trial -> what its detectors say; given by the engine at each tick

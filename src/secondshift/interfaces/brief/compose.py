@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from secondshift.interfaces.brief.audits import audited
 from secondshift.interfaces.brief.captains_log import handover
 from secondshift.interfaces.brief.found import found, unproven
 from secondshift.interfaces.brief.ideas import ideas, unproven_ideas
@@ -38,7 +39,7 @@ def compose_traced(state: State, night: Trace, objective: Objective, shift: str,
         Section(key="section.incidents", statements=tuple(incidents(night, state))),
         Section(key="section.handover", statements=tuple(handover(night, state))),
         Section(key="section.sleep", statements=tuple(sleep(night))),
-        Section(key="section.wrong", statements=tuple(wrong(night, state, objective))),
+        Section(key="section.wrong", statements=(*wrong(night, state, objective), *audited(night, state))),
         Section(key="section.unproven", statements=_unproven(night, state, objective)),
     )
     name = state.study.name if state.study else ""

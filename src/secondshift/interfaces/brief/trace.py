@@ -130,6 +130,7 @@ class Trace:
     ideas: dict[str, dict[str, int]] = field(default_factory=dict)  # where each came in, its newest answer and verdict, by kind
     baseline: int = 0  # the newest baseline.moved
     gates: list[Event] = field(default_factory=list)  # of the gate and the sealed test, over the whole study
+    audits: list[int] = field(default_factory=list)  # where it stands who was drawn and how that ended, over the whole study
     incidents: dict[str, Known] = field(default_factory=dict)  # of the whole study, as they stood at the end
 
     def met(self) -> list[Known]:
@@ -164,6 +165,8 @@ def trace(events: Iterable[Event], shift: str, objective: Objective) -> Trace:
         _idea(found, event)
         if event.kind in AT_THE_GATE:
             found.gates.append(event)
+        if event.kind in ("audit.drawn", "audit.ended"):
+            found.audits.append(event.seq)
         gather(found.incidents, event)
         if found.started and event.kind in _TOLD:
             found.told.setdefault(event.kind, []).append(event)

@@ -10,6 +10,7 @@ from secondshift.interfaces.readmodel.objectives import written
 from secondshift.ledger.stores import Ledger
 from secondshift.records import events as facts
 from secondshift.records.events import Event
+from secondshift.records.forecasts import COVERED
 from secondshift.records.incidents import Finding
 from secondshift.records.metricnames import of_script
 from secondshift.records.nights import Statement
@@ -191,6 +192,22 @@ def _inherited(fact: facts.CheckpointInherited, _: object) -> Told:
     yield "why.inherited", {"source": fact.source, "step": fact.checkpoint.step}
 
 
+def _drawn(fact: facts.AuditDrawn, _: object) -> Told:
+    one = fact.audit
+    yield "why.audit_drawn", {"n": one.population, "drawn_share": one.probability}
+    if one.forecast is not None and not one.forecast.abstains:
+        said = one.forecast
+        yield "why.audit_expected", {"low": said.low, "high": said.high, "covered_share": COVERED}
+
+
+def _audited(fact: facts.AuditEnded, _: object) -> Told:
+    one = fact.audit
+    if one.outcome != "ended":
+        yield f"why.audit_{one.outcome}", {"best": one.best}
+        return
+    yield f"why.audit_{'better' if one.regret > 0 else 'ended'}", {"value": one.value, "best": one.best, "regret": one.regret}
+
+
 def _rejected(fact: facts.CheckpointRejected, _: object) -> Told:
     yield "why.rejected", {"step": fact.step, "reason": fact.reason}
 
@@ -314,6 +331,8 @@ _TELLERS: dict[type, Callable[[Any, Before], Told]] = {
     facts.MetricsLogged: _logged,
     facts.CheckpointSaved: _saved,
     facts.CheckpointInherited: _inherited,
+    facts.AuditDrawn: _drawn,
+    facts.AuditEnded: _audited,
     facts.CheckpointRejected: _rejected,
     facts.CheckpointPruned: _pruned,
     facts.CheckpointFailed: _unsaved,

@@ -19,6 +19,7 @@ from secondshift.records.studies import Objective, Study
 from secondshift.records.trials import Trial
 
 SCHEDULER = "freezethaw"
+HOPELESS = 0.01  # chance to beat the best at its end below which a trial is not thawed any more
 PARTS = 50  # of the horizon: the shallowest look is one of them
 # Rank correlation from which on a look tells what one of twice the depth would, and below which it does not.
 TELLS, TELLS_NOT = 0.8, 0.5

@@ -33,6 +33,18 @@ class Warp:
         share = np.clip((found - self.low) / (self.high - self.low), 0.0, 1.0)
         return (RANKS * by_rank + np.log(share + FLOOR) - self.mean) / self.spread
 
+    def back(self, value: float) -> float:
+        """The least loss that is mapped so high: below the best seen along the slope there, infinite above the worst."""
+        low, high = self.low, float(np.max(self.table[np.isfinite(self.table)]))
+        if (short := float(self(np.array(low))) - value) > 0:
+            return low - short * self.spread * FLOOR * (self.high - self.low)
+        if value > float(self(np.array(high))):
+            return np.inf
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            low, high = (low, middle) if float(self(np.array(middle))) >= value else (middle, high)
+        return high
+
 
 def warp(losses: np.ndarray, firsts: np.ndarray) -> Warp | None:
     """Make the scale of all losses seen; `firsts` are those of the first points. None without a finite loss."""

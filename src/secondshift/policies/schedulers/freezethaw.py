@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr
 
+from secondshift.policies.models.audits import widening
 from secondshift.policies.models.guarding import barred
 from secondshift.policies.models.nominating import finish
 from secondshift.policies.models.outlook import Outlook, improvement, outlook
 from secondshift.policies.models.proposals import exhausted
 from secondshift.policies.models.resuming import resume_reason
 from secondshift.policies.models.standings import reached
-from secondshift.policies.models.thawing import AT_LEAST, SCHEDULER, Bench, bench
+from secondshift.policies.models.thawing import AT_LEAST, HOPELESS, SCHEDULER, Bench, bench
 from secondshift.records.decisions import Decision, advance, pause, start, stop
 from secondshift.records.states import State
 from secondshift.records.studies import Study
@@ -25,7 +26,6 @@ from secondshift.records.trials import Attempt, Trial
 
 NAME = SCHEDULER
 WANTS_CURVES = True  # the engine fills in State.curves
-HOPELESS = 0.01  # chance to beat the best at its end below which a trial is not thawed any more
 LAST, SLACK = 1.5, 0.25  # full trainings: from when on the end of the budget is looked at, and how exactly it is met
 BASELINE = "it is the baseline, and without its full result nothing could be compared with it"
 
@@ -143,9 +143,10 @@ def _prospects(state: State, found: Bench, view: Outlook, waiting: list[Trial]) 
     ahead = int(rng.integers(1, horizon + 1))
     steps = [min(horizon, reached(trial) + ahead) for trial in known]
     names = [trial.id for trial in known]
-    gains = improvement(*view.of(names, steps), view.seen.best)
+    (mean, spread), wide = view.of(names, steps), widening(state)
+    gains = improvement(mean, wide * spread, view.seen.best)
     mean, spread = view.of(names, [horizon] * len(names))
-    chances = ndtr((view.seen.best - mean) / spread)
+    chances = ndtr((view.seen.best - mean) / (wide * spread))
     return [
         Prospect(trial=trial, gain=float(gain), chance=float(chance))
         for trial, gain, chance in zip(known, gains, chances, strict=True)
@@ -205,7 +206,7 @@ def _judge(state: State, found: Bench, view: Outlook | None, trial: Trial) -> De
     chance = 1.0
     if view is not None and trial.id in view.rows:
         mean, spread = view.of([trial.id], [study.horizon_steps])
-        chance = float(ndtr((view.seen.best - mean[0]) / spread[0]))
+        chance = float(ndtr((view.seen.best - mean[0]) / (widening(state) * spread[0])))
     finite = value is not None and math.isfinite(value)
     keeps = f"it has a chance of {100 * chance:.0f}% to beat the best of now at its end"
     if finite and (_is_baseline(state, study, trial) or chance >= _fair(found)):
