@@ -5,12 +5,15 @@ from dataclasses import replace
 
 import pytest
 
+from secondshift.interfaces.brief.audits import audited
 from secondshift.interfaces.brief.compose import compose
+from secondshift.interfaces.brief.trace import Trace
 from secondshift.interfaces.messages.catalogue import tell
 from secondshift.interfaces.readmodel.reasons import story, trial_events
 from secondshift.ledger.fold import fold
 from secondshift.policies.models import audits
 from secondshift.records import events as facts
+from secondshift.records.forecasts import Audit, Forecast
 from secondshift.records.states import State
 from secondshift.records.studies import Budget, Policy
 from secondshift.replay import replay
@@ -132,6 +135,20 @@ def test_the_brief_says_how_many_of_how_many_were_tried_and_what_it_cost_to_stop
         return event
 
     assert f"{len(over)} ended better" in told(night, "en", lucky)[0] and "cost 0.25 on average" in told(night, "en", lucky)[0]
+
+
+@pytest.mark.parametrize(("count", "said"), [(4, False), (5, True)])
+def test_nothing_is_said_of_all_forecasts_while_fewer_than_five_were_audited(night: Night, count: int, said: bool) -> None:
+    state = night.engine.state
+    forecast = Forecast(trial="", step=9, horizon=27, low=0.0, middle=0.5, high=1.0, by="outlook")
+    names = [t.id for t in state.trials.values() if t.status != "complete"][:count]
+    found = {
+        name: Audit(trial=name, number=n, probability=0.1, population=10, forecast=forecast, outcome="ended", value=0.5)
+        for n, name in enumerate(names, 1)
+    }
+    own = {t.id: (forecast,) for t in state.trials.values() if t.status == "complete"}
+    told = list(audited(Trace(audits=[1]), replace(state, audits=found, forecasts=own)))
+    assert ("audit.coverage" in [one.key for one in told]) == said and "audit.held" in [one.key for one in told]
 
 
 def test_the_story_of_an_audited_trial_says_how_probably_it_was_drawn(night: Night) -> None:

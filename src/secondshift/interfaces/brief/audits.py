@@ -9,6 +9,7 @@ from secondshift.records.forecasts import COVERED
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
 
+FEW = 5  # audits with a forecast, below which nothing is said of all trials
 WIDER = 1.05  # factors below it are not worth a sentence
 
 
@@ -24,7 +25,7 @@ def audited(night: Trace, state: State) -> Iterable[Statement]:
     if found.tested:
         values = {"n": found.tested, "held_share": found.held, "covered_share": COVERED}
         yield Statement(key="audit.held", values=values, facts=facts)
-    if math.isfinite(found.coverage):
+    if math.isfinite(found.coverage) and found.tested >= FEW:
         values = {
             "own": found.own_tested, "own_share": found.own_held, "given_up": found.given_up,
             "coverage_share": found.coverage, "covered_share": COVERED,
