@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -91,10 +92,14 @@ def test_a_changed_value_in_the_ledger_is_seen_by_curves_and_replay(played: Stag
 def test_a_process_that_is_left_behind_is_an_orphan_and_is_ended_by_the_stage(played: Stage) -> None:
     left = subprocess.Popen(["sleep", "60"], env=played.env(), start_new_session=True)
     try:
-        assert [process.pid for process in played.orphans(0.1)] == [left.pid]
+        until = time.monotonic() + 10  # it has its environment only once it has become `sleep`
+        while not (found := played.orphans(0.1)) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert [process.pid for process in found] == [left.pid]
         assert played.strike() == 1 and left.wait(5.0) == -signal.SIGKILL
     finally:
         left.kill()
+        left.wait(5.0)
 
 
 def test_the_lock_of_a_trial_tells_of_a_second_process(tmp_path: Path) -> None:
