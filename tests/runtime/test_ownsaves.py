@@ -156,7 +156,7 @@ def test_a_script_paused_at_a_rung_and_resumed_leaves_the_curve_of_one_that_neve
 ) -> None:
     night = work()
     again = [a for a in night.of(facts.AttemptOrdered) if a.number > 1]
-    # What a script saves by itself is dated by when it appeared: on a busy machine up to a save (4 steps) too early, never too late.
+    # What a script saves by itself is dated by when it appeared: on a busy machine up to a save (4 steps) too early.
     assert again and all(a.from_step >= 15 - 4 for a in again), "the pause at the rung counts for what was logged"
     complete = [t for t in night.state.trials.values() if t.status == "complete"]
     assert complete and night.state.statuses.get("paused", 0) >= 1
