@@ -6,7 +6,7 @@ import textwrap
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secondshift.records.likeness import KEPT, likeness, similarity, twin
+from secondshift.records.likeness import KEPT, Likeness, likeness, similarity, twin
 
 BASE = '''
 """A script."""
@@ -41,11 +41,8 @@ def told(values):
 '''
 
 
-def of(text: str | None, path: str = "train.py", **others: tuple[str | None, str | None]):
-    before, after = {path: BASE}, {path: text}
-    for name, (old, new) in others.items():
-        before[f"{name}.py"], after[f"{name}.py"] = old, new
-    return likeness(before, after)
+def of(text: str) -> Likeness:
+    return likeness({"train.py": BASE}, {"train.py": text})
 
 
 def changed(old: str, new: str) -> str:
