@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from secondshift.records import events as facts
+from secondshift.records.agent_calls import AgentCall
 from secondshift.records.decisions import Decision
 from secondshift.records.gates import GateRun
 from secondshift.records.ideas import CONFIRM_SEED, Idea
@@ -25,7 +26,7 @@ class _Desk:
     settled: dict[str, Decision] = field(default_factory=dict)  # subject -> the decision that won
     devices: list[str] = field(default_factory=list)
     slots: int = 0
-    left: float | None = None  # device-seconds
+    given_s: float = 0.0  # device-seconds set aside in this round
     made: int = 0
     candidates: int = 0
     trials: int = 0
@@ -35,7 +36,15 @@ class _Desk:
     comparisons: int = 0
     gates: int = 0
     promotions: int = 0
+    calls: int = 0
+    calls_usd: float = 0.0  # set aside for them in this round
     pairs: set[str] = field(default_factory=set)  # fresh seeds given out
+
+    @property
+    def left(self) -> float | None:
+        """Device-seconds that may still be set aside; None if not capped."""
+        left = self.state.device_s_left(self.calls_usd)
+        return None if left is None else left - self.given_s
 
 
 def arbitrate(state: State, decisions: Iterable[Decision]) -> list[facts.Payload]:
@@ -44,7 +53,7 @@ def arbitrate(state: State, decisions: Iterable[Decision]) -> list[facts.Payload
     A decision that loses or cannot be paid for becomes a `decision.dropped` fact, once per reason; one that asks
     for what is already so is passed over.
     """
-    desk = _Desk(state=state, devices=list(state.free_devices), slots=state.free_slots(), left=state.device_s_left())
+    desk = _Desk(state=state, devices=list(state.free_devices), slots=state.free_slots())
     for decision in sorted(decisions, key=lambda d: RANKS.index(d.source)):
         refusal = _refusal(desk, decision)
         if refusal is None:
@@ -61,9 +70,10 @@ def _numbered(desk: _Desk, decision: Decision) -> Decision:
     numbered = replace(decision, id=f"d{desk.state.decisions + desk.made}")
     if decision.verb not in MANY:
         desk.settled[decision.subject] = numbered
-    parts = (numbered.incidents, numbered.pages, numbered.covers, numbered.ideas, numbered.gates, numbered.promotions)
+    parts = (numbered.incidents, numbered.pages, numbered.covers, numbered.ideas, numbered.gates, numbered.promotions,
+             numbered.calls)  # fmt: skip
     # The facts that follow hold these in full.
-    bare = replace(numbered, incidents=(), pages=(), covers=(), ideas=(), gates=(), promotions=())
+    bare = replace(numbered, incidents=(), pages=(), covers=(), ideas=(), gates=(), promotions=(), calls=())
     recorded = bare if any(parts) else numbered
     desk.out.append(facts.DecisionMade(decision=recorded))
     return numbered
@@ -90,6 +100,8 @@ def _refusal(desk: _Desk, decision: Decision) -> str | None:
         return _duty_refusal(desk.state, decision)
     if decision.verb == "check":
         return "" if any(_same_gate(run, new) for run in desk.state.gates.values() for new in decision.gates) else None
+    if decision.verb == "call":
+        return next(filter(None, (_call_refusal(desk, one) for one in decision.calls)), None)
     if decision.verb in ("capture", "answer", "explore", "repeat", "accept", "promote"):
         return _idea_refusal(desk, decision)
     trial = desk.state.trials.get(decision.subject)
@@ -149,6 +161,20 @@ def _idea_refusal(desk: _Desk, decision: Decision) -> str | None:
     return None
 
 
+def _call_refusal(desk: _Desk, call: AgentCall) -> str | None:
+    """What is set aside for calls never passes a cap, and an idea has one call at a time."""
+    state, left, turns = desk.state, desk.state.usd_left(desk.given_s), desk.state.calls_left()
+    if state.ending or "shift" in desk.settled:
+        return "the shift is ending"
+    if any(state.calls[name].idea == call.idea for name in state.calling):
+        return f"the agent is at work on {call.idea} already"
+    if turns is not None and desk.calls >= turns:
+        return "the calls of [agent] turns are used up"
+    if left is not None and desk.calls_usd + call.reserved_usd > left:
+        return "the budget has no money left to set aside for a call"
+    return None
+
+
 def _start_refusal(desk: _Desk, trial: Trial, decision: Decision) -> str | None:
     study = desk.state.study
     if desk.state.ending or "shift" in desk.settled:
@@ -202,22 +228,18 @@ def _take_start(desk: _Desk, decision: Decision) -> None:
     directives = Directives(skip=skip, lr_scale=lr_scale, fresh_loader=fresh_loader)
     grant = _grant(desk)
     desk.slots -= 1
-    if desk.left is not None:
-        desk.left -= grant
+    desk.given_s += grant
     attempt = f"{trial.id}.a{trial.attempts + 1}"
     alone = desk.state.study is not None and desk.state.study.alone()
     for saved in desk.state.checkpoints.get(trial.id, ()) if alone else ():
         reason = "its trial begins again from its first step: nobody proved that the script goes on from it"
         desk.out.append(facts.CheckpointPruned(trial=trial.id, step=saved.step, reason=reason))
     desk.out.append(facts.ChargeReserved(charge=attempt, trial=trial.id, device_s=grant, decision=decision.id))
-    desk.out.append(
-        facts.AttemptOrdered(
-            attempt=attempt, trial=trial.id, number=trial.attempts + 1, token=desk.state.token, devices=(device,),
-            from_step=0 if alone else from_step, until_step=decision.until_step, grant_s=grant,
-            decision=decision.id, alone=alone, directives=directives,
-            back_to=back_to,
-        )
-    )  # fmt: skip
+    desk.out.append(facts.AttemptOrdered(
+        attempt=attempt, trial=trial.id, number=trial.attempts + 1, token=desk.state.token, devices=(device,),
+        from_step=0 if alone else from_step, until_step=decision.until_step, grant_s=grant, decision=decision.id,
+        alone=alone, directives=directives, back_to=back_to,
+    ))  # fmt: skip
 
 
 def _acts(state: State, trial: Trial) -> tuple[Act, ...]:
@@ -265,19 +287,17 @@ def _take_leave(desk: _Desk, decision: Decision) -> None:
     """Pause, stop and fail: ask a running attempt, close a trial that is not running."""
     attempt = desk.state.attempt_of(decision.subject)
     if attempt is not None:
-        desk.out.append(
-            facts.AttemptAsked(attempt=attempt.id, mode=decision.verb, decision=decision.id, now=_now(decision))
-        )
+        asked = facts.AttemptAsked(attempt=attempt.id, mode=decision.verb, decision=decision.id, now=_now(decision))
+        desk.out.append(asked)
         return
     status = "failed" if decision.verb == "fail" else "stopped"
-    desk.out.append(
-        facts.TrialClosed(trial=decision.subject, status=status, reason=decision.reason, decision=decision.id)
-    )
+    closed = facts.TrialClosed(trial=decision.subject, status=status, reason=decision.reason, decision=decision.id)
+    desk.out.append(closed)
 
 
 def _take_see(desk: _Desk, decision: Decision) -> None:
     attempt = desk.state.attempt_of(decision.subject)
-    running = attempt.id if attempt is not None else ""
+    running = attempt.id if attempt else ""
     desk.out.append(facts.SymptomSeen(trial=decision.subject, attempt=running, findings=decision.findings))
 
 
@@ -288,8 +308,7 @@ def _take_incident(desk: _Desk, decision: Decision) -> None:
 
 
 def _take_close(desk: _Desk, decision: Decision) -> None:
-    for incident in decision.incidents:
-        desk.out.append(facts.IncidentClosed(incident=incident.id, outcome=decision.reason))
+    desk.out.extend(facts.IncidentClosed(incident=one.id, outcome=decision.reason) for one in decision.incidents)
 
 
 def _write(desk: _Desk, incident: Incident, why: str) -> str:
@@ -316,9 +335,8 @@ def _take_repair(desk: _Desk, decision: Decision) -> None:
             asked = facts.AttemptAsked(attempt=attempt.id, mode=mode, decision=decision.id, now=act.at_once())
             desk.out.append(asked)
         elif attempt is None and mode == "stop":
-            desk.out.append(
-                facts.TrialClosed(trial=trial.id, status="stopped", reason=decision.reason, decision=decision.id)
-            )
+            closed = facts.TrialClosed(trial=trial.id, status="stopped", reason=decision.reason, decision=decision.id)
+            desk.out.append(closed)
 
 
 def _take_reopen(desk: _Desk, decision: Decision) -> None:
@@ -339,8 +357,7 @@ def _take_remember(desk: _Desk, decision: Decision) -> None:
 
 
 def _take_cover(desk: _Desk, decision: Decision) -> None:
-    for cover in decision.covers:
-        desk.out.append(facts.DutyCovered(cover=cover, decision=decision.id))
+    desk.out.extend(facts.DutyCovered(cover=cover, decision=decision.id) for cover in decision.covers)
 
 
 def _take_page(desk: _Desk, decision: Decision) -> None:
@@ -356,14 +373,22 @@ def _take_capture(desk: _Desk, decision: Decision) -> None:
     for idea in decision.ideas:
         desk.ideas += 1
         revision = state.study.revision if state.study else 1
-        named = replace(
-            idea, id=f"e{len(state.ideas) + desk.ideas}", first_pair=state.next_pair, revision=revision
-        )
+        named = replace(idea, id=f"e{len(state.ideas) + desk.ideas}", first_pair=state.next_pair, revision=revision)
         desk.out.append(facts.IdeaCaptured(idea=named, decision=decision.id))
 
 
 def _take_answer(desk: _Desk, decision: Decision) -> None:
     desk.out.extend(facts.IdeaAmended(idea=idea, why=decision.reason) for idea in decision.ideas)
+
+
+def _take_call(desk: _Desk, decision: Decision) -> None:
+    """The order and what is set aside for it are one fact: no call begins before its charge."""
+    for call in decision.calls:
+        desk.calls += 1
+        desk.calls_usd += call.reserved_usd
+        name, state = f"call-{len(desk.state.calls) + desk.calls}", desk.state
+        ordered = replace(call, id=name, token=state.token, ordered_at=state.now_s)
+        desk.out.append(facts.AgentOrdered(call=ordered, decision=decision.id))
 
 
 def _take_said(desk: _Desk, decision: Decision) -> None:
@@ -403,12 +428,10 @@ def _take_repeat(desk: _Desk, decision: Decision) -> None:
 
 def _take_accept(desk: _Desk, decision: Decision) -> None:
     for idea in decision.ideas:
-        desk.out.append(
-            facts.BaselineMoved(
-                candidate=idea.candidate, why=decision.reason, idea=idea.id, who=decision.by, decision=decision.id,
-                gate=decision.gates[0].id if decision.gates else "", because=decision.because,
-            )
-        )
+        desk.out.append(facts.BaselineMoved(
+            candidate=idea.candidate, why=decision.reason, idea=idea.id, who=decision.by, decision=decision.id,
+            gate=decision.gates[0].id if decision.gates else "", because=decision.because,
+        ))  # fmt: skip
 
 
 def _same_gate(run: GateRun, new: GateRun) -> bool:
@@ -436,9 +459,8 @@ def _take_promote(desk: _Desk, decision: Decision) -> None:
 
 
 def _take_gate(desk: _Desk, decision: Decision) -> None:
-    for run in decision.gates:
-        judged = facts.GateJudged(gate=run.id, idea=run.idea, verdict=run.verdict, reason=run.reason, rows=run.rows)
-        desk.out.append(judged)
+    judged = (facts.GateJudged(gate=g.id, idea=g.idea, verdict=g.verdict, reason=g.reason, rows=g.rows) for g in decision.gates)
+    desk.out.extend(judged)
 
 
 def _take_end(desk: _Desk, decision: Decision) -> None:
@@ -453,8 +475,7 @@ def _extend(desk: _Desk) -> None:
     for attempt in state.attempts.values():
         if _stays(state, attempt) and (desk.left is None or desk.left >= MIN_GRANT_S):
             grant = _grant(desk)
-            if desk.left is not None:
-                desk.left -= grant
+            desk.given_s += grant
             desk.out.append(facts.ChargeReserved(charge=attempt.id, trial=attempt.trial, device_s=grant))
 
 
@@ -465,32 +486,14 @@ def _stays(state: State, attempt: Attempt) -> bool:
 
 
 _TAKE = {
-    "propose": _take_propose,
-    "start": _take_start,
-    "advance": _take_advance,
-    "pause": _take_leave,
-    "stop": _take_leave,
-    "fail": _take_leave,
-    "end": _take_end,
-    "remember": _take_remember,
-    "see": _take_see,
-    "open": _take_incident,
-    "amend": _take_incident,
-    "close": _take_close,
-    "repair": _take_repair,
-    "reopen": _take_reopen,
-    "cover": _take_cover,
-    "page": _take_page,
-    "wait": _take_page,
-    "capture": _take_capture,
-    "answer": _take_answer,
-    "judge": _take_said,
-    "forecast": _take_said,
-    "audit": _take_said,
-    "explore": _take_explore,
-    "repeat": _take_repeat,
-    "accept": _take_accept,
-    "check": _take_check,
-    "gate": _take_gate,
-    "promote": _take_promote,
-}
+    "propose": _take_propose, "start": _take_start, "advance": _take_advance,
+    "pause": _take_leave, "stop": _take_leave, "fail": _take_leave,
+    "end": _take_end, "remember": _take_remember, "see": _take_see,
+    "open": _take_incident, "amend": _take_incident, "close": _take_close,
+    "repair": _take_repair, "reopen": _take_reopen,
+    "cover": _take_cover, "page": _take_page, "wait": _take_page,
+    "capture": _take_capture, "answer": _take_answer, "call": _take_call,
+    "judge": _take_said, "forecast": _take_said, "audit": _take_said,
+    "explore": _take_explore, "repeat": _take_repeat, "accept": _take_accept,
+    "check": _take_check, "gate": _take_gate, "promote": _take_promote,
+}  # fmt: skip

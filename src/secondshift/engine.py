@@ -30,7 +30,7 @@ from secondshift.runtime.notify.bells import Bells
 from secondshift.runtime.shiftclock import ShiftClock
 from secondshift.standing import closing, noted, outdated, requested
 
-POLICY = f"4 numpy-{np.__version__}"  # raise the number when a decider's answer to the same state changes
+POLICY = f"5 numpy-{np.__version__}"  # raise the number when a decider's answer to the same state changes
 BEAT_EVERY_S = 2.0
 KEEP_EVERY_S = 60.0  # between two snapshots of the fold
 Decider = Callable[[State], Sequence[Decision]]
@@ -162,7 +162,7 @@ class Engine:
 
     def end_if_over(self, ending: str) -> None:
         """Close the shift once nothing runs and every decider could know that it ends, and has had its last word."""
-        if self.state.shift is not None and ending and not self.state.attempts and not self.bells.ringing():
+        if self.state.shift is not None and ending and not self.state.at_work() and not self.bells.ringing():
             self.record([facts.ShiftEnded(shift=self.state.shift.id, reason=self.state.ending, digest=self.ledger.digest())])
 
     def record(self, payloads: Sequence[facts.Payload], batches: Sequence[Batch] = ()) -> None:

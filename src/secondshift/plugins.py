@@ -59,6 +59,7 @@ WATCH: Mapping[str, str] = {
     "relieving": "secondshift.policies.oncall.relieving:decide",
     "paging": "secondshift.policies.oncall.paging:decide",
     "inbox": "secondshift.policies.evidence.inbox:decide",
+    "turns": "secondshift.policies.searchers.turns:decide",
     "checking": "secondshift.policies.gate.ordering:decide",
     "promoting": "secondshift.policies.gate.promoting:decide",
     "accepting": "secondshift.policies.evidence.accepting:decide",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from secondshift.ledger import fold_attempts, fold_captain, fold_gates, fold_ideas, fold_oncall
+from secondshift.ledger import fold_agents, fold_attempts, fold_captain, fold_gates, fold_ideas, fold_oncall
 from secondshift.records import events as facts
 from secondshift.records.states import State
 from secondshift.records.trials import Milestone, Trial
@@ -13,7 +13,7 @@ _MAPPINGS = frozenset(
     (
         "candidates trials open attempts charges checkpoints requests "
         "answered incidents memos statuses held fingerprints imported care pages ideas verdicts pairs gates promotions "
-        "evaluations forecasts audits outranked"
+        "evaluations forecasts audits outranked calls calling"
     ).split()
 )
 
@@ -252,5 +252,7 @@ _HANDLERS: dict[str, Callable[[Draft, Any, facts.Event], None]] = {
     "duty.covered": fold_oncall.duty_covered,
     "page.weighed": fold_oncall.page_weighed,
     "page.sent": fold_oncall.page_sent,
+    "agent.ordered": fold_agents.agent_ordered,
+    "agent.ended": fold_agents.agent_ended,
     "memo.remembered": _memo_remembered,
 }

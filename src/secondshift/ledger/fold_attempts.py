@@ -39,7 +39,7 @@ def charge_settled(draft: Draft, fact: facts.ChargeSettled, event: facts.Event) 
         return  # settled before: a charge counts once
     charge = draft.write("charges").pop(fact.charge)
     reserved = draft.spend.reserved_device_s - charge.reserved_device_s
-    if not draft.charges:
+    if not any(open_one.reserved_device_s for open_one in draft.charges.values()):
         reserved = 0.0  # no rounding dust
     settled = draft.spend.settled_device_s + fact.device_s
     trial = draft.trials[fact.trial]

@@ -8,13 +8,23 @@ from pathlib import Path
 
 import msgspec
 
-from secondshift.ledger import codec, fold, fold_attempts, fold_captain, fold_oncall, summaries
+from secondshift.ledger import (
+    codec,
+    fold,
+    fold_agents,
+    fold_attempts,
+    fold_captain,
+    fold_gates,
+    fold_ideas,
+    fold_oncall,
+    summaries,
+)
 from secondshift.ledger.stores import Ledger
 from secondshift.records.states import State
 
 _MAGIC = b"secondshift state 1\n"
 _DIGEST = 32  # bytes of sha256
-_CODE = (fold, fold_attempts, fold_captain, fold_oncall, summaries)  # all that folds
+_CODE = (fold, fold_agents, fold_attempts, fold_captain, fold_gates, fold_ideas, fold_oncall, summaries)  # all that folds
 
 
 def load_state(ledger: Ledger, cache_file: Path) -> State:

@@ -95,6 +95,8 @@ _SUBJECTS: dict[type, Callable[[Any], str]] = {
     facts.PageWeighed: lambda p: p.page.incident,
     facts.PageSent: lambda p: p.incident,
     facts.MemoRemembered: lambda p: p.policy,
+    facts.AgentOrdered: lambda p: p.call.idea,
+    facts.AgentEnded: lambda p: p.call.idea,
     facts.BriefWritten: lambda p: p.shift,
     facts.BriefSent: lambda p: p.shift,
 }

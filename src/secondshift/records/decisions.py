@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from secondshift.records.agent_calls import AgentCall
 from secondshift.records.forecasts import Audit, Forecast
 from secondshift.records.gates import GateRun, Promotion
 from secondshift.records.ideas import Idea, Verdict
@@ -16,7 +17,7 @@ Verb = Literal[
     "propose", "start", "advance", "pause", "stop", "fail", "end", "remember",
     "see", "open", "amend", "close", "repair", "reopen", "cover", "page", "wait",
     "capture", "answer", "judge", "explore", "repeat", "accept", "check", "gate", "promote", "forecast",
-    "audit",
+    "audit", "call",
 ]  # fmt: skip
 Source = Literal["person", "captain", "evidence", "scheduler", "searcher"]
 
@@ -52,6 +53,7 @@ class Decision:
     forecasts: tuple[Forecast, ...] = ()  # of forecast
     audits: tuple[Audit, ...] = ()  # of audit: one that is drawn, or has ended
     promotions: tuple[Promotion, ...] = ()  # of promote
+    calls: tuple[AgentCall, ...] = ()  # of call: whom the agent is called for, and what is set aside
     because: str = ""  # of accept: a person's reason to go against the evidence
     pair: int = -1  # of repeat: the number of the fresh seed
     inherits: Inheritance = NOTHING  # of propose: the checkpoint that the new trial begins from
@@ -197,6 +199,11 @@ def passed(run: GateRun, *, by: str) -> Decision:
     return Decision(
         verb="gate", subject=run.id, gates=(run,), reason=run.reason or "judged", by=by, source="evidence"
     )
+
+
+def call(one: AgentCall, *, reason: str, by: str) -> Decision:
+    """Call the agent for an idea; the call is given its id when it is recorded."""
+    return Decision(verb="call", subject=one.idea, calls=(one,), reason=reason, by=by, source="searcher")
 
 
 def explore(idea: Idea, params: Mapping[str, Value], *, parents: tuple[str, ...], reason: str, by: str) -> Decision:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from secondshift.records.agent_facts import AgentEnded, AgentOrdered
 from secondshift.records.calls import DutyCovered, PageSent, PageWeighed
 from secondshift.records.decisions import Decision
 from secondshift.records.forecast_facts import AuditDrawn, AuditEnded, ForecastMade
@@ -385,6 +386,8 @@ KINDS: Mapping[str, type] = {
     "page.weighed": PageWeighed,
     "page.sent": PageSent,
     "memo.remembered": MemoRemembered,
+    "agent.ordered": AgentOrdered,
+    "agent.ended": AgentEnded,
     "brief.written": BriefWritten,
     "brief.sent": BriefSent,
 }
@@ -400,7 +403,8 @@ Payload = (
     | CheckpointInherited
     | CheckpointRejected | CheckpointPruned | CheckpointFailed | ChangeAnnounced | DirectiveApplied | ModelDescribed
     | PointsDropped | RunImported | IncidentOpened | SymptomSeen | IncidentAmended | TrialHelped | TrialReopened
-    | IncidentClosed | DutyCovered | PageWeighed | PageSent | MemoRemembered | BriefWritten | BriefSent
+    | IncidentClosed | DutyCovered | PageWeighed | PageSent | MemoRemembered | BriefWritten | BriefSent | AgentOrdered
+    | AgentEnded
 )  # fmt: skip
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 class Charge:
     """Budget reserved before an attempt starts, settled when it ends."""
 
-    id: str  # the attempt's id
+    id: str  # of the attempt, or of the call of an agent
     reserved_device_s: float = 0.0
     settled_device_s: float | None = None  # None: still open
     note: str = ""
+    reserved_usd: float = 0.0  # of a call: its price is its own, whatever the device time costs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

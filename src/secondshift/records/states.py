@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from secondshift.records.agent_calls import AgentCall
 from secondshift.records.curves import Curve
 from secondshift.records.evaluations import Evaluation
 from secondshift.records.events import RequestReceived
@@ -27,6 +28,8 @@ class Spend:
     confirm_device_s: float = 0.0  # the part of it that went into fresh seeds
     reserved_device_s: float = 0.0  # open charges
     wall_s: float = 0.0  # of shifts that have ended
+    agents_usd: float = 0.0  # what calls of the agent were settled at
+    reserved_usd: float = 0.0  # open charges of such calls
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +52,8 @@ class State:
     pairs: Mapping[str, str] = field(default_factory=dict)  # "<candidate>/<pair>" -> its trial
     evaluations: Mapping[str, Evaluation] = field(default_factory=dict)  # trial -> what the study's evaluator said
     next_pair: int = 0  # number of the first fresh seed that nothing was ever run with
+    calls: Mapping[str, AgentCall] = field(default_factory=dict)  # of the agent, all of them, oldest first
+    calling: Mapping[str, bool] = field(default_factory=dict)  # those that have not ended
     attempts: Mapping[str, Attempt] = field(default_factory=dict)  # those not ended
     charges: Mapping[str, Charge] = field(default_factory=dict)  # those not settled
     checkpoints: Mapping[str, tuple[Checkpoint, ...]] = field(default_factory=dict)  # of open trials, oldest first
@@ -109,13 +114,34 @@ class State:
             return 0
         return max(0, min(self.shift.slots - len(self.attempts), len(self.free_devices)))
 
-    def device_s_left(self) -> float | None:
-        """Device-seconds neither used nor set aside; None if not capped."""
+    def device_s_left(self, calls_usd: float = 0.0) -> float | None:
+        """Device-seconds neither used nor set aside, if so much more money goes to calls; None if not capped."""
         cap = self.study.budget.device_s if self.study else None
         if self.study and self.study.budget.money_usd is not None and self.study.budget.usd_per_device_s:
-            by_money = self.study.budget.money_usd / self.study.budget.usd_per_device_s
+            left_usd = self.study.budget.money_usd - self.spend.agents_usd - self.spend.reserved_usd - calls_usd
+            by_money = left_usd / self.study.budget.usd_per_device_s
             cap = by_money if cap is None else min(cap, by_money)
         return None if cap is None else cap - self.spend.settled_device_s - self.spend.reserved_device_s
+
+    def usd_left(self, device_s: float = 0.0) -> float | None:
+        """Money that may still be set aside for calls, if so much more device time is set aside; None if not capped."""
+        if self.study is None:
+            return 0.0
+        budget, used = self.study.budget, self.spend.agents_usd + self.spend.reserved_usd
+        devices_s = self.spend.settled_device_s + self.spend.reserved_device_s + device_s
+        caps = [cap for cap in (self.study.agent.money_usd,) if cap is not None]
+        if budget.money_usd is not None:
+            caps.append(budget.money_usd - devices_s * (budget.usd_per_device_s or 0.0))
+        return min(caps) - used if caps else None
+
+    def calls_left(self) -> int | None:
+        """Calls of the agent that may still be made; None if they are not counted."""
+        turns = self.study.agent.turns if self.study is not None else 0
+        return None if turns is None else max(0, turns - len(self.calls))
+
+    def at_work(self) -> bool:
+        """Say whether a process of the shift goes on: an attempt, or a call of the agent."""
+        return bool(self.attempts or self.calling)
 
     def settling(self) -> bool:
         """Say whether an idea waits for fresh seeds."""

@@ -289,6 +289,22 @@ class Gate:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Agent:
+    """The [agent] of a study: what turns an idea in words into a change."""
+
+    command: tuple[str, ...] = ()  # with {brief_file} and {workspace}; empty: nobody does
+    timeout_s: float = 900.0  # of one call
+    turns: int | None = None  # calls over all nights of the study; None: as many as money allows
+    parallel: int = 1  # calls at once
+    price_usd: float | None = None  # of one call at most: so much is set aside; None: a subscription
+    money_usd: float | None = None  # for all calls; None: no cap of their own
+    env: tuple[str, ...] = ()  # names of variables that it is given from the engine's own; values are recorded nowhere
+    writable: tuple[str, ...] = ()  # paths that it may write to beside its workspace
+    output_cap_mb: float = 10.0
+    grace_s: float = 5.0  # between the request to end and the end by force
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Study:
     """The question a person hands over in the evening."""
 
@@ -313,6 +329,7 @@ class Study:
     passing: Passing = Passing()
     evaluate: tuple[str, ...] = ()
     gate: Gate = Gate()  # what an artefact must pass before it moves the baseline or is released
+    agent: Agent = Agent()
     evaluator_hash: str = ""  # digest of the protected files and the evaluator
     read_only: tuple[str, ...] = ()
     data: tuple[str, ...] = ()  # files that results depend on; absolute, or relative to `folder`

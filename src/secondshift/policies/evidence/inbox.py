@@ -11,6 +11,7 @@ from secondshift.records.states import State
 from secondshift.records.studies import Study, Value
 
 NAME = "inbox"
+HANDED = "the agent of the study turns it into a change, as soon as it is its turn"
 ENDING = 2  # letters by which a word may be longer and still be the same: wide, wider; 학습률, 학습률을
 WAITS = "it waits for somebody who can turn it into a change: `secondshift idea {id} --set NAME=VALUE` or --patch FILE"
 
@@ -56,6 +57,8 @@ def _taken(state: State, request: RequestReceived, taken: list[Idea]) -> Decisio
         idea = replace(idea, state="refused", answer=fault)
     elif idea.ready():
         idea = replace(idea, answer="it becomes a candidate as soon as there is room for it")
+    elif state.study is not None and state.study.agent.command:
+        idea = replace(idea, answer=HANDED)
     else:
         idea = replace(idea, answer=WAITS.format(id=f"e{len(state.ideas) + len(taken)}"))
     return capture(idea, reason=f"{idea.author} had an idea: {idea.text[:80] or 'a change without words'}", request=request.id)
@@ -87,12 +90,12 @@ def _changed(state: State, request: RequestReceived, name: str, idea: Idea) -> D
             revision=state.study.revision if state.study else known.revision,
         )  # fmt: skip
         return answer(fresh, reason=f"{request.who} asks {name} again, on a new baseline.", by=NAME, based_on=(request.id,))
-    if known.state != "open" or known.params or known.change:
+    if known.state not in ("open", "undecided") or known.ready():
         return _dropped(request, f"{name} has its change already; bring another one as an idea of its own")
     fault = misfit(state.study, idea.params)
     if fault or not (idea.params or idea.change):
         return _dropped(request, fault or "no change was given")
-    whole = replace(known, params=idea.params, change=idea.change, first_pair=state.next_pair, answer="")
+    whole = replace(known, state="open", params=idea.params, change=idea.change, first_pair=state.next_pair, answer="")
     return answer(whole, reason=f"{request.who} turned {name} into a change.", by=NAME, based_on=(request.id,))
 
 

@@ -2,6 +2,7 @@
 
 import math
 
+from secondshift.policies.models.handing import thinking
 from secondshift.records.decisions import Decision, capture, end
 from secondshift.records.guards import breaks
 from secondshift.records.ideas import Idea
@@ -12,8 +13,8 @@ AUTHOR = "search"
 
 
 def finish(state: State, *, reason: str, by: str) -> list[Decision]:
-    """End the shift, unless ideas wait for fresh seeds or the search has a best one to nominate."""
-    if state.settling() or any(request.verb == "idea" for request in state.requests.values()):
+    """End the shift, unless ideas wait for fresh seeds or for the agent, or the search has a best one to nominate."""
+    if state.settling() or thinking(state) or any(request.verb == "idea" for request in state.requests.values()):
         return []  # one that came in this very moment is an idea in the next
     best = nominee(state)
     if best is None:

@@ -1,0 +1,62 @@
+"""Which ideas in words an agent may still be called for: shared by who calls it and by who ends a night."""
+
+from collections.abc import Iterator
+
+from secondshift.records.agent_calls import AgentCall
+from secondshift.records.ideas import Idea
+from secondshift.records.states import State
+
+MOST_TRIES = 2  # of an idea: the second is told the error of the first
+MOST_LOST = 3  # calls for one idea that were nobody's fault
+
+
+def calls_for(state: State, idea: str) -> list[AgentCall]:
+    """The calls for an idea, oldest first."""
+    return [call for call in state.calls.values() if call.idea == idea]
+
+
+def in_words(idea: Idea) -> bool:
+    """Say whether an idea waits for somebody who turns it into a change."""
+    return idea.state == "open" and not idea.ready()
+
+
+def due(state: State) -> Iterator[Idea]:
+    """Ideas that the agent is to be called for next, oldest first, whether or not it can be called now."""
+    if state.study is None or not state.study.agent.command:
+        return
+    busy = {state.calls[name].idea for name in state.calling}
+    for idea in state.ideas.values():
+        if in_words(idea) and idea.id not in busy and may_try(calls_for(state, idea.id)):
+            yield idea
+
+
+def may_try(calls: list[AgentCall]) -> bool:
+    """Say whether an idea with these calls may have another one."""
+    tries = [call for call in calls if call.counts()]
+    lost = sum(call.ending == "lost" for call in calls)
+    return len(tries) < MOST_TRIES and lost < MOST_LOST and not any(call.ending == "changed" for call in tries)
+
+
+def affordable(state: State) -> int:
+    """Count the calls that could be made now, by their number and by money."""
+    study = state.study
+    if study is None or not study.agent.command:
+        return 0
+    left, usd, price = state.calls_left(), state.usd_left(), study.agent.price_usd or 0.0
+    counts = [] if left is None else [left]
+    if usd is not None and price > 0.0:
+        counts.append(max(0, int(usd / price + 1e-9)))
+    return min(counts, default=0)
+
+
+def thinking(state: State) -> bool:
+    """Say whether an agent is at work or is going to be, so that something to run may still come."""
+    if state.calling:
+        return True
+    return affordable(state) > 0 and in_time(state) and next(due(state), None) is not None
+
+
+def in_time(state: State) -> bool:
+    """Say whether a call could take all its time before the shift has to end."""
+    deadline = state.shift.deadline_at if state.shift is not None else None
+    return state.study is not None and (deadline is None or state.now_s + state.study.agent.timeout_s <= deadline)

@@ -1,0 +1,62 @@
+"""When the agent is called: ideas in words, oldest first, as many at once as the study says; one more call mends a failed one.
+
+What a call left becomes the change of its idea, and goes the way of every change. An idea whose calls came to nothing has
+its answer: what went wrong, and that anybody can still bring the change.
+"""
+
+from dataclasses import replace
+
+from secondshift.policies.models.handing import affordable, calls_for, due, in_time, in_words, may_try
+from secondshift.records.agent_calls import AgentCall
+from secondshift.records.decisions import Decision, answer, call
+from secondshift.records.ideas import Idea
+from secondshift.records.states import State
+
+NAME = "turns"
+BRINGS = "bring it yourself: `secondshift idea {id} --set NAME=VALUE` or --patch FILE"
+
+
+def decide(state: State) -> list[Decision]:
+    """Take in what calls left, answer ideas whose calls are used up, and call the agent for the next ones."""
+    study = state.study
+    if study is None or (not state.calls and not study.agent.command):
+        return []
+    answers = [said for idea in state.ideas.values() if (said := _answered(state, idea)) is not None]
+    if state.shift is None or state.ending or not in_time(state):
+        return answers
+    room = min(study.agent.parallel - len(state.calling), affordable(state))
+    ideas = [idea for _, idea in zip(range(max(0, room)), due(state), strict=False)]
+    return [*answers, *(_called(state, idea) for idea in ideas)]
+
+
+def _answered(state: State, idea: Idea) -> Decision | None:
+    """What the newest call of an idea makes of it; None while it goes on, or may be tried again."""
+    calls = calls_for(state, idea.id) if in_words(idea) else []
+    last = calls[-1] if calls else None
+    if last is None or last.open():
+        return None
+    if last.ending == "changed":
+        after = replace(
+            idea, change=last.change, first_pair=state.next_pair, answer="it becomes a candidate as soon as there is room for it"
+        )
+        return answer(after, reason=f"The agent turned {idea.id} into a change ({last.id}).", by=NAME, based_on=(last.id,))
+    if may_try(calls):
+        return None
+    why = f"the agent brought no change that can be run ({last.id}: {last.detail or last.ending}); {BRINGS.format(id=idea.id)}"
+    after = replace(idea, state="refused" if last.ending == "refused" else "undecided", answer=why)
+    return answer(after, reason=f"{idea.id} ends without a change: {last.id} {last.ending}.", by=NAME, based_on=(last.id,))
+
+
+def _called(state: State, idea: Idea) -> Decision:
+    assert state.study is not None, "decide() says so"
+    agent, calls = state.study.agent, calls_for(state, idea.id)
+    failed = next((one for one in reversed(calls) if one.counts()), None)
+    code = state.candidates[state.baseline].code if state.baseline else ""
+    one = AgentCall(
+        idea=idea.id, number=len(calls) + 1, repairs=failed.id if failed is not None else "", timeout_s=agent.timeout_s,
+        reserved_usd=agent.price_usd or 0.0, baseline=state.baseline if code else "",
+    )  # fmt: skip
+    why = f"{idea.id} is an idea in words, which the agent is to turn into a change: {idea.text[:80]}"
+    if failed is not None:
+        why = f"{idea.id} gets one more call, which is told what went wrong in {failed.id}: {failed.ending}"
+    return call(one, reason=why, by=NAME)

@@ -1,0 +1,51 @@
+"""Calls of a coding agent: an idea in words goes out, and what the call leaves in its workspace comes back."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+# What a call came to. Only "changed" brings something to run.
+CallEnding = Literal[
+    "changed",  # the workspace differs, by nothing that is protected
+    "no change",  # it ended by itself and left everything as it was
+    "refused",  # what it changed is protected, or leads out of the workspace
+    "asked",  # it wrote a question, or ended with one, and changed nothing
+    "crashed",  # it ended with another exit code than 0 and changed nothing, or could not be started
+    "timed out",  # it was ended at its time limit
+    "over budget",  # it was ended because it reported to have cost more than was set aside for it
+    "spammed",  # it was ended because it wrote more output, or more files, than it may
+    "unusable",  # what it left cannot be made a change: too large, a submodule, nothing that git could compare
+    "cancelled",  # it was ended because the shift did
+    "lost",  # whoever watched over it was killed: what it did is not known
+]
+CLEAN_FAULTS: tuple[CallEnding, ...] = ("cancelled", "lost")  # nobody's doing: the idea gets another call for it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AgentCall:
+    """One call of the agent for one idea. Its cost is reserved when it is ordered and settled when it ends."""
+
+    id: str = ""  # call-1, call-2, ...: in the order in which they were ordered, over all nights; given by arbitrate
+    idea: str
+    number: int = 1  # which call for this idea it is
+    repairs: str = ""  # the call whose error it is told, so that it can be mended; empty: the first try
+    reserved_usd: float = 0.0  # set aside for it; 0 with a subscription
+    timeout_s: float = 0.0
+    baseline: str = ""  # the candidate on whose code it works; empty: the study's working tree
+    token: int = 0  # of the lease under which it was ordered
+    ordered_at: float = 0.0  # UTC seconds of the study clock
+    ending: CallEnding | Literal[""] = ""  # empty: it goes on, or has not begun
+    usd: float = 0.0  # what it is settled at
+    assumed: bool = False  # nobody saw what it cost: it is settled at all that was set aside
+    change: str = ""  # digest of the change that it left
+    detail: str = ""  # a sentence: why it came to nothing; the question; its last words
+    elapsed_s: float = 0.0  # of the agent's own process
+    overhead_s: float = 0.0  # what we took around it: making the workspace, reading what it left
+    output_bytes: int = 0
+
+    def open(self) -> bool:
+        """Say whether it has not ended."""
+        return not self.ending
+
+    def counts(self) -> bool:
+        """Say whether it was a try of the idea: one that we ended ourselves, or lost, says nothing of it."""
+        return self.ending not in CLEAN_FAULTS
