@@ -147,4 +147,6 @@ def test_a_night_of_freeze_thaw_replays_and_every_engine_sees_the_same_curves(ni
     for name, curve in lived.items():
         assert curve.steps[-1] == state.trials[name].logged_step + 1
         assert curve.values[-1] == state.trials[name].metrics["loss"].last
-    assert any('"settings"' in one.decision.memo for one in night.payloads(facts.DecisionMade))
+    memos, orders = night.payloads(facts.MemoRemembered), night.payloads(facts.DecisionMade)
+    fitted = [one.fit for one in memos if '"settings"' in one.memo]
+    assert fitted and set(fitted) <= {one.decision.id for one in orders if one.decision.verb == "fit"}

@@ -14,7 +14,7 @@ from secondshift.records.trials import Attempt, Candidate, Directives, Trial
 
 WRITTEN = ("see", "open", "amend", "close", "judge", "gate", "forecast", "audit")  # what was seen and believed; no clash
 RANKS = ("person", "captain", "evidence", "scheduler", "searcher")  # the first wins
-MANY = ("propose", "remember", "repeat")  # verbs that several decisions of one round may have for one subject
+MANY = ("propose", "remember", "repeat", "fit")  # verbs that several decisions of one round may have for one subject
 
 
 @dataclass(kw_only=True, slots=True)
@@ -94,6 +94,8 @@ def _refusal(desk: _Desk, decision: Decision) -> str | None:
         return "" if desk.state.ending and not _now(decision) else None
     if decision.verb == "remember":
         return None if len(decision.memo.encode()) <= 65536 else "a memo may hold 64 KiB"
+    if decision.verb == "fit":
+        return "" if decision.subject in desk.state.fitting else None
     if decision.verb == "propose":
         return _propose_refusal(desk)
     if decision.verb in ("cover", "page", "wait"):
@@ -463,8 +465,8 @@ def _take_gate(desk: _Desk, decision: Decision) -> None:
     desk.out.extend(judged)
 
 
-def _take_end(desk: _Desk, decision: Decision) -> None:
-    """Nothing more: the recorded decision itself ends the shift."""
+def _take_itself(desk: _Desk, decision: Decision) -> None:
+    """Nothing more: the recorded decision itself ends the shift, or says that a fit is wanted."""
 
 
 def _extend(desk: _Desk) -> None:
@@ -488,7 +490,7 @@ def _stays(state: State, attempt: Attempt) -> bool:
 _TAKE = {
     "propose": _take_propose, "start": _take_start, "advance": _take_advance,
     "pause": _take_leave, "stop": _take_leave, "fail": _take_leave,
-    "end": _take_end, "remember": _take_remember, "see": _take_see,
+    "end": _take_itself, "fit": _take_itself, "remember": _take_remember, "see": _take_see,
     "open": _take_incident, "amend": _take_incident, "close": _take_close,
     "repair": _take_repair, "reopen": _take_reopen,
     "cover": _take_cover, "page": _take_page, "wait": _take_page,

@@ -23,7 +23,7 @@ from secondshift.records.nights import Shift
 from secondshift.records.orders import Batch
 from secondshift.records.states import State
 from secondshift.records.studies import Study
-from secondshift.runtime import acting, imports, ingest, ownsaves, pruning, pulses, spool
+from secondshift.runtime import acting, fits, imports, ingest, ownsaves, pruning, pulses, spool
 from secondshift.runtime.devicewatch import DeviceWatch
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.notify.bells import Bells
@@ -64,9 +64,7 @@ def decide(state: State, deciders: Sequence[tuple[str, Decider]]) -> list[facts.
 class Engine:
     """One engine on one study, for as long as it holds the lease."""
 
-    def __init__(
-        self, *, ledger: Ledger, state: State, executor: Executor, clock: ShiftClock, hands: acting.Hands
-    ) -> None:
+    def __init__(self, *, ledger: Ledger, state: State, executor: Executor, clock: ShiftClock, hands: acting.Hands) -> None:
         self.ledger = ledger
         self.state = state
         self.executor = executor
@@ -77,6 +75,7 @@ class Engine:
         self.watch = DeviceWatch()
         self.bells = Bells()
         self.keeper = plugins.memory()(ledger.batches)
+        self.fits = fits.AtOnce()
         self.pulses = pulses.Pulses()
         self.saves = ownsaves.OwnSaves(folder=hands.folder)
         self.tell: Tell = lambda state, events: None  # hears of facts once they are recorded
@@ -151,6 +150,7 @@ class Engine:
             self.record([tick, *made])
         if stage == "observe":
             self.keeper.told()
+            self.record(self.fits.work(self.state, self.keeper.filled_in))
         return bool(made)
 
     def act(self) -> None:

@@ -86,6 +86,7 @@ HINDSIGHT: Mapping[str, str] = {
 }
 RECKONING = "secondshift.policies.models.audits:reckoning"
 REFEREE = "secondshift.runtime.refereeing:Referee"  # judges what trials left; loaded only where a study names an evaluator
+FITS: Mapping[str, str] = {"outlook": "secondshift.policies.models.outlook"}  # what is fitted beside the loop
 MEMORY = "secondshift.memory:Memory"  # what the loop remembers of points, for the deciders
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "secondshift.searchers": SEARCHERS,
@@ -101,6 +102,14 @@ class RotaReading(NamedTuple):
     duties: "Callable[[Rota, float, float], list[Duty]]"  # of a stretch of time, without a gap
     awake_at: "Callable[[Person, float], float]"  # when a person is next to be disturbed
     calendar: Callable[..., str]  # duties as iCalendar
+
+
+class Fit(NamedTuple):
+    """How the settings of a model are fitted: a job and its memo are text, so that another process can do it."""
+
+    job: "Callable[[State], str]"  # all that a fit needs; empty: there is nothing to fit
+    fitted: Callable[[str], str]  # the slow part: a job, and the memo of it
+    unfitted: Callable[[str], str]  # the memo of a job that failed
 
 
 class PluginUnknown(SecondshiftError):
@@ -164,6 +173,11 @@ def reckoning() -> "Callable[[State], Any]":  # Any: windows know no policy, and
 def executor(name: str) -> Callable[..., Any]:  # Any: the executor protocol lives in runtime
     """Give the class of an executor. Raises PluginUnknown, PluginBroken."""
     return load("secondshift.executors", name)
+
+
+def fit(name: str) -> Fit:
+    """Give the functions that fit the settings of a model, by the name under which they are remembered."""
+    return Fit(**{field: _load(name, f"{FITS[name]}:{field}") for field in Fit._fields})
 
 
 def referee() -> Callable[..., Any]:  # Any: the class lives in runtime, which knows what it is

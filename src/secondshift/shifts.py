@@ -17,7 +17,7 @@ from secondshift.errors import LeaseLost, LedgerBusy, LedgerFull
 from secondshift.ledger.stores import Ledger
 from secondshift.records import events as facts
 from secondshift.records.states import State
-from secondshift.runtime import acting, awake, imports, opening
+from secondshift.runtime import acting, awake, fits, imports, opening
 from secondshift.runtime.notify import delivering
 from secondshift.runtime.notify.paging import Compose
 
@@ -66,6 +66,7 @@ def work(
         )
         engine.tell, engine.bells.pager.compose = tell or engine.tell, write_page
         engine.reload, engine.keep = night.reload, night.keep
+        engine.fits = fits.Beside()
         threadpool_limits(1, user_api="blas")  # matrices of some hundred rows: more threads only wait for each other
         gc.freeze()  # ten thousand past trials are not garbage: the collector need not walk over them again and again
         with politely(engine), awake.kept_awake("secondshift is on shift"):
@@ -97,6 +98,7 @@ def finish(engine: Engine, write_brief: WriteBrief | None) -> None:
         engine.run()
     finally:
         acting.leave(engine.hands)
+        engine.fits.close()
     leave_brief(engine, write_brief, shift.id)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from secondshift.policies.forecasters import fitting
-from secondshift.policies.models.outlook import MEMO
+from secondshift.policies.models.outlook import MEMO, fitted, job
 from secondshift.policies.models.spaces import region
 from secondshift.policies.models.thawing import bench
 from secondshift.policies.schedulers import budgets, fifo, freezethaw
@@ -50,8 +50,7 @@ def asked(
     points = list(_points(space, count))
     losses = [0.5 + 0.01 * (n * 7 % count) if best is None else _apart(ground, one, best) for n, one in enumerate(points)]
     seen = state(wide, [falling(loss, steps) for loss in losses], slots=slots, params=points)
-    memo = fitting.decide(seen)
-    return replace(seen, memos={MEMO: memo[0].memo} if memo else {})
+    return replace(seen, memos={MEMO: fitted(job(seen))} if fitting.decide(seen) else {})
 
 
 def _points(space: Space, count: int) -> Any:  # Any: an iterator of parameters

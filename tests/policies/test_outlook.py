@@ -21,7 +21,6 @@ from secondshift.policies.models.outlook import (
     REFIT,
     improvement,
     outlook,
-    refitted,
     seen,
 )
 from secondshift.policies.schedulers import freezethaw
@@ -151,8 +150,10 @@ def test_settings_are_kept_as_a_memo_and_fitted_again_only_when_there_is_enough_
     curves = [falling(0.1 * n, 4) for n in range(5)]
     asked = state(study(), curves)
     [decision] = fitting.decide(asked)
-    kept = replace(asked, memos={MEMO: decision.memo})
-    memo = json.loads(decision.memo)
+    assert (decision.verb, decision.subject) == ("fit", MEMO)
+    assert fitting.decide(replace(asked, fitting={MEMO: "d1"})) == []  # one is on its way
+    kept = replace(asked, memos={MEMO: models.fitted(models.job(asked))})
+    memo = json.loads(kept.memos[MEMO])
     known = seen(kept)
     assert known is not None and memo["points"] == 20
     found, count = models.settings(kept, known)
@@ -162,7 +163,7 @@ def test_settings_are_kept_as_a_memo_and_fitted_again_only_when_there_is_enough_
     for steps, due in ((5, False), (6, True)):  # 25 points and 30; 28 are 1.4 times as many
         grown = replace(state(study(), [falling(0.1 * n, steps) for n in range(5)]), memos=kept.memos)
         more = seen(grown)
-        assert more is not None and bool(refitted(grown, more)) == due == (len(more.points.value) >= REFIT * 20)
+        assert more is not None and models.due(grown, more) == due == (len(more.points.value) >= REFIT * 20)
 
 
 @pytest.mark.parametrize("memo", ["", "{", '{"revision": 2, "points": 20, "settings": [1]}', '{"revision": 1, "settings": [1, 2]}'])

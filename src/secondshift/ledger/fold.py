@@ -13,7 +13,7 @@ _MAPPINGS = frozenset(
     (
         "candidates trials open attempts charges checkpoints requests "
         "answered incidents memos statuses held fingerprints imported care pages ideas verdicts pairs gates promotions "
-        "evaluations forecasts audits outranked calls calling"
+        "evaluations forecasts audits outranked calls calling fitting"
     ).split()
 )
 
@@ -95,7 +95,7 @@ def _study_amended(draft: Draft, fact: facts.StudyAmended, event: facts.Event) -
 
 
 def _lease_taken(draft: Draft, fact: facts.LeaseTaken, event: facts.Event) -> None:
-    draft.put(token=fact.token)
+    draft.put(token=fact.token, fitting={})  # what another engine had begun is lost; whoever needs it orders it anew
 
 
 def _shift_started(draft: Draft, fact: facts.ShiftStarted, event: facts.Event) -> None:
@@ -112,7 +112,7 @@ def _shift_anchored(draft: Draft, fact: facts.ShiftAnchored, event: facts.Event)
 def _shift_ended(draft: Draft, fact: facts.ShiftEnded, event: facts.Event) -> None:
     if draft.shift is not None:
         wall = draft.spend.wall_s + max(0.0, event.at - draft.shift.started_at)
-        draft.put(shift=None, ending="", hurry=False, spend=replace(draft.spend, wall_s=wall))
+        draft.put(shift=None, ending="", hurry=False, fitting={}, spend=replace(draft.spend, wall_s=wall))
 
 
 def _request_received(draft: Draft, fact: facts.RequestReceived, event: facts.Event) -> None:
@@ -133,6 +133,8 @@ def _decision_made(draft: Draft, fact: facts.DecisionMade, event: facts.Event) -
         draft.write("held").pop(decision.subject)
     if decision.verb == "stop" and draft.study is not None and decision.by == draft.study.policy.scheduler:
         draft.write("outranked")[decision.subject] = True
+    if decision.verb == "fit":
+        draft.write("fitting")[decision.subject] = decision.id
     if decision.verb == "end":
         draft.put(ending=draft.ending or decision.reason, hurry=draft.hurry or bool(decision.params.get("now")))
 
@@ -176,6 +178,8 @@ def _trial_closed(draft: Draft, fact: facts.TrialClosed, event: facts.Event) -> 
 
 def _memo_remembered(draft: Draft, fact: facts.MemoRemembered, event: facts.Event) -> None:
     draft.write("memos")[fact.policy] = fact.memo
+    if fact.fit:
+        draft.write("fitting").pop(fact.policy, None)
 
 
 def _forecast_made(draft: Draft, fact: facts.ForecastMade, event: facts.Event) -> None:

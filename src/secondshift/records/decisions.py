@@ -17,7 +17,7 @@ Verb = Literal[
     "propose", "start", "advance", "pause", "stop", "fail", "end", "remember",
     "see", "open", "amend", "close", "repair", "reopen", "cover", "page", "wait",
     "capture", "answer", "judge", "explore", "repeat", "accept", "check", "gate", "promote", "forecast",
-    "audit", "call",
+    "audit", "call", "fit",
 ]  # fmt: skip
 Source = Literal["person", "captain", "evidence", "scheduler", "searcher"]
 
@@ -33,7 +33,7 @@ class Decision:
     reason: str  # a sentence for people
     by: str  # name of the policy or person
     source: Source
-    subject: str = ""  # trial, or policy name for `remember`
+    subject: str = ""  # trial, or policy name for `remember` and `fit`
     params: Mapping[str, Value] = field(default_factory=dict)  # of a proposal
     parents: tuple[str, ...] = ()
     until_step: int = 0  # of start and advance
@@ -235,3 +235,8 @@ def end(*, reason: str, by: str, source: Source = "scheduler") -> Decision:
 def remember(policy: str, *, memo: str, reason: str) -> Decision:
     """Keep a policy's memory (at most 64 KiB of text) as a fact."""
     return Decision(verb="remember", subject=policy, memo=memo, reason=reason, by=policy, source="searcher")
+
+
+def fit(policy: str, *, reason: str) -> Decision:
+    """Order settings to be fitted, beside the loop where that may be; a `memo.remembered` will hold what came of it."""
+    return Decision(verb="fit", subject=policy, reason=reason, by=policy, source="searcher")

@@ -87,6 +87,7 @@ class MemoRemembered:
 
     policy: str
     memo: str
+    fit: str = ""  # the decision that ordered a fit, of which this came: it was made from all facts before that decision
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -66,6 +66,7 @@ class State:
     pages_seen: int = 0  # weighed so far; ids are counted from here
     fingerprints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # digest -> marks that matter
     memos: Mapping[str, str] = field(default_factory=dict)
+    fitting: Mapping[str, str] = field(default_factory=dict)  # policy -> the decision to fit that waits for its memo
     imported: Mapping[str, Imported] = field(default_factory=dict)  # past runs; kept apart, so that no decider counts them
     imports: int = 0  # past runs ever taken over; ids are counted from here
     statuses: Mapping[str, int] = field(default_factory=dict)  # trials of the current revision that search, by status

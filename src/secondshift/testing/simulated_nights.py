@@ -17,6 +17,7 @@ from secondshift.records.orders import Batch
 from secondshift.records.states import State
 from secondshift.records.studies import Study, Value
 from secondshift.records.trials import Attempt, Checkpoint, Exit, Trial
+from secondshift.runtime.fits import AtOnce
 from secondshift.standing import closing
 
 Decider = Callable[[State], list[Decision]]
@@ -61,6 +62,10 @@ class _Play:
         ]
         self.state = fold(self.state, events)
         self.events += events
+
+    def fit(self) -> None:
+        """Have made what was ordered to be fitted, at once."""
+        self.record(AtOnce().work(self.state, lambda state: replace(state, curves=self.curves.curves())))
 
     def bequeath(self) -> None:
         """Give each trial that waits for one the checkpoint that it begins from."""
@@ -172,6 +177,7 @@ def play(
         seen.append(night.state)
         decided.append(tuple(decisions))
         night.record(arbitrate(night.state, [*closing(night.state), *decisions]))
+        night.fit()
         night.bequeath()
         night.now_s += tick_s
         for attempt in list(night.state.attempts.values()):

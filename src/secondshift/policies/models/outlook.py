@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtr
@@ -200,14 +201,43 @@ def settings(state: State, known: Seen) -> tuple[np.ndarray, int]:
     return prior(wide)[0], 0
 
 
-def refitted(state: State, known: Seen) -> str:
-    """Fit the settings and give the memo that keeps them; empty while those that are known are new enough."""
-    found, points = settings(state, known)
+def due(state: State, known: Seen) -> bool:
+    """Say whether there is enough new to see for another fit."""
     count = len(known.points.value)
-    if count < 4 or count < REFIT * points:
+    return count >= 4 and count >= REFIT * settings(state, known)[1]
+
+
+def job(state: State) -> str:
+    """Write down all that a fit needs, for whoever makes it: what is seen, and the settings of before."""
+    known = seen(state)
+    if known is None:
         return ""
-    made = [round(float(one), 6) for one in fit(known.points, found)]
-    return json.dumps({"revision": known.revision, "points": count, "settings": made})
+    points, found = known.points, settings(state, known)[0]
+    return json.dumps({
+        "revision": known.revision, "settings": found.tolist(), "features": points.features.tolist(),
+        "curve": points.curve.tolist(), "step": points.step.tolist(), "value": points.value.tolist(),
+    })  # fmt: skip
+
+
+def fitted(job: str) -> str:
+    """Fit the settings (0.1 to 0.3 s for 300 points) and give the memo that keeps them."""
+    given = json.loads(job)
+    points = Points(
+        features=np.array(given["features"], dtype=float), curve=np.array(given["curve"], dtype=int),
+        step=np.array(given["step"], dtype=float), value=np.array(given["value"], dtype=float),
+    )  # fmt: skip
+    return _memo(given, fit(points, np.array(given["settings"], dtype=float)).tolist())
+
+
+def unfitted(job: str) -> str:
+    """Give the memo of a fit that failed: the settings of before, until there is more to see."""
+    given = json.loads(job)
+    return _memo(given, given["settings"])
+
+
+def _memo(given: Mapping[str, Any], found: list[float]) -> str:
+    made = [round(one, 6) for one in found]
+    return json.dumps({"revision": given["revision"], "points": len(given["value"]), "settings": made})
 
 
 def outlook(state: State, known: Seen | None = None, coming: Sequence[tuple[str, int]] = ()) -> Outlook | None:
