@@ -72,7 +72,7 @@ def night(file: Path, way: str, out: Path, given: argparse.Namespace) -> int:
     seen: list[dict[str, float]] = []
     engine.Engine.tick = timed(engine.Engine.tick, seen)  # type: ignore[method-assign]  # a stopwatch
     if way == WAYS[0]:
-        fits.Beside = fits.AtOnce  # type: ignore[misc,assignment]  # what shifts.work takes
+        fits.Beside = fits.AtOnce  # what shifts.work takes
     code = shifts.work(file, for_s=given.seconds, slots=given.slots)
     out.write_text(json.dumps(seen))
     return code
