@@ -482,9 +482,8 @@ def _extend(desk: _Desk) -> None:
 
 
 def _stays(state: State, attempt: Attempt) -> bool:
-    if attempt.status != "running" or attempt.asked:
-        return False
-    return state.now_s - attempt.started_at > attempt.grant_s - min(60.0, attempt.grant_s / 2)
+    late = state.now_s - attempt.started_at > attempt.grant_s - min(60.0, attempt.grant_s / 2)
+    return late and attempt.status == "running" and not attempt.asked
 
 
 _TAKE = {
