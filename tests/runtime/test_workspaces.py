@@ -2,28 +2,44 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from repositories import TRAIN, git, patch_of, repository
 from secondshift.records.orders import Order
-from secondshift.records.studies import Objective, Study
+from secondshift.records.studies import Objective, Sandbox, Study
 from secondshift.runtime import changes, originals, workspaces
 from secondshift.runtime.executors import confinement
 from secondshift.runtime.executors.supervision import confined
 from secondshift.runtime.originals import OtherCode
 from secondshift.runtime.repositories import STORE, ChangeUnusable, TryLater
+from secondshift.runtime.sandbox import training
+from secondshift.runtime.sandbox.confining import Means, means
 from secondshift.runtime.workspaces import BaseMoved, Change, ChangeRefused, Ground
 
 STUDY = Study(
     name="s", command="python train.py", folder=".", objective=Objective(metric="loss"), horizon_steps=3,
     evaluate=("python", "eval.py", "{artefact}"), read_only=("eval.py", "data/**"),
 )  # fmt: skip
-needs_landlock = pytest.mark.skipif(not confinement.available(), reason="this kernel cannot confine a process")
+REFUSED = {"landlock": "13", "bubblewrap": "30"}  # the numbers of the errors: no permission, a file system to be read only
+
+
+@pytest.fixture(params=["landlock", "bubblewrap"])
+def kept_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What confines a candidate, each in turn."""
+    kind = str(request.param)
+    if kind == "landlock" and not confinement.available():
+        pytest.skip("this kernel cannot confine a process")
+    if kind == "bubblewrap" and not means().bwrap:
+        pytest.skip(f"no sandbox can be made here: {means().why_not}")
+    if kind == "landlock":
+        monkeypatch.setattr(training, "means", lambda: Means(landlock=True))
+    return kind
 
 
 @pytest.fixture
@@ -128,35 +144,34 @@ def test_protected_files_that_git_does_not_keep_are_there_to_be_read(ground: Gro
     assert run(placed).stdout == "1\n 2\n\n"
 
 
-@needs_landlock
 @pytest.mark.parametrize("target", ["data/kept.csv", "train.py", ".secondshift/attempts/t9.a1/out", ".secondshift/ledger.db"])
-def test_a_candidate_cannot_write_outside_of_what_is_its_own(ground: Ground, target: str) -> None:
+def test_a_candidate_cannot_write_outside_of_what_is_its_own(ground: Ground, target: str, kept_by: str) -> None:
     (ground.private / "attempts/t9.a1").mkdir(parents=True)
     goal = ground.place / target
     before = goal.read_bytes() if goal.exists() else None
     script = f"import os\ntry:\n    open({str(goal)!r}, 'a').write('x')\nexcept OSError as e:\n    print(e.errno)\n"
     done = run(workspaces.placed(ground, order(ground), "c2", changed(ground, {"train.py": script})))
-    assert done.stdout == "13\n"
+    assert done.stdout == ("2\n" if kept_by == "bubblewrap" and "t9" in target else f"{REFUSED[kept_by]}\n")
     assert (goal.read_bytes() if goal.exists() else None) == before
 
 
-@needs_landlock
-def test_a_candidate_cannot_read_what_other_trials_left_and_reads_everything_else(ground: Ground) -> None:
+def test_a_candidate_cannot_read_what_other_trials_left_and_reads_the_study(ground: Ground, kept_by: str) -> None:
     other = ground.private / "attempts/t9.a1/out"
     other.mkdir(parents=True)
     (other / "model").write_text("better")
     (ground.private / "ledger.db").write_text("facts")
     (ground.place.parent / "shared.csv").write_text("data")
+    ground = replace(ground, study=replace(STUDY, sandbox=Sandbox(read=(str(ground.place.parent / "shared.csv"),))))
     tries = [other / "model", ground.private / "ledger.db", ground.place / "lib.py", ground.place.parent / "shared.csv", "lib.py"]
     script = f"for path in {[str(t) for t in tries]!r}:\n    try:\n        print(len(open(path).read()))\n"
     script += "    except OSError as e:\n        print(-e.errno)\nimport subprocess\n"
     script += "print(subprocess.run(['git', 'log', '-1', '--format=%s'], capture_output=True, text=True).stdout)\n"
     done = run(workspaces.placed(ground, order(ground), "c2", changed(ground, {"train.py": script})))
-    assert done.stdout.split() == ["-13", "-13", "15", "4", "15", "a", "candidate"]
+    refused = {"landlock": "-13", "bubblewrap": "-2"}[kept_by]
+    assert done.stdout.split() == [refused, refused, "15", "4", "15", "a", "candidate"]
 
 
-@needs_landlock
-def test_a_candidate_may_write_into_its_own_tree_outputs_and_temporary_files(ground: Ground) -> None:
+def test_a_candidate_may_write_into_its_own_tree_outputs_and_temporary_files(ground: Ground, kept_by: str) -> None:
     script = "import os, tempfile\nopen('log.txt', 'w').write('x')\nopen(os.devnull, 'w').write('x')\n"
     script += "open(os.path.join(os.environ['OUT'], 'm'), 'w').write('x')\ntempfile.NamedTemporaryFile(dir=os.environ['OUT'])\n"
     made = order(ground, OUT=str(ground.private / "attempts/t1.a1/tmp"))
@@ -164,14 +179,13 @@ def test_a_candidate_may_write_into_its_own_tree_outputs_and_temporary_files(gro
     assert (done.stdout, done.stderr) == ("ok\n", "")
 
 
-@needs_landlock
 @pytest.mark.skipif(confinement.version() < confinement.SIGNALS, reason="this kernel does not keep signals inside")
-def test_a_candidate_cannot_signal_what_is_not_its_own(ground: Ground) -> None:
+def test_a_candidate_cannot_signal_what_is_not_its_own(ground: Ground, kept_by: str) -> None:
     sleeper = subprocess.Popen(["sleep", "30"])
     try:
         script = f"import os\ntry:\n    os.kill({sleeper.pid}, 9)\nexcept OSError as e:\n    print(e.errno)\n"
         done = run(workspaces.placed(ground, order(ground), "c2", changed(ground, {"train.py": script})))
-        assert done.stdout == "1\n" and sleeper.poll() is None
+        assert done.stdout == {"landlock": "1\n", "bubblewrap": "3\n"}[kept_by] and sleeper.poll() is None
     finally:
         sleeper.kill()
         sleeper.wait()
@@ -223,3 +237,26 @@ def test_a_candidate_on_a_code_baseline_has_both_changes(ground: Ground) -> None
     assert run(workspaces.placed(ground, order(ground, trial="t2"), "c3", two)).stdout == "both 1\n"
     with pytest.raises(ChangeUnusable, match="not there any more"):
         workspaces.placed(ground, order(ground, trial="t4"), "c5", Change(digest=two.digest, on="c9"))
+
+
+@pytest.mark.skipif(not means().bwrap, reason=f"no sandbox can be made here: {means().why_not}")
+def test_a_candidate_reaches_no_network_and_no_home_folder_unless_the_study_says_so(ground: Ground) -> None:
+    script = "import os, socket\nprint([name for _, name in socket.if_nameindex()], os.listdir(os.path.expanduser('~')))\n"
+    change = changed(ground, {"train.py": script})
+    assert run(workspaces.placed(ground, order(ground), "c2", change)).stdout.startswith("['lo'] ")
+    home = set(os.listdir(os.path.expanduser("~")))
+    inside = run(workspaces.placed(ground, order(ground), "c2", change)).stdout
+    assert len([name for name in home if f"'{name}'" in inside]) < len(home), "only what Python itself needs is there"
+    free = replace(ground, study=replace(STUDY, sandbox=Sandbox(network=True)))
+    outside = str([name for _, name in socket.if_nameindex()])
+    assert run(workspaces.placed(free, order(ground), "c2", change)).stdout.startswith(outside)
+
+
+def test_what_is_installed_in_place_is_read_where_it_lies(tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "other").mkdir()
+    packages = tmp_path / "env" / "lib" / "python3.12" / "site-packages"
+    packages.mkdir(parents=True)
+    (packages / "a.pth").write_text(f"import nothing\n{tmp_path}/lib\n{tmp_path}/gone\n")
+    (packages / "__editable___b_finder.py").write_text(f"MAPPING = {{'b': '{tmp_path}/other'}}\n")
+    assert training.editable([str(tmp_path / "env")]) == [f"{tmp_path}/lib", f"{tmp_path}/other"]

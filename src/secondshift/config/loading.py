@@ -23,7 +23,18 @@ from secondshift.config.tables import TABLES, StudyFile
 from secondshift.config.ways import check_passing, check_tier, passing_of, proof_named, tier_named
 from secondshift.errors import ConfigInvalid, StudyMissing
 from secondshift.records.protection import guarded
-from secondshift.records.studies import POPULATION, Budget, Launch, MetricsFrom, Notify, Policy, Space, Study, Value
+from secondshift.records.studies import (
+    POPULATION,
+    Budget,
+    Launch,
+    MetricsFrom,
+    Notify,
+    Policy,
+    Sandbox,
+    Space,
+    Study,
+    Value,
+)
 from secondshift.runtime.studyfiles import FILE
 
 PREFIX = "SECONDSHIFT_"
@@ -246,6 +257,7 @@ def _study(file: StudyFile, space: Space, given: tuple[Mapping[str, Value], ...]
         ),
         gate=gate_of(file.gate),
         read_only=tuple(file.protect.read_only),
+        sandbox=_sandbox(file),
         data=tuple(file.data.files),
         may=tuple(file.captain.may),
         answer_within_s=file.captain.answer_within,
@@ -254,6 +266,14 @@ def _study(file: StudyFile, space: Space, given: tuple[Mapping[str, Value], ...]
         seed=file.policy.seed,
     )  # fmt: skip
     return study
+
+
+def _sandbox(file: StudyFile) -> Sandbox:
+    table = file.sandbox
+    return Sandbox(
+        network=table.network, read=tuple(table.read), processes=table.processes,
+        memory_bytes=int((table.memory_gb or 0.0) * 1e9), file_bytes=int((table.file_gb or 0.0) * 1e9),
+    )  # fmt: skip
 
 
 def _budget(file: StudyFile) -> Budget:

@@ -71,6 +71,13 @@ def _relative_globs(value: list[str]) -> list[str]:
     return value
 
 
+def _places(value: list[str]) -> list[str]:
+    for place in value:
+        if not place.startswith(("/", "~/")) or ".." in place.split("/") or not place.strip("/~"):
+            raise ValueError(f'whole paths such as "~/.cache/huggingface" or "/srv/models", and not {place!r}')
+    return value
+
+
 def _own_metric(value: str) -> str:
     if not of_script(value):
         raise ValueError('a metric of the script; names that begin with "_" or "sys/" are measurements of secondshift\'s own')
@@ -217,6 +224,16 @@ class ProtectTable(Table):
     read_only: Annotated[list[str], AfterValidator(_relative_globs)] = []
 
 
+class SandboxTable(Table):
+    """[sandbox]"""
+
+    network: bool = False
+    read: Annotated[list[str], AfterValidator(_places)] = []
+    processes: Annotated[int, Field(ge=0)] = 2048
+    memory_gb: Amount | None = None
+    file_gb: Amount | None = None
+
+
 class DataTable(Table):
     """[data]"""
 
@@ -348,6 +365,7 @@ class StudyFile(Table):
     prices: PricesTable = PricesTable()
     protect: ProtectTable = ProtectTable()
     data: DataTable = DataTable()
+    sandbox: SandboxTable = SandboxTable()
     captain: CaptainTable = CaptainTable()
     oncall: OncallTable = OncallTable()
     notify: NotifyTable = NotifyTable()

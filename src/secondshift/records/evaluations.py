@@ -10,6 +10,8 @@ Problem = Literal[
     "void: evaluator changed", "void: cannot run",
 ]  # fmt: skip
 
+KeptBy = Literal["", "landlock", "bubblewrap"]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluation:
@@ -23,6 +25,7 @@ class Evaluation:
     artefact: str = ""  # digest over the files of it and their names; the same bytes have the same
     evaluator: str = ""  # digest of the evaluator's command, the files it names and the protected ones
     confined: bool = False  # the trial's process could write nowhere but to what is its own
+    kept_by: KeptBy = ""  # what saw to that in every attempt; empty: nothing, or nobody wrote it down
     elapsed_s: float = 0.0
 
     def void(self) -> bool:

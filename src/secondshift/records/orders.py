@@ -40,6 +40,7 @@ class Order:
     env: Mapping[str, str] = field(default_factory=dict)
     metrics: MetricsFrom = field(default_factory=MetricsFrom)  # where its numbers are read
     writable: tuple[str, ...] = ()  # the only paths that it may write below, where there are some: see `confinement`
+    sandbox: tuple[str, ...] = ()  # words before the command that make a sandbox for it; empty: `confinement` alone
     files: Mapping[str, str] = field(default_factory=dict)  # path in `folder` -> text, written before anything starts
 
 

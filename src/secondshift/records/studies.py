@@ -305,6 +305,17 @@ class Agent:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Sandbox:
+    """What the code of candidates may reach and take while it trains."""
+
+    network: bool = False
+    read: tuple[str, ...] = ()  # paths in home folders and other places that look empty; "~" is the home folder
+    processes: int = 2048  # at once; 0: no limit
+    memory_bytes: int = 0  # of all processes together; 0: no limit
+    file_bytes: int = 0  # of one file; 0: no limit
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Study:
     """The question a person hands over in the evening."""
 
@@ -332,6 +343,7 @@ class Study:
     agent: Agent = Agent()
     evaluator_hash: str = ""  # digest of the protected files and the evaluator
     read_only: tuple[str, ...] = ()
+    sandbox: Sandbox = Sandbox()
     data: tuple[str, ...] = ()  # files that results depend on; absolute, or relative to `folder`
     may: tuple[str, ...] = ("retry_infrastructure", "pause", "stop_non_finite")
     answer_within_s: float = 1800.0  # how long a question waits for a person before its default applies

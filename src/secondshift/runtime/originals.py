@@ -89,7 +89,7 @@ def _script_folder(order: Order) -> str:
 def _astray(order: Order, program: str, names: list[str], tree: Path, top: Path) -> dict[str, str]:
     """Modules that come from the study's own tree, with the path that they come from."""
     command = [program, "-c", _ASK, json.dumps([names, _script_folder(order)])]
-    if order.writable:
+    if order.writable and confinement.available():
         command = confinement.confined(command, [])
     try:
         done = subprocess.run(

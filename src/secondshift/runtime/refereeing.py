@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from secondshift.records import events as facts
-from secondshift.records.evaluations import Evaluation, Problem
+from secondshift.records.evaluations import Evaluation, KeptBy, Problem
 from secondshift.records.protection import guarded
 from secondshift.records.states import State
 from secondshift.records.studies import Study
@@ -140,20 +140,22 @@ class Referee:
         return Evaluation(
             trial=running.trial.id, value=value, reported=_reported(state, running.trial), problem=problem,
             detail=tail(str(log), 300) if problem else "", artefact=running.artefact.digest, evaluator=self.digest,
-            confined=self._confined(running.trial), elapsed_s=time.monotonic() - running.began,
+            confined=bool(kept_by := self._kept_by(running.trial)), kept_by=kept_by, elapsed_s=time.monotonic() - running.began,
         )  # fmt: skip
 
     def _without(self, state: State, trial: Trial, problem: Problem, detail: str) -> Evaluation:
         return Evaluation(
             trial=trial.id, problem=problem, detail=detail[:300], reported=_reported(state, trial), evaluator=self.digest,
-            confined=self._confined(trial),
+            confined=bool(kept_by := self._kept_by(trial)), kept_by=kept_by,
         )  # fmt: skip
 
-    def _confined(self, trial: Trial) -> bool:
-        """Say whether every attempt of a trial ran where it could write nothing but its own."""
+    def _kept_by(self, trial: Trial) -> KeptBy:
+        """What kept every attempt of a trial where it could write nothing but its own."""
         files = (self.private / "attempts" / f"{trial.id}.a{n}" / "order.json" for n in range(1, trial.attempts + 1))
         orders = [order for order in (read_object(str(file)) for file in files) if order]  # one that found no device has none
-        return confinement.available() and bool(orders) and all(order.get("writable") for order in orders)
+        if orders and all(order.get("sandbox") for order in orders):
+            return "bubblewrap"
+        return "landlock" if orders and all(order.get("sandbox") or order.get("writable") for order in orders) else ""
 
 
 def _end(running: _Running) -> int:

@@ -22,6 +22,7 @@ from secondshift.runtime.executors.attempt_files import write_atomic
 from secondshift.runtime.executors.processes import boot_id
 from secondshift.runtime.protectedfiles import protected_files
 from secondshift.runtime.repositories import STORE, Base, ChangeUnusable, TryLater
+from secondshift.runtime.sandbox.training import Site, front
 from secondshift.runtime.sourcenames import is_source
 
 
@@ -124,8 +125,9 @@ def placed(ground: Ground, order: Order, candidate: str, change: Change) -> Orde
         note = {"boot": boot_id(), "top": str(base.top), "roots": roots}
         write_atomic(str(ready), json.dumps(note).encode(), sync=True)
     note = json.loads(ready.read_bytes())
-    moved = _moved(order, ground, tree, Path(note["top"]))
-    return originals.with_roots(moved, note["roots"])
+    moved = originals.with_roots(_moved(order, ground, tree, Path(note["top"])), note["roots"])
+    site = Site(private=ground.private, place=ground.place, top=Path(note["top"]), store=ground.private / STORE)
+    return replace(moved, sandbox=front(moved, ground.study, site, _own(moved, tree)))
 
 
 def clear(private: Path, trials: Iterable[str]) -> None:
@@ -194,13 +196,18 @@ def _moved(order: Order, ground: Ground, tree: Path, top: Path) -> Order:
     program = Path(command[0])
     if len(program.parts) > 1 and not program.is_absolute() and not (cwd / program).exists():
         command[0] = str(Path(order.cwd) / program)  # such as .venv/bin/python, which git does not keep
-    writable = (str(tree), order.folder, order.checkpoints, "/dev") if confinement.available() else ()
+    writable = (*_own(order, tree), "/dev") if confinement.available() else ()
     caches = dict.fromkeys(("TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "MPLCONFIGDIR"), f"{order.folder}/tmp")
     paths = order.env.get("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
     env = {**order.env, **caches}
     if paths:
         env["PYTHONPATH"] = os.pathsep.join(_twin(path, tree, top, ground.private) for path in paths.split(os.pathsep))
     return replace(order, command=tuple(command), cwd=str(cwd), writable=writable, env=env)
+
+
+def _own(order: Order, tree: Path) -> tuple[str, ...]:
+    """What a candidate may write."""
+    return str(tree), order.folder, order.checkpoints
 
 
 def _twin(word: str, tree: Path, top: Path, private: Path) -> str:

@@ -59,6 +59,18 @@ def unproven_ideas(night: Trace, state: State) -> Iterable[Statement]:
         facts = tuple(sorted({seq for idea in held for seq in night.of_idea(idea.id)}))
         values = {"n": len(held), "idea_list": ", ".join(idea.id for idea in held)}
         yield Statement(key="unproven.held_up", values=values, facts=facts)
+    yield from _without_sandbox(night, state)
+
+
+def _without_sandbox(night: Trace, state: State) -> Iterable[Statement]:
+    """Say loudly which code ran where only its writing was limited."""
+    by = {idea.candidate: idea.id for idea in state.ideas.values() if idea.change and idea.candidate}
+    loose = [state.trials[name] for name, found in state.evaluations.items() if found.kept_by == "landlock"]
+    loose = [trial for trial in loose if trial.candidate in by]
+    if loose:
+        named = dict.fromkeys(by[trial.candidate] for trial in loose)
+        facts = tuple(sorted({seq for name in named for seq in night.of_idea(name)}))
+        yield Statement(key="unproven.no_sandbox", values={"n": len(loose), "idea_list": ", ".join(named)}, facts=facts)
 
 
 def _baseline_params(state: State) -> str:

@@ -15,6 +15,7 @@ from secondshift import doctor as doctoring
 from secondshift.config import check_study
 from secondshift.doctor import Examined
 from secondshift.errors import ConfigInvalid
+from secondshift.interfaces.cli import sandboxing
 from secondshift.interfaces.cli.desk import language, study_file
 from secondshift.interfaces.cli.drafting import written
 from secondshift.interfaces.cli.printing import console, document, indented
@@ -50,11 +51,14 @@ def doctor(
         str | None, Parameter(name="--for", help="About how long all of it may take: 5m; what is too long is left out.")
     ] = None,
     keep: Annotated[bool, Parameter(negative="", help="Keep the folder of the runs that were tried.")] = False,
+    sandbox: Annotated[bool, Parameter(negative="", help="Try to break out of the sandbox instead, claim by claim.")] = False,
     lang: Annotated[str | None, Parameter(help="en or ko.")] = None,
     json: Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document instead.")] = False,
 ) -> int:
     """Try a training command: what is wrong, what is proved, and what a night can do with it."""
     tongue, screen = language(lang), console()
+    if sandbox:
+        return sandboxing.prove(tongue, json=json)
 
     def tell(key: str, values: Mapping[str, str | int | float]) -> None:
         if not json:

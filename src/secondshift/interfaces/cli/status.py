@@ -24,6 +24,7 @@ from secondshift.records.incidents import Incident
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
 from secondshift.runtime.keeper import read_note
+from secondshift.runtime.sandbox.confining import means
 
 SHOWN = 20  # open trials in the table; --all shows the others too
 SPARK = 12  # columns of a curve
@@ -94,6 +95,7 @@ def table(desk: Desk, lang: str, shown: int | None, screen: Console) -> Renderab
     rows += [line(s, lang) for s in (*_keeper(desk, holder), shift_line(state))]
     if (tier := tier_line(state.study)) is not None:
         rows.append(line(tier, lang))
+    rows += [line(s, lang) for s in unboxed(state)]
     rows += [line(s, lang) for s in (*guards.lines(state), *fronts.lines(state))]
     if doc["shift"] and doc["shift"]["deadline_at"]:
         rows.append(_shift_bar(doc, lang, screen.width))
@@ -105,6 +107,14 @@ def table(desk: Desk, lang: str, shown: int | None, screen: Console) -> Renderab
     rows += [Text(""), *(Text.assemble("→ ", line(s, lang)) for s in next_lines)]
     rows += [Text(_incident(incident, state, lang), style="yellow") for incident in state.incidents.values()]
     return Group(*rows)
+
+
+def unboxed(state: State) -> list[Statement]:
+    """Say loudly that code that nobody read runs with little to hold it, where there is such code and no sandbox."""
+    code = any(idea.change and idea.state in ("open", "exploring") for idea in state.ideas.values())
+    if not code or (by := means()).bwrap:
+        return []
+    return [Statement(key="sandbox.status", values={"why_not": by.why_not or "—"})]
 
 
 def _incident(incident: Incident, state: State, lang: str) -> str:

@@ -343,8 +343,10 @@ class Supervision:
 
 
 def confined(order: dict) -> list[str]:
-    """The command of an order; one that may write below some paths only is run by what sees to that, in the same process."""
+    """The command of an order, in its sandbox; one that may only write below some paths is run by what sees to that."""
     command, writable = list(order["command"]), list(order.get("writable") or ())
+    if order.get("sandbox"):
+        return [*order["sandbox"], *command]
     if not writable:
         return command
     keeper = os.path.join(os.path.dirname(os.path.abspath(__file__)), "confinement.py")

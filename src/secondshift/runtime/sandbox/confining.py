@@ -144,7 +144,7 @@ def _in_bubblewrap(command: list[str], policy: Policy, by: Means) -> list[str]:
         hidden=tuple(map(_real, (*policy.hidden, *filter(os.path.islink, ALWAYS_HIDDEN)))),
         home=policy.home and _real(policy.home),
     )
-    present = [path for path in policy.sights() if os.path.exists(path) and not os.path.islink(path)]
+    present = [path for path in policy.sights() if os.path.isdir(path) and not os.path.islink(path)]
     words = bubblewrap(policy, present, program=by.bwrap, nested=by.nested)
     port = PORT if policy.hosts else 0
     inside = [sys.executable, "-I", "-S", str(ROOM / "inside.py"), "{keeper}", str(port), *_assigned(policy.limits)]

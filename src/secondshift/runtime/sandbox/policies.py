@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 HOMES = ("/home", "/root")  # of people; that of this one is named by `Policy.home`
-ALWAYS_HIDDEN = (*HOMES, "/tmp", "/var/tmp", "/run")  # /run holds the sockets of daemons that would act for it
+TEMPORARY = ("/tmp", "/var/tmp")
+ALWAYS_HIDDEN = (*HOMES, *TEMPORARY, "/run")  # /run holds the sockets of daemons that would act for it
 GRAPHICS = (
     "/dev/dri", "/dev/kfd", "/dev/nvidia-caps", "/dev/nvidiactl", "/dev/nvidia-modeset", "/dev/nvidia-uvm",
     "/dev/nvidia-uvm-tools",
@@ -34,8 +35,8 @@ class Policy:
 
     writable: tuple[str, ...] = ()  # folders and files that it may write; all else can only be read
     readable: tuple[str, ...] = ()  # what it may read although it lies in a folder that looks empty
-    hidden: tuple[str, ...] = ()  # folders that look empty, beside the home folders, /tmp, /var/tmp and /run
-    home: str = ""  # the home folder of whoever runs it: there, empty, in memory
+    hidden: tuple[str, ...] = ()  # folders that look empty, beside the home folders and /run, and /tmp and /var/tmp
+    home: str = ""  # the home folder of whoever runs it: empty, and can be written, in memory, as /tmp can
     network: Network = "none"
     hosts: tuple[str, ...] = ()  # "host:port" that are reached through a proxy all the same; "*." before a name: all below it
     devices: bool = False  # GPUs
@@ -59,7 +60,8 @@ class Policy:
 def bubblewrap(policy: Policy, present: Sequence[str], *, program: str = "bwrap", nested: bool = False) -> list[str]:
     """The words of bubblewrap in front of a command.
 
-    present: which of the paths with a rule are there: the others are left out; nested: it may make sandboxes of its own.
+    present: which of the folders that are to look empty are there: the others are left out. What can be written must be
+    there when the command starts, and what can be read may be. nested: it may make sandboxes of its own.
     """
     there = set(present)
     words = [
@@ -73,12 +75,13 @@ def bubblewrap(policy: Policy, present: Sequence[str], *, program: str = "bwrap"
         for path in (*GRAPHICS, *(f"/dev/nvidia{number}" for number in range(MANY_GPUS))):
             words += ["--dev-bind-try", path, path]
     for path, sight in policy.sights().items():
-        if path not in there:
-            continue
-        if sight == "hidden":
+        if sight == "hidden" and path in there:
             words += ["--size", str(MEMORY_FOLDER_BYTES), "--tmpfs", path]
-        else:
-            words += ["--bind" if sight == "writable" else "--ro-bind", path, path]
+        elif sight != "hidden":
+            words += ["--bind" if sight == "writable" else "--ro-bind-try", path, path]
+    for path, sight in policy.sights().items():
+        if sight == "hidden" and path in there and path not in (policy.home, *TEMPORARY):
+            words += ["--remount-ro", path]  # after what lies in it was put there
     return words
 
 
