@@ -75,7 +75,7 @@ def test_what_is_queued_gets_its_look_first_and_says_what_looks_have_cost() -> N
     asked = queued(state(study(), [falling(0.1, 20), falling(0.2, 20)], slots=1), 2)
     [one] = starts(asked)
     assert (one.subject, one.until_step) == ("t3", 4)
-    assert one.reason == "t3 gets a first look, to step 4: 20% of all steps were first looks, and 50% may be."
+    assert one.reason == "t3 gets a first look, to step 4: 20% of all steps were first looks, and 33% may be."
 
 
 def test_one_that_goes_on_says_how_far_among_how_many_and_with_what_chance() -> None:
@@ -242,6 +242,6 @@ def test_what_breaks_a_guard_does_not_go_on() -> None:
 
 
 def test_the_same_state_gives_the_same_and_another_decision_count_another_draw() -> None:
-    asked = exhausted(state(study(), [falling(0.1 * n, 3 + 9 * (n % 2)) for n in range(8)]))
+    asked = exhausted(state(study(), [[1 - 0.01 * n * step for step in range(40 - 5 * n)] for n in range(1, 7)]))
     assert freezethaw.decide(asked) == freezethaw.decide(asked)
     assert len({starts(replace(asked, decisions=number))[0].subject for number in range(40)}) > 1

@@ -98,7 +98,7 @@ def test_the_model_looks_near_what_is_good() -> None:
 
 
 def test_a_proposal_of_the_model_says_among_how_many_and_with_what_chance() -> None:
-    seen = asked(SPACES["one number"], 12, slots=6)
+    seen = asked(SPACES["one number"], 12, slots=6, best={"x": 0.3})
     reasons = [one.reason for one in model.decide(seen)]
     told = [reason for reason in reasons if "promises most" in reason]
     said = re.compile(r"Of [4-7]\d\d points this one promises most, with a chance of \d+% to end as the best; ")
@@ -109,12 +109,22 @@ def test_a_proposal_of_the_model_says_among_how_many_and_with_what_chance() -> N
 def test_the_first_candidates_are_drawn_at_random_and_some_later_on() -> None:
     first = model.decide(asked(SPACES["one number"], 0, slots=3))
     assert all(one.reason.startswith("Drawn at random") for one in first) and len(first) == 3
-    seen = asked(SPACES["one number"], 12, slots=10)
+
+
+@pytest.mark.parametrize(("best", "least", "most"), [({"x": 0.3}, 0.05, 0.4), (None, 0.65, 0.95)], ids=["told", "untold"])
+def test_more_is_drawn_at_random_where_parameters_tell_nothing(best: Any, least: float, most: float) -> None:
+    seen = asked(SPACES["one number"], 12, slots=10, best=best)
     random = sum(
         one.reason.startswith("Drawn at random")
         for seed in range(6) for one in model.decide(replace(seen, study=replace(seen.study, seed=seed)))  # type: ignore[type-var]
     )
-    assert 0.05 < random / 60 < 0.4
+    assert least < random / 60 < most
+
+
+def test_many_that_are_proposed_at_once_are_apart() -> None:
+    seen = asked(SPACES["one number"], 12, slots=10, best={"x": 0.3})
+    liked = sorted(float(one.params["x"]) for one in model.decide(seen) if "promises most" in one.reason)
+    assert len(liked) >= 5 and min(b - a for a, b in zip(liked, liked[1:], strict=False)) > 1e-3
 
 
 @pytest.mark.parametrize("scheduler", [fifo, freezethaw])
@@ -138,8 +148,8 @@ def test_under_freeze_thaw_nothing_is_proposed_where_the_scheduler_is_not_about_
     found = bench(seen, seen.study)
     assert found.first_looks() == 0 and model.decide(seen) == []
     assert len(proposals(replace(seen, study=replace(seen.study, policy=Policy(searcher="model", scheduler="halving"))))) == 2
-    deep = {**seen.trials, "t1": trial(1, falling(0.5, 60))}
-    looking = replace(seen, trials=deep, curves={**seen.curves, "t1": curve(falling(0.5, 60))})
+    deep = {**seen.trials, "t1": trial(1, falling(0.5, 99))}
+    looking = replace(seen, trials=deep, curves={**seen.curves, "t1": curve(falling(0.5, 99))})
     count = bench(looking, seen.study).first_looks()
     assert count > 0 and len(proposals(looking)) == count
     assert proposals(queued(looking, count)) == []

@@ -16,6 +16,7 @@ from scipy.special import ndtr
 from secondshift.policies.models.axes import encode
 from secondshift.policies.models.guarding import barred
 from secondshift.policies.models.joint import Joint, Points, fit, prior
+from secondshift.policies.models.ranks import correlation_bounds
 from secondshift.policies.models.spaces import INACTIVE, Region, region
 from secondshift.policies.models.warping import Warp, warp
 from secondshift.records.curves import Curve
@@ -55,6 +56,38 @@ class Outlook:
         """Give means and deviations (warped) of trials that were seen, at steps."""
         rows = np.array([self.rows[name] for name in trials], dtype=int)
         return self.joint.predict(self.seen.points.features[rows], rows, np.array(steps, dtype=float))
+
+    def told(self) -> float:
+        """How well parameters tell configurations apart: their rank correlation, less one standard error, of what curves
+        came to at the step where most were seen with what the others had said of that; -1 while there are few."""
+        points = self.seen.points
+        steps, counts = np.unique(points.step, return_counts=True)
+        there = points.step == steps[int(np.argmax(counts))]
+        return correlation_bounds(np.column_stack([self.joint.without_own(), points.value])[there])[0]
+
+    def expecting(self, names: Sequence[str], at: np.ndarray, steps: Sequence[float]) -> "Outlook":
+        """The outlook as if runs that are on their way had come to steps as expected, so that several workers do not all
+        follow the same hope (the kriging believer of Ginsbourger, Le Riche and Carraro, 2010).
+
+        at: their features, [names, features]; a name that was not seen is a new run.
+        """
+        points, rows = self.seen.points, dict(self.rows)
+        new = [index for index, name in enumerate(names) if name not in rows]
+        for index in new:
+            rows[names[index]] = len(rows)
+        which = np.array([rows[name] for name in names])
+        reached = np.maximum(1.0, np.array(steps, dtype=float))
+        mean, _ = self.joint.predict(at, np.where(which < len(points.features), which, -1), reached)
+        row = np.concatenate([points.curve, which])
+        order = np.argsort(row, kind="stable")
+        joined = Points(
+            features=np.vstack([points.features, at[new]]), curve=row[order], step=np.concatenate([points.step, reached])[order],
+            value=np.concatenate([points.value, mean])[order],
+        )  # fmt: skip
+        seen = Seen(
+            trials=tuple(rows), points=joined, scale=self.seen.scale, best=self.seen.best, revision=self.seen.revision
+        )
+        return Outlook(seen=seen, joint=Joint(joined, self.joint.settings), ground=self.ground, rows=rows)
 
     def of_new(self, points: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
         """Give means and deviations (warped) of new configurations, features [queries, features], at one step."""
@@ -243,8 +276,7 @@ def _memo(given: Mapping[str, Any], found: list[float]) -> str:
 def outlook(state: State, known: Seen | None = None, coming: Sequence[tuple[str, int]] = ()) -> Outlook | None:
     """Look ahead from what was seen, or None while nothing was.
 
-    coming: trials that run or will, and the step to which; until then they count as if they came out as expected, so that
-    several workers do not all follow the same hope (the kriging believer of Ginsbourger, Le Riche and Carraro, 2010).
+    coming: trials that run or will, and the step to which; they count as `Outlook.expecting` says.
     """
     known = known or seen(state)
     if known is None or state.study is None:
@@ -253,27 +285,12 @@ def outlook(state: State, known: Seen | None = None, coming: Sequence[tuple[str,
     found, _ = settings(state, known)
     rows = {name: row for row, name in enumerate(known.trials)}
     plain = Outlook(seen=known, joint=Joint(known.points, found), ground=ground, rows=rows)
-    return _believing(state, plain, coming, found) if coming else plain
+    return coming_too(state, plain, coming)
 
 
-def _believing(state: State, plain: Outlook, coming: Sequence[tuple[str, int]], found: np.ndarray) -> Outlook:
-    points, rows = plain.seen.points, dict(plain.rows)
-    more = [name for name, _ in coming if name not in rows]
-    for name in more:
-        rows[name] = len(rows)
-    at = features(plain.ground, [_params(state, name) for name in more])
-    every = np.vstack([points.features, at]) if more else points.features
-    which = np.array([rows[name] for name, _ in coming])
-    steps = np.array([float(max(1, step)) for _, step in coming])
-    ask = np.where(which < len(points.features), which, -1)
-    mean, _ = plain.joint.predict(every[which], ask, steps)
-    row = np.concatenate([points.curve, which])
-    order = np.argsort(row, kind="stable")
-    joined = Points(
-        features=every, curve=row[order], step=np.concatenate([points.step, steps])[order],
-        value=np.concatenate([points.value, mean])[order],
-    )  # fmt: skip
-    known = Seen(
-        trials=tuple(rows), points=joined, scale=plain.seen.scale, best=plain.seen.best, revision=plain.seen.revision
-    )
-    return Outlook(seen=known, joint=Joint(joined, found), ground=plain.ground, rows=rows)
+def coming_too(state: State, plain: Outlook, coming: Sequence[tuple[str, int]]) -> Outlook:
+    """The same outlook, expecting trials to come to steps."""
+    if not coming:
+        return plain
+    names = [name for name, _ in coming]
+    return plain.expecting(names, features(plain.ground, [_params(state, name) for name in names]), [to for _, to in coming])

@@ -11,6 +11,7 @@ import numpy as np
 
 from secondshift.policies.models.guarding import barred
 from secondshift.policies.models.proposals import exhausted, trials_left
+from secondshift.policies.models.ranks import correlation_bounds
 from secondshift.policies.models.resuming import cut_short, may_resume
 from secondshift.policies.models.standings import reached
 from secondshift.records.curves import Curve
@@ -26,7 +27,7 @@ TELLS, TELLS_NOT = 0.8, 0.5
 ENOUGH = 8  # trials that reached both depths, before their ranks are compared
 DEEP_AGAIN = 4  # one look in so many stays deep where shallow ones tell as much
 # Share of all steps that goes into first looks: more while little is known. What was tried: docs/benchmarks.md.
-LATER, AT_FIRST, FIRST_TRAININGS = 0.3, 0.25, 2.0
+LATER, AT_FIRST, FIRST_TRAININGS = 0.25, 0.1, 2.0
 AT_LEAST = 4  # candidates that are looked at before any goes on
 GROWTH = 1.25  # a trial that goes on does a quarter more than it has done
 
@@ -147,11 +148,7 @@ def _searched(state: State, study: Study, name: str) -> bool:
 def _agreement(study: Study, curves: list[Curve], look: int) -> tuple[float, float]:
     """Bounds, one standard error to each side, of the rank correlation of losses at a depth with those at twice the depth."""
     pairs = [(_at(study.objective, c, look), _at(study.objective, c, 2 * look)) for c in curves if c.steps[-1] >= 2 * look]
-    if len(pairs) < ENOUGH:
-        return -1.0, 1.0
-    angle = math.atanh(min(max(_correlation(np.array(pairs)), -0.999), 0.999))
-    error = 1 / math.sqrt(len(pairs) - 3)  # Fisher's z
-    return math.tanh(angle - error), math.tanh(angle + error)
+    return correlation_bounds(np.array(pairs)) if len(pairs) >= ENOUGH else (-1.0, 1.0)
 
 
 def _at(objective: Objective, curve: Curve, step: int) -> float:
@@ -160,16 +157,3 @@ def _at(objective: Objective, curve: Curve, step: int) -> float:
     if not found:
         return math.inf
     return min(found) if objective.at == "best" else found[-1]
-
-
-def _correlation(pairs: np.ndarray) -> float:
-    """Spearman's rank correlation of two columns; 0 where one of them is constant. Infinite values rank last."""
-    one, other = (_ranks(column) for column in pairs.T)
-    one, other = one - one.mean(), other - other.mean()
-    size = math.sqrt(float(one @ one) * float(other @ other))
-    return float(one @ other) / size if size else 0.0
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    ordered = np.sort(values)
-    return 0.5 * (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right"))

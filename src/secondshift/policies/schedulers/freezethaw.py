@@ -26,6 +26,7 @@ from secondshift.records.trials import Attempt, Trial
 
 NAME = SCHEDULER
 WANTS_CURVES = True  # the engine fills in State.curves
+NEAREST = 0.5  # of the horizon: the shortest stretch ahead that is drawn
 LAST, SLACK = 1.5, 0.25  # full trainings: from when on the end of the budget is looked at, and how exactly it is met
 BASELINE = "it is the baseline, and without its full result nothing could be compared with it"
 
@@ -140,7 +141,7 @@ def _prospects(state: State, found: Bench, view: Outlook, waiting: list[Trial]) 
     if not known:
         return []
     horizon, rng = found.study.horizon_steps, np.random.default_rng([found.study.seed, found.study.revision, state.decisions])
-    ahead = int(rng.integers(1, horizon + 1))
+    ahead = int(rng.integers(math.ceil(NEAREST * horizon), horizon + 1))
     steps = [min(horizon, reached(trial) + ahead) for trial in known]
     names = [trial.id for trial in known]
     (mean, spread), wide = view.of(names, steps), widening(state)

@@ -5,12 +5,13 @@ given up for what a model believes of it. J. Mockus: "The Bayesian approach to g
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 from scipy.special import ndtr
 
 from secondshift.policies.models.enumerations import Enumeration, enumeration
-from secondshift.policies.models.outlook import Outlook, features, improvement, outlook
+from secondshift.policies.models.outlook import Outlook, coming_too, features, improvement, outlook
 from secondshift.policies.models.proposals import RECENT, Point, drawn, fill, shuffled, wanted
 from secondshift.policies.models.spaces import Region, region
 from secondshift.policies.models.thawing import SCHEDULER, bench
@@ -21,7 +22,9 @@ from secondshift.records.studies import Study, Value
 NAME = "model"
 WANTS_CURVES = True  # the engine fills in State.curves
 AT_FIRST = 3  # candidates drawn at random before the model is asked
-AT_RANDOM = 0.2  # share of those drawn at random later on
+# Share of those drawn at random later on: less where parameters tell curves apart (Outlook.told), and never less than this.
+AT_RANDOM, MOST_AT_RANDOM, TOLD = 0.2, 0.8, 1.5
+WIDE = 0.5  # share of the model's choices among points all over the space: near the best it finds many that are much alike
 FINITE = 2000  # a space of no more points is looked through as a whole
 DRAWN, BEST, NEAR = 400, 5, 30  # points of the whole space; best trials, and points around each at each distance
 DISTANCES = (0.05, 0.15)  # of the unit interval, as standard deviations
@@ -54,10 +57,13 @@ def _points(state: State, study: Study, ground: Region) -> Iterator[Point]:
     finite = enumeration(ground)
     others = _at_random(state, ground, finite, tried, rng)
     whole = [finite.at(position) for position in range(finite.size)] if finite and finite.size <= FINITE else None
+    plain = outlook(state) if len(tried) >= AT_FIRST else None
+    share = min(MOST_AT_RANDOM, max(AT_RANDOM, 1 - TOLD * plain.told())) if plain is not None else 1.0
+    found = bench(state, study)
+    view = coming_too(state, plain, [*found.coming, *((one.id, found.look) for one in found.queued)]) if plain else None
     while True:
-        view = _view(state, rng, len(tried))
         point = None
-        if view is not None:
+        if view is not None and rng.random() >= share:
             offered = whole if whole is not None else _offered(state, ground, view, rng)
             point = _liked(study, ground, view, [params for params in offered if params not in tried])
         if point is None:
@@ -67,6 +73,8 @@ def _points(state: State, study: Study, ground: Region) -> Iterator[Point]:
             point = Point(params=params)
         tried.append(point.params)
         yield point
+        if view is not None:
+            view = view.expecting([f"{len(tried)}th"], features(ground, [point.params]), [found.look])
 
 
 def _at_random(
@@ -78,20 +86,11 @@ def _at_random(
     return drawn(ground, lambda: ground.decode(rng.random(len(ground.parameters)).tolist()), list(tried[-RECENT:]))
 
 
-def _view(state: State, rng: np.random.Generator, tried: int) -> Outlook | None:
-    """The outlook where the model is to choose; None where chance is."""
-    if tried < AT_FIRST or rng.random() < AT_RANDOM:
-        return None
-    study = state.study
-    coming = bench(state, study).coming if study is not None else ()
-    return outlook(state, coming=coming)
-
-
 def _offered(state: State, ground: Region, view: Outlook, rng: np.random.Generator) -> list[dict[str, Value]]:
-    """Points all over the space, and near the best."""
+    """Points all over the space and, every other time, near the best."""
     width = len(ground.parameters)
     parts = [rng.random((DRAWN, width))]
-    for trial in _best(view):
+    for trial in _best(state, view) if rng.random() >= WIDE else ():
         centre = np.array(ground.encode(state.candidates[state.trials[trial].candidate].params))
         for distance in DISTANCES:
             moved = rng.standard_normal((NEAR, width)) * distance * (rng.random((NEAR, width)) < 0.5)
@@ -99,12 +98,13 @@ def _offered(state: State, ground: Region, view: Outlook, rng: np.random.Generat
     return [ground.decode(point.tolist()) for point in np.concatenate(parts)]
 
 
-def _best(view: Outlook) -> list[str]:
+def _best(state: State, view: Outlook) -> list[str]:
     """The trials with the best values so far, on the outlook's scale."""
     points = view.seen.points
     least = np.full(len(view.seen.trials), np.inf)
     np.minimum.at(least, points.curve, points.value)
-    return [view.seen.trials[row] for row in np.argsort(least, kind="stable")[:BEST]]
+    ranked = (view.seen.trials[row] for row in np.argsort(least, kind="stable"))
+    return list(islice((name for name in ranked if name in state.trials), BEST))  # not those that are only proposed
 
 
 def _liked(study: Study, ground: Region, view: Outlook, offered: list[dict[str, Value]]) -> Point | None:
