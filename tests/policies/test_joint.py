@@ -113,3 +113,18 @@ def test_the_same_point_twice_is_taken_as_two_looks_at_it() -> None:
     at = steady(1, noise=0.5)
     (mean, spread), (of_two, spread_of_two) = (Joint(seen, at).predict(*asked) for seen in (once, twice))
     assert mean[0] < of_two[0] < 1 and spread_of_two[0] < spread[0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_others_say_of_a_curve_is_what_they_say_without_it(seed: int) -> None:
+    known, chosen = points(7, 3, seed=seed), steady(2, noise=0.1)
+    said = Joint(known, chosen).without_own()
+    for curve in range(7):
+        own = known.curve == curve
+        rest = Points(
+            features=np.delete(known.features, curve, axis=0), step=known.step[~own], value=known.value[~own],
+            curve=known.curve[~own] - (known.curve[~own] > curve),
+        )  # fmt: skip
+        at = np.repeat(known.features[curve : curve + 1], own.sum(), axis=0)
+        mean, _ = Joint(rest, chosen).predict(at, np.full(own.sum(), -1), known.step[own])
+        assert said[own] == pytest.approx(mean, abs=1e-6)

@@ -221,3 +221,13 @@ def test_expected_improvement_is_the_mean_of_what_falls_below_the_best(mean: flo
     drawn = mean + spread * np.random.default_rng(0).standard_normal(400_000)
     expected = float(np.mean(np.maximum(0.5 - drawn, 0.0)))
     assert improvement(np.array([mean]), np.array([spread]), 0.5)[0] == pytest.approx(expected, rel=0.02, abs=1e-4)
+
+
+def test_it_knows_whether_parameters_tell_curves_apart() -> None:
+    ordered = [falling(0.05 * n, 3) for n in range(16)]
+    shuffled = [ordered[n * 7 % 16] for n in range(16)]
+    for curves, least, most in ((ordered, 0.8, 1.0), (shuffled, -1.0, 0.3)):
+        found = outlook(state(study(), curves))
+        assert found is not None and least <= found.told() <= most
+    few = outlook(state(study(), ordered[:4]))
+    assert few is not None and few.told() == -1.0
