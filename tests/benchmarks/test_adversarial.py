@@ -127,11 +127,8 @@ def regret(counter: Counter, case: str, seed: int, method: str, folder: Path) ->
     return seen(load(ask.instance, CURVES), read(log))
 
 
-BEHIND = pytest.mark.xfail(strict=False, reason="known to be worse: docs/search/adversarial.md")
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("case", [pytest.param(case, marks=[BEHIND] if case == "needle" else []) for case in CASES])
+@pytest.mark.parametrize("case", CASES)
 def test_freeze_thaw_is_not_far_behind_halving_on_any_case(case: str, counter: Counter, tmp_path: Path) -> None:
     methods = ("model+freezethaw", "random+halving")
     ours, theirs = ([regret(counter, case, seed, method, tmp_path) for seed in range(SEEDS)] for method in methods)

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -124,7 +125,7 @@ def test_more_is_drawn_at_random_where_parameters_tell_nothing(best: Any, least:
 def test_many_that_are_proposed_at_once_are_apart() -> None:
     seen = asked(SPACES["one number"], 12, slots=10, best={"x": 0.3})
     liked = sorted(float(one.params["x"]) for one in model.decide(seen) if "promises most" in one.reason)
-    assert len(liked) >= 5 and min(b - a for a, b in zip(liked, liked[1:], strict=False)) > 1e-3
+    assert len(liked) >= 5 and min(b - a for a, b in pairwise(liked)) > 1e-3
 
 
 @pytest.mark.parametrize("scheduler", [fifo, freezethaw])

@@ -72,6 +72,15 @@ class Joint:
             found[own] = values[own] - np.linalg.solve(inverse[np.ix_(own, own)], self._weights[own])
         return found
 
+    def alike(self, features: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """The greatest correlation, by parameters alone, of each configuration with any of some others; 0 of none.
+
+        features: [queries, features]; others: [others, features].
+        """
+        lengths, _ = _read(self.settings)
+        near = _matern(_distances(features / lengths, others / lengths))[0]
+        return np.max(near, axis=1, initial=0.0)
+
     def predict(self, features: np.ndarray, curve: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Give means and standard deviations, without noise, of curves at steps.
 

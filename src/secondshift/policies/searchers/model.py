@@ -25,6 +25,7 @@ AT_FIRST = 3  # candidates drawn at random before the model is asked
 # Share of those drawn at random later on: less where parameters tell curves apart (Outlook.told), and never less than this.
 AT_RANDOM, MOST_AT_RANDOM, TOLD = 0.2, 0.8, 1.5
 WIDE = 0.5  # share of the model's choices among points all over the space: near the best it finds many that are much alike
+ALIKE = 0.99  # correlation by parameters from which on two candidates tell the same: one of them waits for the other's look
 FINITE = 2000  # a space of no more points is looked through as a whole
 DRAWN, BEST, NEAR = 400, 5, 30  # points of the whole space; best trials, and points around each at each distance
 DISTANCES = (0.05, 0.15)  # of the unit interval, as standard deviations
@@ -61,11 +62,12 @@ def _points(state: State, study: Study, ground: Region) -> Iterator[Point]:
     share = min(MOST_AT_RANDOM, max(AT_RANDOM, 1 - TOLD * plain.told())) if plain is not None else 1.0
     found = bench(state, study)
     view = coming_too(state, plain, [*found.coming, *((one.id, found.look) for one in found.queued)]) if plain else None
+    on_its_way = [name for name in view.rows if name not in plain.rows] if view and plain else []
     while True:
         point = None
         if view is not None and rng.random() >= share:
             offered = whole if whole is not None else _offered(state, ground, view, rng)
-            point = _liked(study, ground, view, [params for params in offered if params not in tried])
+            point = _liked(study, ground, view, on_its_way, [params for params in offered if params not in tried])
         if point is None:
             params = next((params for params in others if params not in tried), None)
             if params is None:
@@ -74,7 +76,8 @@ def _points(state: State, study: Study, ground: Region) -> Iterator[Point]:
         tried.append(point.params)
         yield point
         if view is not None:
-            view = view.expecting([f"{len(tried)}th"], features(ground, [point.params]), [found.look])
+            on_its_way.append(f"candidate {len(tried)}")
+            view = view.expecting(on_its_way[-1:], features(ground, [point.params]), [found.look])
 
 
 def _at_random(
@@ -107,12 +110,16 @@ def _best(state: State, view: Outlook) -> list[str]:
     return list(islice((name for name in ranked if name in state.trials), BEST))  # not those that are only proposed
 
 
-def _liked(study: Study, ground: Region, view: Outlook, offered: list[dict[str, Value]]) -> Point | None:
-    """The point of greatest expected improvement that keeps to the constraints."""
+def _liked(
+    study: Study, ground: Region, view: Outlook, on_its_way: Sequence[str], offered: list[dict[str, Value]]
+) -> Point | None:
+    """The point of greatest expected improvement that keeps to the constraints, and is no copy of what will soon tell it."""
     if not offered:
         return None
-    mean, spread = view.of_new(features(ground, offered), study.horizon_steps)
-    gains = improvement(mean, spread, view.seen.best)
+    at = features(ground, offered)
+    mean, spread = view.of_new(at, study.horizon_steps)
+    copies = view.joint.alike(at, view.seen.points.features[[view.rows[name] for name in on_its_way]]) > ALIKE
+    gains = np.where(copies, 0.0, improvement(mean, spread, view.seen.best))
     for index in np.argsort(-gains, kind="stable")[:FAILURES]:
         if not ground.broken(offered[index]):
             chance = 100 * float(ndtr((view.seen.best - mean[index]) / spread[index]))
