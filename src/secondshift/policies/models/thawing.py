@@ -27,7 +27,7 @@ TELLS, TELLS_NOT = 0.8, 0.5
 ENOUGH = 8  # trials that reached both depths, before their ranks are compared
 DEEP_AGAIN = 4  # one look in so many stays deep where shallow ones tell as much
 # Share of all steps that goes into first looks: more while little is known. What was tried: docs/benchmarks.md.
-LATER, AT_FIRST, FIRST_TRAININGS = 0.25, 0.1, 2.0
+LATER, AT_FIRST, FIRST_TRAININGS = 0.3, 0.1, 2.0
 AT_LEAST = 4  # candidates that are looked at before any goes on
 GROWTH = 1.25  # a trial that goes on does a quarter more than it has done
 

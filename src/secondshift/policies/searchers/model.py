@@ -23,7 +23,7 @@ NAME = "model"
 WANTS_CURVES = True  # the engine fills in State.curves
 AT_FIRST = 3  # candidates drawn at random before the model is asked
 # Share of those drawn at random later on: less where parameters tell curves apart (Outlook.told), and never less than this.
-AT_RANDOM, MOST_AT_RANDOM, TOLD = 0.2, 0.8, 1.5
+AT_RANDOM, MOST_AT_RANDOM, TOLD = 0.2, 0.9, 1.5
 WIDE = 0.5  # share of the model's choices among points all over the space: near the best it finds many that are much alike
 ALIKE = 0.99  # correlation by parameters from which on two candidates tell the same: one of them waits for the other's look
 FINITE = 2000  # a space of no more points is looked through as a whole
