@@ -75,7 +75,7 @@ def test_what_is_queued_gets_its_look_first_and_says_what_looks_have_cost() -> N
     asked = queued(state(study(), [falling(0.1, 20), falling(0.2, 20)], slots=1), 2)
     [one] = starts(asked)
     assert (one.subject, one.until_step) == ("t3", 4)
-    assert one.reason == "t3 gets a first look, to step 4: 20% of all steps were first looks, and 39% may be."
+    assert one.reason == "t3 gets a first look, to step 4: 20% of all steps were first looks, and 38% may be."
 
 
 def test_one_that_goes_on_says_how_far_among_how_many_and_with_what_chance() -> None:
