@@ -213,11 +213,12 @@ def _take_propose(desk: _Desk, decision: Decision) -> None:
 def _candidate(desk: _Desk, decision: Decision, idea: Idea | None = None) -> Candidate:
     """Make a candidate; that of an idea has the code of the one it is judged against, and its own change on top."""
     desk.candidates += 1
-    before = [desk.state.candidates[name].code for name in decision.parents if idea]
+    on = decision.parents if idea else (decision.on,) if decision.on else ()
+    before = [desk.state.candidates[name].code for name in on]
     return Candidate(
         id=f"c{len(desk.state.candidates) + desk.candidates}", params=decision.params, parents=decision.parents,
         by=decision.by, revision=desk.state.study.revision if desk.state.study else 1, idea=idea.id if idea else "",
-        code="+".join(filter(None, (*before, idea.change if idea else ""))),
+        code="+".join(filter(None, (*before, idea.change if idea else decision.change))),
     )  # fmt: skip
 
 

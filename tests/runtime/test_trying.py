@@ -43,7 +43,8 @@ def test_all_newcomers_are_looked_at_at_once_and_a_refusal_that_was_not_recorded
     assert ended == [("e2", "refused"), ("e3", "refused")] and len(examined) == 1
     assert look() == found, "a full disk kept them from being recorded"
     answered = {fact.idea.id: fact.idea for fact in found if isinstance(fact, facts.IdeaAmended)}
-    state = replace(state, ideas={**state.ideas, **answered})
+    seen = {fact.examination.code: fact.examination for fact in found if isinstance(fact, facts.ChangeExamined)}
+    state = replace(state, ideas={**state.ideas, **answered}, examinations=seen)
     assert look() == []
 
 
@@ -82,3 +83,35 @@ def test_an_idea_keeps_its_verdict_where_its_code_cannot_run_now(
     stopped, *amended = trying.not_placed(state, "t1", why)
     assert isinstance(stopped, facts.TrialClosed) and (stopped.trial, stopped.status) == ("t1", "stopped")
     assert len(amended) == (0 if kept else 1)
+
+
+def test_a_change_that_leaves_the_same_program_as_an_older_idea_is_refused_and_names_it(tmp_path: Path) -> None:
+    place = repository(tmp_path / "study")
+    faster = TRAIN.replace("rate = 1", "rate = 0.5")
+    texts = {1: faster, 2: "# how fast\n" + faster.replace("rate = 0.5", "rate  =  .5"), 3: TRAIN + "# done\n",
+             4: TRAIN.replace("rate = 1", "rate = 0.25")}  # fmt: skip
+    ideas = {f"e{n}": idea(n, brought(place, "train.py", text)) for n, text in texts.items()}
+    found = trying.newcomers(State(study=STUDY, ideas=ideas), place / ".secondshift", place, set(), {})
+    answers = {fact.idea.id: fact.idea.answer for fact in found if isinstance(fact, facts.IdeaAmended)}
+    assert answers == {
+        "e2": "refused: it leaves the same program as e1 (open). Bring another change.",
+        "e3": "refused: it changes nothing but comments, layout or names of variables. Bring a change that does something.",
+    }
+    assert [len(fact.examination.likeness.files) for fact in found if isinstance(fact, facts.ChangeExamined)] == [1, 1, 0, 1]
+
+
+def test_an_older_idea_that_was_judged_is_named_with_its_verdict(tmp_path: Path) -> None:
+    place = repository(tmp_path / "study")
+    first, again = (brought(place, "train.py", f"{note}{TRAIN.replace('= 1', '= 2')}") for note in ("", "# why not\n"))
+    old = replace(idea(1, first), candidate="c2", state="refuted", baseline="c1")
+    candidates = {"c1": Candidate(id="c1"), "c2": Candidate(id="c2", code=first, idea="e1")}
+    state = State(study=STUDY, ideas={"e1": old}, baseline="c1", candidates=candidates)
+    alone = replace(state, ideas={"e1": replace(old, state="open", candidate="")})
+    [seen] = trying.newcomers(alone, place / ".secondshift", place, set(), {})
+    assert isinstance(seen, facts.ChangeExamined)
+    state = replace(state, ideas={"e1": old, "e2": idea(2, again)}, examinations={first: seen.examination})
+    _, refused = trying.newcomers(state, place / ".secondshift", place, set(), {})
+    assert isinstance(refused, facts.IdeaAmended) and "the same program as e1 (refuted)" in refused.idea.answer
+    elsewhere = replace(state, ideas={"e1": replace(old, baseline="c0"), "e2": idea(2, again)})
+    found = trying.newcomers(elsewhere, place / ".secondshift", place, set(), {})
+    assert not any(isinstance(fact, facts.IdeaAmended) for fact in found), "against another baseline it is another question"

@@ -35,6 +35,12 @@ def trial_evaluated(draft: Draft, fact: facts.TrialEvaluated, event: facts.Event
         draft.write("evaluations")[fact.evaluation.trial] = fact.evaluation
 
 
+def change_examined(draft: Draft, fact: facts.ChangeExamined, event: facts.Event) -> None:
+    """A change on the same code is looked at once."""
+    if fact.examination.code not in draft.examinations:
+        draft.write("examinations")[fact.examination.code] = fact.examination
+
+
 def baseline_moved(draft: Draft, fact: facts.BaselineMoved, event: facts.Event) -> None:
     """What was judged against another baseline begins anew, on seeds that nothing was run with."""
     draft.put(baseline=fact.candidate)

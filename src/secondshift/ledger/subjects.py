@@ -94,6 +94,7 @@ _SUBJECTS: dict[type, Callable[[Any], str]] = {
     facts.DutyCovered: lambda p: p.cover.who,
     facts.PageWeighed: lambda p: p.page.incident,
     facts.PageSent: lambda p: p.incident,
+    facts.ChangeExamined: lambda p: p.examination.code.rpartition("+")[2],
     facts.MemoRemembered: lambda p: p.policy,
     facts.AgentOrdered: lambda p: p.call.idea,
     facts.AgentEnded: lambda p: p.call.idea,

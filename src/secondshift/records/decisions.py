@@ -56,6 +56,8 @@ class Decision:
     calls: tuple[AgentCall, ...] = ()  # of call: whom the agent is called for, and what is set aside
     because: str = ""  # of accept: a person's reason to go against the evidence
     pair: int = -1  # of repeat: the number of the fresh seed
+    on: str = ""  # of propose: the candidate on whose code it is made, its first parent; empty: the study's working tree
+    change: str = ""  # of propose: digest of the change that it brings, on top of that code; empty: none
     inherits: Inheritance = NOTHING  # of propose: the checkpoint that the new trial begins from
     id: str = ""  # given by arbitrate
 
@@ -70,6 +72,20 @@ class Decision:
 def propose(*, params: Mapping[str, Value], reason: str, by: str, parents: tuple[str, ...] = ()) -> Decision:
     """Propose a candidate; a trial of it is queued."""
     return Decision(verb="propose", params=params, reason=reason, by=by, source="searcher", parents=parents)
+
+
+def program(
+    *, change: str, on: str, params: Mapping[str, Value], parents: tuple[str, ...], reason: str, by: str,
+    based_on: tuple[str, ...] = (), refused: str = "",
+) -> Decision:  # fmt: skip
+    """Propose a candidate whose code is that of `on` with a change; `refused` says why it is not to be run.
+
+    parents: what else it was made from.
+    """
+    return Decision(
+        verb="propose", params=params, parents=(on, *parents), on=on, change=change, reason=reason, by=by, source="searcher",
+        based_on=based_on, refused=refused,
+    )  # fmt: skip
 
 
 def bear(

@@ -16,7 +16,14 @@ from secondshift.records.gate_facts import (
     SealedMeasured,
     SealedOpened,
 )
-from secondshift.records.idea_facts import BaselineMoved, IdeaAmended, IdeaCaptured, TrialEvaluated, VerdictReached
+from secondshift.records.idea_facts import (
+    BaselineMoved,
+    ChangeExamined,
+    IdeaAmended,
+    IdeaCaptured,
+    TrialEvaluated,
+    VerdictReached,
+)
 from secondshift.records.incident_facts import (
     IncidentAmended,
     IncidentClosed,
@@ -341,6 +348,7 @@ KINDS: Mapping[str, type] = {
     "idea.amended": IdeaAmended,
     "verdict.reached": VerdictReached,
     "trial.evaluated": TrialEvaluated,
+    "change.examined": ChangeExamined,
     "baseline.moved": BaselineMoved,
     "gate.ordered": GateOrdered,
     "gate.checked": GateChecked,
@@ -397,7 +405,7 @@ Payload = (
     StudyOpened | StudyAmended | LeaseTaken | ShiftStarted | ShiftAnchored | ShiftEnded | RequestReceived | TickDecided
     | DecisionMade | DecisionDropped | CandidateProposed | IdeaCaptured | IdeaAmended | VerdictReached | BaselineMoved
     | GateOrdered | GateChecked | GateJudged | PromotionOrdered | PromotionEnded | SealedOpened | SealedMeasured
-    | TrialEvaluated | ForecastMade | AuditDrawn | AuditEnded
+    | TrialEvaluated | ChangeExamined | ForecastMade | AuditDrawn | AuditEnded
     | TrialQueued | TrialAdvanced | TrialClosed | ChargeReserved | ChargeSettled | AttemptOrdered | AttemptStarted
     | AttemptAsked | AttemptClosed | AttemptEnded | AttemptHealth | AttemptQuiet | MetricsLogged | ParamsResolved | CheckpointSaved
     | CheckpointInherited

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from secondshift.records.evaluations import Evaluation
+from secondshift.records.examinations import Examination
 from secondshift.records.ideas import Idea, Verdict
 
 
@@ -34,6 +35,13 @@ class TrialEvaluated:
     """The study's own evaluator judged what a trial left; a trial is judged once."""
 
     evaluation: Evaluation
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChangeExamined:
+    """A change of code was tried on the code that it is made on, and checked, before anything was trained with it."""
+
+    examination: Examination
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

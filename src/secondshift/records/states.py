@@ -7,6 +7,7 @@ from secondshift.records.agent_calls import AgentCall
 from secondshift.records.curves import Curve
 from secondshift.records.evaluations import Evaluation
 from secondshift.records.events import RequestReceived
+from secondshift.records.examinations import Examination
 from secondshift.records.forecasts import Audit, Forecast
 from secondshift.records.gates import GateRun, Promotion
 from secondshift.records.ideas import Idea, Verdict
@@ -51,6 +52,7 @@ class State:
     comparisons: int = 0  # begun so far, over all revisions and baselines
     pairs: Mapping[str, str] = field(default_factory=dict)  # "<candidate>/<pair>" -> its trial
     evaluations: Mapping[str, Evaluation] = field(default_factory=dict)  # trial -> what the study's evaluator said
+    examinations: Mapping[str, Examination] = field(default_factory=dict)  # code -> what was found out about it before it ran
     next_pair: int = 0  # number of the first fresh seed that nothing was ever run with
     calls: Mapping[str, AgentCall] = field(default_factory=dict)  # of the agent, all of them, oldest first
     calling: Mapping[str, bool] = field(default_factory=dict)  # those that have not ended
@@ -175,9 +177,31 @@ class State:
     def to_evaluate(self) -> list[Trial]:
         """Trials whose artefact waits for the study's evaluator, those of the oldest fresh seed first."""
         judged = [idea for idea in self.ideas.values() if idea.state == "exploring" and self.judged(idea)]
+        searched = self.searched_by_artefact()
         keys = {(n, c): True for i in judged for c in (i.candidate, i.baseline) for n in range(i.first_pair, self.next_pair)}
         names = (self.pairs.get(f"{candidate}/{pair}") for pair, candidate in sorted(keys))
-        return [self.trials[name] for name in names if name and self.awaits_evaluation(name)]
+        return [self.trials[name] for name in (*searched, *names) if name and self.awaits_evaluation(name)]
+
+    def searched_by_artefact(self) -> list[str]:
+        """Trials of a search for programs that came to their end: the evaluator says what they are worth, oldest first."""
+        if self.study is None or not self.study.judges_search():
+            return []
+        revision = self.study.revision
+        return [t.id for t in self.trials.values() if t.pair < 0 and t.status == "complete" and t.revision == revision]
+
+    def result(self, trial: Trial) -> float | None:
+        """What a trial of the search counts for, in the metric's own unit: what it logged or, of programs, the evaluator's word."""
+        if self.study is None:
+            return None
+        if not self.study.judges_search():
+            return trial.objective(self.study.objective)
+        found = self.evaluations.get(trial.id)
+        return found.value if found is not None and not found.problem else None
+
+    def has_defaults(self, candidate: str) -> bool:
+        """Say whether a candidate is the study as it is: its own code, and every parameter at its default."""
+        known = self.candidates.get(candidate)
+        return known is not None and not known.code and self.study is not None and self.study.space.is_baseline(known.params)
 
     def awaits_evaluation(self, trial: str) -> bool:
         """Say whether a trial came to its end and nobody has judged what it left."""

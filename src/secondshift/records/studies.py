@@ -83,6 +83,7 @@ class Budget:
     confirm_share: float = 0.25  # of the budget, kept for fresh seeds
 
 
+PROGRAMS = "programs"  # the searcher whose candidates are code, judged by what they leave
 POPULATION = "population"  # the scheduler by which trials begin from the checkpoints of others
 
 
@@ -359,6 +360,10 @@ class Study:
     def drill(self) -> bool:
         """Say whether what goes wrong in it is made on purpose: `secondshift drill` names its studies so."""
         return self.name.startswith("DRILL ")
+
+    def judges_search(self) -> bool:
+        """Say whether the evaluator also says what a trial of the search is worth, and not the trial's own process."""
+        return self.policy.searcher == PROGRAMS and bool(self.evaluate)
 
     def older_kept(self) -> int:
         """How many older checkpoints are kept beside the newest: a captain who may go back needs some to go back to."""

@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,6 +164,23 @@ def touched(private: Path, before: str, after: str) -> list[Touched]:
         old, new, _, blob, _ = head.decode().removeprefix(":").split()
         target = git("cat-file", "blob", blob, folder=store).decode("utf-8", "replace") if new == LINK else ""
         found.append(Touched(path=os.fsdecode(path), old_mode=old, new_mode=new, target=target))
+    return found
+
+
+def texts(private: Path, commit: str, paths: Iterable[str]) -> dict[str, str | None]:
+    """What files of a commit of ours say; None for those that are not there. Links are given as what they lead to."""
+    found: dict[str, str | None] = {path: f"{commit}:{path}" for path in paths}
+    asked = [path for path in found if "\n" not in path]  # git cannot be asked for others, which count as changed
+    data = b"".join(os.fsencode(f"{commit}:{path}\n") for path in asked)
+    said, at = git("cat-file", "--batch", folder=private / STORE, data=data), 0
+    for path in asked:
+        end = said.index(b"\n", at)
+        head = said[at:end].rsplit(b" ", 2)
+        if head[-1] == b"missing":
+            found[path], at = None, end + 1
+            continue
+        size = int(head[-1])
+        found[path], at = said[end + 1 : end + 1 + size].decode("utf-8", "surrogateescape"), end + size + 2
     return found
 
 

@@ -4,10 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from secondshift.records import events as facts
+from secondshift.records.examinations import Examination
 from secondshift.records.ideas import Idea
+from secondshift.records.likeness import Likeness, twin
 from secondshift.records.orders import Order
 from secondshift.records.states import State
+from secondshift.records.trials import Candidate
 from secondshift.runtime import workspaces
+from secondshift.runtime.describing import described
 from secondshift.runtime.originals import OtherCode
 from secondshift.runtime.repositories import ChangeUnusable, TryLater
 from secondshift.runtime.workspaces import BaseMoved, Change, ChangeRefused, Ground
@@ -31,18 +35,54 @@ def newcomers(state: State, private: Path, place: Path, examined: set[str], late
     late: how often there was no answer, by what was asked about.
     """
     out: list[facts.Payload] = []
+    alike: dict[str, Likeness] = {}
     for idea in state.ideas.values():
-        key = f"{idea.id} {idea.change} {state.baseline}"
-        if idea.state != "open" or not idea.change or key in examined:
+        key, code = f"{idea.id} {idea.change} {state.baseline}", _code(state, idea)
+        if idea.state != "open" or not idea.change or idea.candidate or (key in examined and code in state.examinations):
             continue
+        ground, on = ground_of(state, private, place), _code_of(state, state.baseline)
         try:
-            workspaces.examined(ground_of(state, private, place), Change(digest=idea.change, on=_code_of(state, state.baseline)))
+            base, commit = workspaces.examined(ground, Change(digest=idea.change, on=on))
+            like = described(ground, commit, "" if on else base.commit)
         except (*REFUSALS, TryLater) as problem:
             why = final(problem, key, late)
             out += [refused(state, idea, why)] if why is not None else []
         else:
             examined.add(key)
+            noted = Examination(code=code, likeness=like)
+            out += [facts.ChangeExamined(examination=noted)] if code not in state.examinations else []
+            same = _same(state, idea, like, alike)
+            out += [refused(state, idea, ChangeRefused(same))] if same else []
     return out
+
+
+def _code(state: State, idea: Idea) -> str:
+    """The code that a candidate of an idea has."""
+    before = state.candidates[state.baseline].code if state.baseline else ""
+    return "+".join(filter(None, (before, idea.change)))
+
+
+def _same(state: State, idea: Idea, like: Likeness, alike: dict[str, Likeness]) -> str:
+    """Say that an idea's change leaves a program that was there before; "" where it does not. `alike`: ideas of this call."""
+    if not like.digest:
+        return "refused: it changes nothing but comments, layout or names of variables. Bring a change that does something."
+    older = twin(like, {**_of_ideas(state, idea), **alike})
+    if older:
+        return f"refused: it leaves the same program as {older} ({state.ideas[older].state}). Bring another change."
+    alike[idea.id] = like
+    return ""
+
+
+def _of_ideas(state: State, idea: Idea) -> dict[str, Likeness]:
+    """What older ideas that are judged against the same baseline make of the study."""
+    found: dict[str, Likeness] = {}
+    for other in state.ideas.values():
+        if other.id == idea.id or not other.candidate or other.state == "refused" or other.baseline != state.baseline:
+            continue
+        known = state.examinations.get(state.candidates[other.candidate].code)
+        if known is not None and known.usable():
+            found[other.id] = known.likeness
+    return found
 
 
 def final(problem: Refusal | TryLater, about: str, late: dict[str, int]) -> Refusal | None:
@@ -58,10 +98,14 @@ def final(problem: Refusal | TryLater, about: str, late: dict[str, int]) -> Refu
 def placed(state: State, order: Order, private: Path, place: Path) -> Order:
     """The order of an attempt of a code candidate, in a tree of its own. Raises one of REFUSALS, TryLater, OSError."""
     candidate = state.candidates[state.trials[order.trial].candidate]
-    idea = state.ideas.get(candidate.idea)
-    parent = candidate.parents[0] if candidate.parents else ""
-    change = Change(digest=idea.change if idea is not None else "", on=_code_of(state, parent))
-    return workspaces.placed(ground_of(state, private, place), order, candidate.id, change)
+    return workspaces.placed(ground_of(state, private, place), order, candidate.id, _change_of(state, candidate))
+
+
+def _change_of(state: State, candidate: Candidate) -> Change:
+    """What a candidate brings, and on whose code: that of its first parent."""
+    parent = state.candidates.get(candidate.parents[0]) if candidate.parents else None
+    before = parent.code if parent is not None else ""
+    return Change(digest=candidate.code.removeprefix(before).lstrip("+"), on=_code_of(state, parent.id if parent else ""))
 
 
 def refused(state: State, idea: Idea, why: Refusal) -> facts.IdeaAmended:

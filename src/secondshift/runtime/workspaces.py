@@ -55,7 +55,7 @@ class Ground:
 class Change:
     """What a code candidate is made of."""
 
-    digest: str  # of a kept change; empty: nothing but what it is made on
+    digest: str  # of a kept change, or of several in their order, joined by +; empty: nothing but what it is made on
     on: str = ""  # the candidate whose code it is made on; empty: the study's working tree
 
 
@@ -67,7 +67,10 @@ def examined(ground: Ground, change: Change) -> tuple[Base, str]:
     base = _base(ground, change)
     if not change.digest:
         return base, base.commit
-    commit = repositories.apply(ground.private, base, changes.read(ground.private, change.digest))
+    commit, below = base.commit, base
+    for digest in change.digest.split("+"):
+        commit = repositories.apply(ground.private, below, changes.read(ground.private, digest))
+        below = replace(below, tree=repositories.tree_of(ground.private, commit), commit=commit)
     inside = os.path.relpath(ground.place.resolve(), base.top)
     why, path = refusal(repositories.touched(ground.private, base.commit, commit), ground.guarded(), inside)
     if why:

@@ -95,8 +95,7 @@ def _unchecked(objective: Objective, complete: list[Trial]) -> Iterator[Told]:
 
 def is_plain(state: State, trial: Trial) -> bool:
     """Say whether a trial ran with the default parameters."""
-    candidate = state.candidates.get(trial.candidate)
-    return bool(state.study and candidate and state.study.space.is_baseline(candidate.params))
+    return state.has_defaults(trial.candidate)
 
 
 def lines(state: State) -> list[Statement]:

@@ -47,8 +47,7 @@ def _may_be(state: State, study: Study, trial: Trial) -> bool:
         return False
     if value is None or not math.isfinite(value) or barred(state, trial):
         return False
-    candidate = state.candidates.get(trial.candidate)
-    return candidate is not None and not study.space.is_baseline(candidate.params)
+    return trial.candidate in state.candidates and not state.has_defaults(trial.candidate)
 
 
 def _known(state: State, trial: Trial) -> GivenUp:

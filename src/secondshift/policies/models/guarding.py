@@ -18,8 +18,7 @@ def barred(state: State, trial: Trial) -> bool:
     study = state.study
     if study is None or trial.pair >= 0 or not breaks(study.objective, trial):
         return False
-    candidate = state.candidates.get(trial.candidate)
-    return candidate is None or not study.space.is_baseline(candidate.params)
+    return not state.has_defaults(trial.candidate)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,13 +16,17 @@ def finish(state: State, *, reason: str, by: str) -> list[Decision]:
     """End the shift, unless ideas wait for fresh seeds or for the agent, or the search has a best one to nominate."""
     if state.settling() or thinking(state) or any(request.verb == "idea" for request in state.requests.values()):
         return []  # one that came in this very moment is an idea in the next
+    if any(state.awaits_evaluation(name) for name in state.searched_by_artefact()):
+        return []  # nobody knows yet which is the best
     best = nominee(state)
     if best is None:
         return [end(reason=reason, by=by)]
     candidate = state.candidates[best.candidate]
+    before = state.candidates[state.baseline].code if state.baseline else ""
     idea = Idea(
-        id="", text=f"the best of the search ({best.id})", author=AUTHOR, params=candidate.params, candidate=candidate.id
-    )
+        id="", text=f"the best of the search ({best.id})", author=AUTHOR, params=candidate.params, candidate=candidate.id,
+        change=candidate.code.removeprefix(before).lstrip("+"),
+    )  # fmt: skip
     reason = f"The search is over, and {best.id} was its best; fresh seeds say whether that was luck."
     return [capture(idea, reason=reason, source="searcher")]
 
@@ -36,9 +40,9 @@ def nominee(state: State) -> Trial | None:
     for trial in state.trials.values():
         if trial.revision != study.revision or trial.pair >= 0 or trial.status != "complete" or not trial.unaided():
             continue
-        value = trial.objective(study.objective)
+        value = state.result(trial)
         if value is not None and study.objective.loss(value) < least and not breaks(study.objective, trial):
             best, least = trial, study.objective.loss(value)
-    if best is None or best.candidate == state.baseline or study.space.is_baseline(state.candidates[best.candidate].params):
+    if best is None or best.candidate == state.baseline or state.has_defaults(best.candidate):
         return None
     return None if any(idea.candidate == best.candidate for idea in state.ideas.values()) else best

@@ -177,8 +177,7 @@ def _deeper(found: Bench, trial: Trial) -> Decision:
 
 
 def _is_baseline(state: State, study: Study, trial: Trial) -> bool:
-    candidate = state.candidates.get(trial.candidate)
-    return candidate is not None and study.space.is_baseline(candidate.params)
+    return state.has_defaults(trial.candidate)
 
 
 def _runs_on(state: State, study: Study, attempt: Attempt) -> bool:

@@ -165,8 +165,7 @@ def _baselines(board: Board, slots: int) -> list[Decision]:
 
 
 def _baseline(board: Board, trial: Trial) -> bool:
-    candidate = board.state.candidates.get(trial.candidate)
-    return candidate is not None and board.study.space.is_baseline(candidate.params)
+    return board.state.has_defaults(trial.candidate)
 
 
 def _allowed(board: Board, trial: Trial) -> int:

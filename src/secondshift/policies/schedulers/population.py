@@ -247,8 +247,7 @@ def _place(board: Board, order: list[Trial], trial: Trial) -> str:
 
 
 def _baseline(board: Board, trial: Trial) -> bool:
-    candidate = board.state.candidates.get(trial.candidate)
-    return candidate is not None and board.study.space.is_baseline(candidate.params)
+    return board.state.has_defaults(trial.candidate)
 
 
 def _finish(board: Board) -> list[Decision]:

@@ -1,0 +1,30 @@
+"""What was found out about a change of code before anything was trained with it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from secondshift.records.likeness import Likeness
+
+Fault = Literal[
+    "",
+    "refused",  # it touches what is protected, or leads out of the tree
+    "unusable",  # it does not apply to the code that it is made on, or changes nothing
+    "check failed",  # the quick check of the study ended with another exit code than 0
+    "check timed out",
+]
+UNCHANGED = Likeness()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Examination:
+    """A change on the code that it is made on, looked at once."""
+
+    code: str  # as a candidate of it would have: digests of changes, joined by +
+    fault: Fault = ""
+    detail: str = ""  # why, for people and for whoever is to mend it
+    likeness: Likeness = UNCHANGED  # against the study's working tree
+    elapsed_s: float = 0.0
+
+    def usable(self) -> bool:
+        """Say whether it may become a candidate."""
+        return not self.fault
