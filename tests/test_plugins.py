@@ -34,6 +34,6 @@ def test_a_part_of_another_package_is_found_by_its_entry_point(monkeypatch: pyte
     known = EntryPoints([entry, broken])
     monkeypatch.setattr(plugins, "entry_points", known.select)
     assert plugins.load("secondshift.searchers", "mine")(State()) == []
-    assert plugins.names("secondshift.searchers") == ("random", "sobol", "grid", "evolution", "model", "gone", "mine")
+    assert plugins.names("secondshift.searchers") == ("random", "sobol", "grid", "evolution", "model", "programs", "gone", "mine")
     with pytest.raises(plugins.PluginBroken, match="no_such_module"):
         plugins.load("secondshift.searchers", "gone")

@@ -168,7 +168,7 @@ def _call_refusal(desk: _Desk, call: AgentCall) -> str | None:
     state, left, turns = desk.state, desk.state.usd_left(desk.given_s), desk.state.calls_left()
     if state.ending or "shift" in desk.settled:
         return "the shift is ending"
-    if any(state.calls[name].idea == call.idea for name in state.calling):
+    if call.idea and any(state.calls[name].idea == call.idea for name in state.calling):
         return f"the agent is at work on {call.idea} already"
     if turns is not None and desk.calls >= turns:
         return "the calls of [agent] turns are used up"
@@ -213,8 +213,7 @@ def _take_propose(desk: _Desk, decision: Decision) -> None:
 def _candidate(desk: _Desk, decision: Decision, idea: Idea | None = None) -> Candidate:
     """Make a candidate; that of an idea has the code of the one it is judged against, and its own change on top."""
     desk.candidates += 1
-    on = decision.parents if idea else (decision.on,) if decision.on else ()
-    before = [desk.state.candidates[name].code for name in on]
+    before = [desk.state.candidates[name].code for name in (decision.parents if idea else filter(None, (decision.on,)))]
     return Candidate(
         id=f"c{len(desk.state.candidates) + desk.candidates}", params=decision.params, parents=decision.parents,
         by=decision.by, revision=desk.state.study.revision if desk.state.study else 1, idea=idea.id if idea else "",

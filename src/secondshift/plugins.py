@@ -23,6 +23,7 @@ SEARCHERS: Mapping[str, str] = {
     "grid": "secondshift.policies.searchers.grid:decide",
     "evolution": "secondshift.policies.searchers.evolution:decide",
     "model": "secondshift.policies.searchers.model:decide",
+    "programs": "secondshift.policies.searchers.programs:decide",
 }
 SCHEDULERS: Mapping[str, str] = {
     "halving": "secondshift.policies.schedulers.halving:decide",

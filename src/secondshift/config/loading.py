@@ -25,6 +25,7 @@ from secondshift.errors import ConfigInvalid, StudyMissing
 from secondshift.records.protection import guarded
 from secondshift.records.studies import (
     POPULATION,
+    PROGRAMS,
     Budget,
     Launch,
     MetricsFrom,
@@ -211,6 +212,10 @@ def _check_whole(file: StudyFile, place: Path, notes: Notebook) -> None:
         notes.add(("policy", "min_steps"), got=file.policy.min_steps, expected=expected)
     if file.policy.scheduler == POPULATION and tier_named(file) == "opaque":
         notes.add(("policy", "scheduler"), got=POPULATION, expected=POPULATION_NEEDS, advice=POPULATION_ADVICE)
+    if file.policy.searcher == PROGRAMS and not file.evaluate.command:
+        advice = 'Name a program of yours that judges what a trial left: [evaluate] command = ["python", "eval.py", "{artefact}"]'
+        expected = "[evaluate] beside it: what a program says of itself counts nowhere"
+        notes.add(("policy", "searcher"), got=PROGRAMS, expected=expected, advice=advice)
     if Path(file.folder).is_absolute():
         notes.add(("folder",), got=file.folder, expected="a folder relative to the study file")
     elif not (place / file.folder).is_dir():

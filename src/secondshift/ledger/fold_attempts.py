@@ -150,7 +150,10 @@ def ended_status(study: Study | None, trial: Trial, attempt: Attempt, exit: Exit
     if exit.cause == "refused":
         return ("paused" if trial.steps_done else "queued"), exit.message or "not started"
     if exit.code == 0 and (done or (exit.cause == "self" and not attempt.stopping)):
-        if study is not None and trial.objective(study.objective) is None:
+        silent = study is not None and trial.objective(study.objective) is None
+        if silent and study is not None and study.judges_search():
+            return "complete", "ran to its end; the evaluator judges what it left"
+        if silent and study is not None:
             return "failed", f"ended without ever logging {study.objective.metric}"
         return "complete", f"ran {trial.logged_step + 1} steps to its end"
     if attempt.asked == "stop":

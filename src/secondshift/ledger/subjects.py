@@ -96,8 +96,8 @@ _SUBJECTS: dict[type, Callable[[Any], str]] = {
     facts.PageSent: lambda p: p.incident,
     facts.ChangeExamined: lambda p: p.examination.code.rpartition("+")[2],
     facts.MemoRemembered: lambda p: p.policy,
-    facts.AgentOrdered: lambda p: p.call.idea,
-    facts.AgentEnded: lambda p: p.call.idea,
+    facts.AgentOrdered: lambda p: p.call.idea or p.call.task.parent,
+    facts.AgentEnded: lambda p: p.call.idea or p.call.task.parent,
     facts.BriefWritten: lambda p: p.shift,
     facts.BriefSent: lambda p: p.shift,
 }

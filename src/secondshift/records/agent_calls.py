@@ -21,11 +21,25 @@ CLEAN_FAULTS: tuple[CallEnding, ...] = ("cancelled", "lost")  # nobody's doing: 
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """What a search for programs asks of a call; without a parent the call is for an idea."""
+
+    parent: str = ""  # the candidate whose program is to be made better
+    beside: tuple[str, ...] = ()  # candidates that are shown with it
+    crossed: bool = False  # what is good in the first of them is to be brought together with the parent
+    island: int = 0  # of the population, on which the result is to live
+
+
+FOR_AN_IDEA = Task()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class AgentCall:
-    """One call of the agent for one idea. Its cost is reserved when it is ordered and settled when it ends."""
+    """One call of the agent, for an idea or for a search. Its cost is reserved when it is ordered and settled when it ends."""
 
     id: str = ""  # call-1, call-2, ...: in the order in which they were ordered, over all nights; given by arbitrate
-    idea: str
+    idea: str = ""  # empty: it is for the search
+    task: Task = FOR_AN_IDEA  # what the search asks for
     number: int = 1  # which call for this idea it is
     repairs: str = ""  # the call whose error it is told, so that it can be mended; empty: the first try
     reserved_usd: float = 0.0  # set aside for it; 0 with a subscription

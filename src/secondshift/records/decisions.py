@@ -217,9 +217,9 @@ def passed(run: GateRun, *, by: str) -> Decision:
     )
 
 
-def call(one: AgentCall, *, reason: str, by: str) -> Decision:
-    """Call the agent for an idea; the call is given its id when it is recorded."""
-    return Decision(verb="call", subject=one.idea, calls=(one,), reason=reason, by=by, source="searcher")
+def call(one: AgentCall, *, reason: str, by: str, subject: str = "") -> Decision:
+    """Call the agent; the call is given its id when it is recorded. `subject`: the idea, or what tells calls of a search apart."""
+    return Decision(verb="call", subject=subject or one.idea, calls=(one,), reason=reason, by=by, source="searcher")
 
 
 def explore(idea: Idea, params: Mapping[str, Value], *, parents: tuple[str, ...], reason: str, by: str) -> Decision:

@@ -11,6 +11,7 @@ Fault = Literal[
     "unusable",  # it does not apply to the code that it is made on, or changes nothing
     "check failed",  # the quick check of the study ended with another exit code than 0
     "check timed out",
+    "the same",  # it leaves the same program as one that is there already
 ]
 UNCHANGED = Likeness()
 

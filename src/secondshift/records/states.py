@@ -1,5 +1,6 @@
 """The state: what all facts so far add up to. Deciders see this and nothing else."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -189,6 +190,16 @@ class State:
         revision = self.study.revision
         return [t.id for t in self.trials.values() if t.pair < 0 and t.status == "complete" and t.revision == revision]
 
+    def code_of(self, call: AgentCall) -> str:
+        """The code that a candidate of what a call left has: that of the candidate it worked on, and its change."""
+        on = self.candidates.get(call.task.parent)
+        return "+".join(filter(None, (on.code if on is not None else "", call.change)))
+
+    def to_examine(self) -> list[AgentCall]:
+        """Calls of a search whose change nobody has looked at yet, oldest first."""
+        changed = (call for call in self.calls.values() if call.task.parent and call.ending == "changed")
+        return [call for call in changed if self.code_of(call) not in self.examinations]
+
     def result(self, trial: Trial) -> float | None:
         """What a trial of the search counts for, in the metric's own unit: what it logged or, of programs, the evaluator's word."""
         if self.study is None:
@@ -196,7 +207,7 @@ class State:
         if not self.study.judges_search():
             return trial.objective(self.study.objective)
         found = self.evaluations.get(trial.id)
-        return found.value if found is not None and not found.problem else None
+        return found.value if found is not None and not found.problem and math.isfinite(found.value) else None
 
     def has_defaults(self, candidate: str) -> bool:
         """Say whether a candidate is the study as it is: its own code, and every parameter at its default."""

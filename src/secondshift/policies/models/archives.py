@@ -51,6 +51,9 @@ class Population:
         return next((n for n, island in enumerate(self.islands) if any(m.candidate == candidate for m in island)), -1)
 
 
+NOBODY = Population()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mating:
     """What the next program is to be made of."""
@@ -61,9 +64,9 @@ class Mating:
     island: int = 0
 
 
-def founded(first: Member) -> Population:
-    """A population whose islands all begin with one program."""
-    return Population(islands=((first,),) * ISLANDS, seen=1)
+def founded(first: Member, population: Population = NOBODY) -> Population:
+    """A population whose islands all have this program: the study's own."""
+    return Population(islands=tuple(_with(island, first) for island in population.islands), seen=population.seen + 1)
 
 
 def settled(population: Population, new: Member, island: int) -> Population:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from secondshift.policies.models.broods import brought, searches_programs, start_of
+from secondshift.policies.models.proposals import trials_left
 from secondshift.records.agent_calls import AgentCall
 from secondshift.records.ideas import Idea
 from secondshift.records.states import State
@@ -51,9 +53,11 @@ def affordable(state: State) -> int:
 
 def thinking(state: State) -> bool:
     """Say whether an agent is at work or is going to be, so that something to run may still come."""
-    if state.calling:
+    if state.calling or state.to_examine() or brought(state):
         return True
-    return affordable(state) > 0 and in_time(state) and next(due(state), None) is not None
+    if affordable(state) <= 0 or not in_time(state):
+        return False
+    return next(due(state), None) is not None or (searches_programs(state) and bool(start_of(state)) and trials_left(state) != 0)
 
 
 def in_time(state: State) -> bool:
