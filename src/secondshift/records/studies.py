@@ -301,6 +301,8 @@ class Agent:
     money_usd: float | None = None  # for all calls; None: no cap of their own
     env: tuple[str, ...] = ()  # names of variables that it is given from the engine's own; values are recorded nowhere
     writable: tuple[str, ...] = ()  # paths that it may write to beside its workspace
+    check: tuple[str, ...] = ()  # run on what a call of a search left, before anything is trained with it; empty: none
+    check_timeout_s: float = 60.0
     output_cap_mb: float = 10.0
     grace_s: float = 5.0  # between the request to end and the end by force
 

@@ -17,6 +17,7 @@ from secondshift.records.states import State
 from secondshift.records.trials import Attempt, Exit, Trial
 from secondshift.runtime import gating, inheriting, promoting, pruning, trying, workspaces
 from secondshift.runtime.devices import fair_threads
+from secondshift.runtime.examining import Examiner
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.ingest import end_facts
 from secondshift.runtime.readers.sources import environment_of
@@ -39,6 +40,7 @@ class Hands:
     suites: gating.Suites = field(default_factory=gating.Suites)
     examined: set[str] = field(default_factory=set)  # changes that were looked at
     late: dict[str, int] = field(default_factory=dict)  # trial or change -> how often git or Python gave no answer
+    examiner: Examiner | None = None  # made when a call of a search first left something
     referee: "Referee | None" = None  # made when a study first has something to judge
 
 
@@ -69,7 +71,18 @@ def act(state: State, executor: Executor, hands: Hands) -> list[facts.Payload]:
             mode = "kill" if attempt.asked_now else attempt.asked
             executor.cancel(attempt.id, mode=mode, token=state.token, grace_s=grace_s)
             hands.cancelled[attempt.id] = asked
-    return [*outcomes, *evaluate(state, hands)]
+    return [*outcomes, *examine(state, hands), *evaluate(state, hands)]
+
+
+def examine(state: State, hands: Hands) -> list[facts.Payload]:
+    """Look at what calls of a search for programs left."""
+    if state.study is None or (hands.examiner is None and not state.to_examine()):
+        return []
+    path = state.study.launch.env.get("PATH")
+    hands.examiner = hands.examiner or Examiner(
+        private=hands.folder, place=hands.place, words=lambda command: with_python(command, path), secrets=hands.secrets
+    )
+    return hands.examiner.work(state, hands.late)
 
 
 def evaluate(state: State, hands: Hands) -> list[facts.Payload]:
@@ -93,6 +106,8 @@ def leave(hands: Hands) -> None:
     """End what works for this engine alone; the next one does it again. Attempts go on by themselves."""
     if hands.referee is not None:
         hands.referee.close()
+    if hands.examiner is not None:
+        hands.examiner.close()
 
 
 def measured(state: State, hands: Hands) -> list[facts.Payload]:

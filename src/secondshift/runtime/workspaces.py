@@ -121,8 +121,7 @@ def placed(ground: Ground, order: Order, candidate: str, change: Change) -> Orde
     ready = tree.with_name(f"{order.trial}.ready")
     if not _whole(ready):
         base, commit = settled(ground, candidate, change)
-        _make(ground, tree, commit, base.top)
-        _check_protected(ground, tree, base.top)
+        laid_out(ground, tree, commit, base.top)
         moved = _moved(order, ground, tree, base.top)
         roots = originals.roots_in(moved, tree, base.top)
         note = {"boot": boot_id(), "top": str(base.top), "roots": roots}
@@ -133,14 +132,22 @@ def placed(ground: Ground, order: Order, candidate: str, change: Change) -> Orde
     return replace(moved, sandbox=front(moved, ground.study, site, _own(moved, tree)))
 
 
+def laid_out(ground: Ground, tree: Path, commit: str, top: Path) -> None:
+    """Make a working tree of a commit, with the protected files and the data that git does not keep. Raises ChangeRefused."""
+    _make(ground, tree, commit, top)
+    _check_protected(ground, tree, top)
+
+
 def clear(private: Path, trials: Iterable[str]) -> None:
     """Delete the trees of trials that have ended. One that cannot be deleted stays; it costs space and nothing else."""
-    gone = list(trials)
-    for trial in gone:
-        tree = private / "worktrees" / trial
-        tree.with_name(f"{trial}.ready").unlink(missing_ok=True)
+    _cleared(private, *(private / "worktrees" / trial for trial in trials))
+
+
+def _cleared(private: Path, *trees: Path) -> None:
+    for tree in trees:
+        tree.with_name(f"{tree.name}.ready").unlink(missing_ok=True)
         shutil.rmtree(tree, ignore_errors=True)
-    if gone and (private / STORE).is_dir():
+    if trees and (private / STORE).is_dir():
         with contextlib.suppress(ChangeUnusable, TryLater, OSError):
             for lock in (private / STORE / "worktrees").glob("*/locked"):
                 lock.unlink(missing_ok=True)  # of one that was killed: git keeps what is locked
@@ -165,7 +172,7 @@ def _whole(ready: Path) -> bool:
 
 def _make(ground: Ground, tree: Path, commit: str, top: Path) -> None:
     tree.parent.mkdir(exist_ok=True)
-    clear(ground.private, [tree.name])
+    _cleared(ground.private, tree)
     twice = ("--force", "--force")  # once is not enough where git was killed while it made this tree
     repositories.git("worktree", "add", "--quiet", "--detach", *twice, str(tree), commit, folder=ground.private / STORE)
     for path in _borrowed(ground, top):
