@@ -88,6 +88,7 @@ HINDSIGHT: Mapping[str, str] = {
 RECKONING = "secondshift.policies.models.audits:reckoning"
 REFEREE = "secondshift.runtime.refereeing:Referee"  # judges what trials left; loaded only where a study names an evaluator
 FITS: Mapping[str, str] = {"outlook": "secondshift.policies.models.outlook"}  # what is fitted beside the loop
+EXAMINER = "secondshift.runtime.examining:Examiner"  # looks at what a search left; loaded only where one calls an agent
 MEMORY = "secondshift.memory:Memory"  # what the loop remembers of points, for the deciders
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "secondshift.searchers": SEARCHERS,
@@ -184,6 +185,11 @@ def fit(name: str) -> Fit:
 def referee() -> Callable[..., Any]:  # Any: the class lives in runtime, which knows what it is
     """Give the class that runs a study's evaluator."""
     return _load("referee", REFEREE)
+
+
+def examiner() -> Callable[..., Any]:  # Any: the class lives in runtime, which knows what it is
+    """Give the class that looks at the changes of a search for programs."""
+    return _load("examiner", EXAMINER)
 
 
 def memory() -> Callable[..., Any]:  # Any: the class knows detectors, which the loop does not

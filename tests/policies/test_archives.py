@@ -19,7 +19,7 @@ from secondshift.policies.models.archives import (
     settled,
     spread,
 )
-from secondshift.records.likeness import Likeness
+from secondshift.records.examinations import Likeness
 
 BASELINE = Member(candidate="c1", loss=0.0, likeness=Likeness())
 

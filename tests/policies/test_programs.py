@@ -14,9 +14,8 @@ from secondshift.policies.searchers import programs, turns
 from secondshift.records import events as facts
 from secondshift.records.decisions import Decision
 from secondshift.records.evaluations import Evaluation
-from secondshift.records.examinations import Examination, Fault
+from secondshift.records.examinations import Examination, Fault, Likeness
 from secondshift.records.ideas import Idea
-from secondshift.records.likeness import Likeness
 from secondshift.records.nights import Shift
 from secondshift.records.states import State
 from secondshift.records.studies import Agent, Budget, Objective, Parameter, Policy, Space, Study

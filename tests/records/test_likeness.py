@@ -6,7 +6,8 @@ import textwrap
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secondshift.records.likeness import KEPT, Likeness, likeness, similarity, twin
+from secondshift.records.examinations import Likeness
+from secondshift.records.likeness import KEPT, likeness, similarity, twin
 
 BASE = '''
 """A script."""

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from secondshift.records.likeness import Likeness
-
 Fault = Literal[
     "",
     "refused",  # it touches what is protected, or leads out of the tree
@@ -13,6 +11,18 @@ Fault = Literal[
     "check timed out",
     "the same",  # it leaves the same program as one that is there already
 ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Likeness:
+    """What a change makes of the study's files, whatever way it is written."""
+
+    digest: str = ""  # the same for changes that leave the same programs; empty: nothing but comments, layout or names
+    files: tuple[str, ...] = ()  # that it leaves otherwise, sorted
+    sketch: tuple[int, ...] = ()  # smallest hashes of the statements that were added or taken away, ascending
+    statements: int = 0  # so many were
+
+
 UNCHANGED = Likeness()
 
 

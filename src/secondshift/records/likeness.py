@@ -10,24 +10,15 @@ import ast
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
+
+from secondshift.records.examinations import Likeness
 
 KEPT = 48  # of the smallest hashes: what is said of likeness is right to about 0.1
 MOST_LETTERS = 1 << 20  # of a file that is read as a program
 HASHED = (".cfg", ".ini", ".sh", ".toml", ".yaml", ".yml")  # files in which # begins a comment
 Function = TypeVar("Function", ast.FunctionDef, ast.AsyncFunctionDef)
 SEES_NAMES = {"locals", "vars", "eval", "exec", "globals", "dir"}  # where one is used, the names of variables may matter
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Likeness:
-    """What a change makes of the study's files, whatever way it is written."""
-
-    digest: str = ""  # the same for changes that leave the same programs; empty: nothing but comments, layout or names
-    files: tuple[str, ...] = ()  # that it leaves otherwise, sorted
-    sketch: tuple[int, ...] = ()  # smallest hashes of the statements that were added or taken away, ascending
-    statements: int = 0  # so many were
 
 
 def likeness(before: Mapping[str, str | None], after: Mapping[str, str | None]) -> Likeness:

@@ -17,7 +17,6 @@ from secondshift.records.states import State
 from secondshift.records.trials import Attempt, Exit, Trial
 from secondshift.runtime import gating, inheriting, promoting, pruning, trying, workspaces
 from secondshift.runtime.devices import fair_threads
-from secondshift.runtime.examining import Examiner
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.ingest import end_facts
 from secondshift.runtime.readers.sources import environment_of
@@ -25,6 +24,7 @@ from secondshift.runtime.repositories import TryLater
 from secondshift.runtime.secrecy import revealed
 
 if TYPE_CHECKING:
+    from secondshift.runtime.examining import Examiner
     from secondshift.runtime.refereeing import Referee
 
 
@@ -40,7 +40,7 @@ class Hands:
     suites: gating.Suites = field(default_factory=gating.Suites)
     examined: set[str] = field(default_factory=set)  # changes that were looked at
     late: dict[str, int] = field(default_factory=dict)  # trial or change -> how often git or Python gave no answer
-    examiner: Examiner | None = None  # made when a call of a search first left something
+    examiner: "Examiner | None" = None  # made when a call of a search first left something
     referee: "Referee | None" = None  # made when a study first has something to judge
 
 
@@ -79,7 +79,7 @@ def examine(state: State, hands: Hands) -> list[facts.Payload]:
     if state.study is None or (hands.examiner is None and not state.to_examine()):
         return []
     path = state.study.launch.env.get("PATH")
-    hands.examiner = hands.examiner or Examiner(
+    hands.examiner = hands.examiner or plugins.examiner()(
         private=hands.folder, place=hands.place, words=lambda command: with_python(command, path), secrets=hands.secrets
     )
     return hands.examiner.work(state, hands.late)

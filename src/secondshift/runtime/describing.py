@@ -2,20 +2,20 @@
 
 from pathlib import Path
 
-from secondshift.records.likeness import Likeness, likeness
+from secondshift.records.examinations import Likeness
+from secondshift.records.likeness import likeness
 from secondshift.runtime import repositories
-from secondshift.runtime.workspaces import Ground
 
 MOST_FILES = 300  # of one change that are compared as programs; of a larger one the rest is passed over
 
 
-def described(ground: Ground, commit: str, on: str = "") -> Likeness:
+def described(private: Path, folder: Path, commit: str, on: str = "") -> Likeness:
     """Describe a commit of ours against the study's working tree. Raises what git raises.
 
-    on: the commit that it was made on, where that is the working tree's; "" where it is another candidate's.
+    folder: where the study's command runs; on: the commit that it was made on, where that is the working tree's; "" where it is
+    another candidate's.
     """
-    before = on or repositories.base_of(ground.command_folder(), ground.private).commit
-    return between(ground.private, before, commit)
+    return between(private, on or repositories.base_of(folder, private).commit, commit)
 
 
 def between(private: Path, before: str, after: str) -> Likeness:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from secondshift.records import events as facts
 from secondshift.records.agent_calls import AgentCall
-from secondshift.records.examinations import Examination, Fault
-from secondshift.records.likeness import Likeness, twin
+from secondshift.records.examinations import Examination, Fault, Likeness
+from secondshift.records.likeness import twin
 from secondshift.records.states import State
 from secondshift.runtime import trying, workspaces
 from secondshift.runtime.cleanenv import clean_environment
@@ -81,7 +81,7 @@ class Examiner:
         on = call.task.parent if state.candidates[call.task.parent].code else ""
         try:
             base, commit = workspaces.examined(ground, Change(digest=call.change, on=on))
-            like = described(ground, commit, "" if on else base.commit)
+            like = described(self.private, ground.command_folder(), commit, "" if on else base.commit)
             same = _same(state, like)
             if same:
                 return "the same", same, like

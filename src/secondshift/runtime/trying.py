@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from secondshift.records import events as facts
-from secondshift.records.examinations import Examination
+from secondshift.records.examinations import Examination, Likeness
 from secondshift.records.ideas import Idea
-from secondshift.records.likeness import Likeness, twin
+from secondshift.records.likeness import twin
 from secondshift.records.orders import Order
 from secondshift.records.states import State
 from secondshift.records.trials import Candidate
@@ -43,7 +43,7 @@ def newcomers(state: State, private: Path, place: Path, examined: set[str], late
         ground, on = ground_of(state, private, place), _code_of(state, state.baseline)
         try:
             base, commit = workspaces.examined(ground, Change(digest=idea.change, on=on))
-            like = described(ground, commit, "" if on else base.commit)
+            like = described(private, ground.command_folder(), commit, "" if on else base.commit)
         except (*REFUSALS, TryLater) as problem:
             why = final(problem, key, late)
             out += [refused(state, idea, why)] if why is not None else []

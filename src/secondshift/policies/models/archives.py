@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from secondshift.records.likeness import Likeness, similarity
+from secondshift.records.examinations import Likeness
+from secondshift.records.likeness import similarity
 
 ISLANDS = 3
 NICHES = 12  # members of an island at most

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from secondshift.policies.models.archives import Member, Population, founded, passed_by, regained, settled
 from secondshift.records.agent_calls import AgentCall
-from secondshift.records.examinations import UNCHANGED
-from secondshift.records.likeness import Likeness
+from secondshift.records.examinations import UNCHANGED, Likeness
 from secondshift.records.states import State
 from secondshift.records.studies import PROGRAMS
 from secondshift.records.trials import Candidate, Trial
