@@ -89,6 +89,8 @@ RECKONING = "secondshift.policies.models.audits:reckoning"
 REFEREE = "secondshift.runtime.refereeing:Referee"  # judges what trials left; loaded only where a study names an evaluator
 FITS: Mapping[str, str] = {"outlook": "secondshift.policies.models.outlook"}  # what is fitted beside the loop
 EXAMINER = "secondshift.runtime.examining:Examiner"  # looks at what a search left; loaded only where one calls an agent
+CALLER = "secondshift.runtime.agents.calling:Caller"  # calls an agent; loaded only where one is called
+BRIEFING = "secondshift.policies.searchers.briefing:brief"  # what an agent is told; loaded only where one is called
 MEMORY = "secondshift.memory:Memory"  # what the loop remembers of points, for the deciders
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "secondshift.searchers": SEARCHERS,
@@ -190,6 +192,16 @@ def referee() -> Callable[..., Any]:  # Any: the class lives in runtime, which k
 def examiner() -> Callable[..., Any]:  # Any: the class lives in runtime, which knows what it is
     """Give the class that looks at the changes of a search for programs."""
     return _load("examiner", EXAMINER)
+
+
+def caller() -> Callable[..., Any]:  # Any: the class lives in runtime, which knows what it is
+    """Give the class that calls a study's agent."""
+    return _load("caller", CALLER)
+
+
+def briefing() -> Callable[..., str]:
+    """Give the function that writes what an agent is told for a call."""
+    return _load("briefing", BRIEFING)
 
 
 def memory() -> Callable[..., Any]:  # Any: the class knows detectors, which the loop does not

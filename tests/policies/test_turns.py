@@ -45,7 +45,7 @@ class Night:
 
     def end(self, name: str, ending: CallEnding, **fields: object) -> None:
         usd = self.state.calls[name].reserved_usd
-        self.record(facts.AgentEnded(call=replace(self.state.calls[name], ending=ending, **{"usd": usd, **fields})))  # type: ignore[arg-type]  # by name
+        self.record(facts.AgentEnded(call=replace(self.state.calls[name], ending=ending, **{"usd": usd, **fields})))
 
 
 def test_ideas_in_words_are_handed_over_oldest_first_and_as_many_at_once_as_the_study_says() -> None:
@@ -54,6 +54,7 @@ def test_ideas_in_words_are_handed_over_oldest_first_and_as_many_at_once_as_the_
     assert not night.tick(), "both are at work"
     assert set(night.state.charges) == {"call-1", "call-2"} and night.state.spend.reserved_usd == 4.0
     night.end("call-1", "changed", change="0" * 32)
+    assert thinking(replace(night.state, calling={})), "what it left is not taken in yet: no night ends before that"
     assert [c.idea for c in night.tick()] == ["e3"]
     assert night.state.ideas["e1"].change == "0" * 32 and night.state.ideas["e1"].state == "open"
     assert night.state.spend.agents_usd == 2.0 and night.state.spend.reserved_usd == 4.0
@@ -86,7 +87,7 @@ def test_a_call_that_we_lost_or_ended_ourselves_says_nothing_of_the_idea_but_cos
     for number, ending in enumerate(("lost", "cancelled", "cancelled", "lost"), 1):
         (one,) = night.tick()
         assert one.repairs == "", "there is no error of its own to mend"
-        night.end(f"call-{number}", ending, assumed=True)  # type: ignore[arg-type]  # both are endings
+        night.end(f"call-{number}", ending, assumed=True)
     assert night.tick() and night.state.calls_left() == 5
 
 
@@ -122,7 +123,8 @@ def test_device_time_and_calls_are_paid_from_one_purse() -> None:
 
 def test_a_greedy_decider_is_stopped_by_arbitration() -> None:
     night = Night(replace(AGENT, money_usd=3.0), ideas=3)
-    generous = replace(night.state, study=replace(night.state.study, agent=replace(AGENT, parallel=3)))  # type: ignore[type-var]  # there is one
+    assert night.state.study is not None
+    generous = replace(night.state, study=replace(night.state.study, agent=replace(AGENT, parallel=3)))
     made = arbitrate(night.state, turns.decide(generous))
     dropped = [p for p in made if isinstance(p, facts.DecisionDropped)]
     assert sum(isinstance(p, facts.AgentOrdered) for p in made) == 1

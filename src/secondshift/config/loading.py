@@ -9,6 +9,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from secondshift import plugins
+from secondshift.config.agents import agent_of, check_agent
 from secondshift.config.commands import JUDGED, check_command, check_words
 from secondshift.config.duties import check_oncall, oncall_of
 from secondshift.config.explaining import explain
@@ -207,6 +208,7 @@ def _check_whole(file: StudyFile, place: Path, notes: Notebook) -> None:
     check_metrics(file, notes)
     check_oncall(file.oncall, notes)
     check_gate(file.gate, notes)
+    check_agent(file.agent, file.budget.money_usd is not None, notes)
     if file.policy.min_steps >= file.horizon.steps:
         expected = f"fewer than the {file.horizon.steps} steps of [horizon]"
         notes.add(("policy", "min_steps"), got=file.policy.min_steps, expected=expected)
@@ -261,6 +263,7 @@ def _study(file: StudyFile, space: Space, given: tuple[Mapping[str, Value], ...]
             place, guarded(tuple(file.protect.read_only), tuple(file.evaluate.command), file.folder), tuple(file.evaluate.command)
         ),
         gate=gate_of(file.gate),
+        agent=agent_of(file.agent),
         read_only=tuple(file.protect.read_only),
         sandbox=_sandbox(file),
         data=tuple(file.data.files),

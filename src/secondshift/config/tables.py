@@ -90,6 +90,13 @@ def _variable(value: str) -> str:
     return value
 
 
+def _hosts(value: list[str]) -> list[str]:
+    for one in value:
+        if not re.fullmatch(r"(\*\.)?[A-Za-z0-9.-]+:\d+", one):
+            raise ValueError(f'hosts with a port, such as "api.example.com:443", and not {one!r}')
+    return value
+
+
 def _parameter_file(value: str) -> str:
     if "/" in value or not value.endswith(FORMATS) or value in FORMATS:
         raise ValueError('the name of a file that ends with .json, .yaml, .yml or .toml, such as "params.yaml"')
@@ -148,6 +155,26 @@ class EvaluateTable(Table):
     """[evaluate]"""
 
     command: list[str] = []
+
+
+class AgentTable(Table):
+    """[agent]"""
+
+    command: str | list[Word] = []
+    timeout: Duration = 900.0
+    turns: Count | None = None
+    parallel: Annotated[int, Field(ge=1, le=64)] = 1
+    price_per_call_usd: Amount | None = None
+    subscription: bool = False
+    money_usd: Amount | None = None
+    env: list[Annotated[Word, AfterValidator(_variable)]] = []
+    hosts: Annotated[list[Word], AfterValidator(_hosts)] = []
+    readable: list[Word] = []
+    writable: list[Word] = []
+    check: list[Word] = []
+    check_timeout: Duration = 60.0
+    memory_gb: Amount = 8.0
+    output_cap_mb: Amount = 10.0
 
 
 class CheckTable(Table):
@@ -357,6 +384,7 @@ class StudyFile(Table):
     objective: ObjectiveTable
     horizon: HorizonTable
     evaluate: EvaluateTable = EvaluateTable()
+    agent: AgentTable = AgentTable()
     gate: GateTable = GateTable()
     search: dict[str, Any] = {}  # Any: read and checked by `searches`
     resume: ResumeTable = ResumeTable()

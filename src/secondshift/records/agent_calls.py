@@ -55,6 +55,7 @@ class AgentCall:
     elapsed_s: float = 0.0  # of the agent's own process
     overhead_s: float = 0.0  # what we took around it: making the workspace, reading what it left
     output_bytes: int = 0
+    unenforced: tuple[str, ...] = ()  # what of its confinement nothing on this machine enforced
 
     def open(self) -> bool:
         """Say whether it has not ended."""

@@ -300,9 +300,12 @@ class Agent:
     price_usd: float | None = None  # of one call at most: so much is set aside; None: a subscription
     money_usd: float | None = None  # for all calls; None: no cap of their own
     env: tuple[str, ...] = ()  # names of variables that it is given from the engine's own; values are recorded nowhere
+    hosts: tuple[str, ...] = ()  # "host:port" that it may reach; no others
+    readable: tuple[str, ...] = ()  # paths of a home folder, /tmp or /run that it may read: they look empty else
     writable: tuple[str, ...] = ()  # paths that it may write to beside its workspace
     check: tuple[str, ...] = ()  # run on what a call of a search left, before anything is trained with it; empty: none
     check_timeout_s: float = 60.0
+    memory_mb: float = 8000.0
     output_cap_mb: float = 10.0
     grace_s: float = 5.0  # between the request to end and the end by force
 

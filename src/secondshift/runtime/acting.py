@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from secondshift import plugins
-from secondshift.config import evaluator_hash, filled, given, judging
+from secondshift.config import calling, evaluator_hash, filled, given, judging
 from secondshift.errors import DeviceBusy
 from secondshift.records import events as facts
 from secondshift.records.orders import Order, Sign
 from secondshift.records.protection import guarded
 from secondshift.records.states import State
+from secondshift.records.studies import Study
 from secondshift.records.trials import Attempt, Exit, Trial
 from secondshift.runtime import gating, inheriting, promoting, pruning, trying, workspaces
 from secondshift.runtime.devices import fair_threads
@@ -24,6 +25,7 @@ from secondshift.runtime.repositories import TryLater
 from secondshift.runtime.secrecy import revealed
 
 if TYPE_CHECKING:
+    from secondshift.runtime.agents.calling import Caller
     from secondshift.runtime.examining import Examiner
     from secondshift.runtime.refereeing import Referee
 
@@ -41,6 +43,7 @@ class Hands:
     examined: set[str] = field(default_factory=set)  # changes that were looked at
     late: dict[str, int] = field(default_factory=dict)  # trial or change -> how often git or Python gave no answer
     examiner: "Examiner | None" = None  # made when a call of a search first left something
+    caller: "Caller | None" = None  # made when an agent is first called
     referee: "Referee | None" = None  # made when a study first has something to judge
 
 
@@ -71,7 +74,7 @@ def act(state: State, executor: Executor, hands: Hands) -> list[facts.Payload]:
             mode = "kill" if attempt.asked_now else attempt.asked
             executor.cancel(attempt.id, mode=mode, token=state.token, grace_s=grace_s)
             hands.cancelled[attempt.id] = asked
-    return [*outcomes, *examine(state, hands), *evaluate(state, hands)]
+    return [*outcomes, *called(state, hands), *examine(state, hands), *evaluate(state, hands)]
 
 
 def examine(state: State, hands: Hands) -> list[facts.Payload]:
@@ -83,6 +86,18 @@ def examine(state: State, hands: Hands) -> list[facts.Payload]:
         private=hands.folder, place=hands.place, words=lambda command: with_python(command, path), secrets=hands.secrets
     )
     return hands.examiner.work(state, hands.late)
+
+
+def called(state: State, hands: Hands) -> list[facts.Payload]:
+    """Let the agent be called as it is recorded, and take in how calls ended."""
+    if not state.calling:
+        return []
+
+    def command(study: Study, home: Path, brief: str) -> tuple[str, ...]:
+        return with_python(calling(study, home, brief), study.launch.env.get("PATH"))
+
+    caller = hands.caller = hands.caller or plugins.caller()(private=hands.folder, place=hands.place, command=command)
+    return caller.work(state)
 
 
 def evaluate(state: State, hands: Hands) -> list[facts.Payload]:
@@ -104,6 +119,8 @@ def evaluate(state: State, hands: Hands) -> list[facts.Payload]:
 
 def leave(hands: Hands) -> None:
     """End what works for this engine alone; the next one does it again. Attempts go on by themselves."""
+    if hands.caller is not None:
+        hands.caller.close()
     if hands.referee is not None:
         hands.referee.close()
     if hands.examiner is not None:

@@ -29,17 +29,25 @@ def store(private: Path, study_folder: Path, *, patch: Path | None = None, branc
         raise ChangeUnusable(f"{patch or branch} holds no difference. Expected what `git diff` prints.")
     if len(data) > MOST_BYTES:
         raise ChangeUnusable(f"{patch or branch} has {len(data)} bytes; expected {MOST_BYTES} at most. Leave data out of it.")
-    digest = hashlib.sha256(data).hexdigest()[:32]
     try:
         private.mkdir(parents=True, exist_ok=True)
         repositories.apply(private, repositories.base_of(study_folder, private), data)
-        file = _file(private, digest)
-        file.parent.mkdir(exist_ok=True)
-        write_atomic(str(file), data, sync=True)
+        digest = keep(private, data)
     except OSError as problem:
         if problem.errno not in repositories.FULL:
             raise
         raise LedgerFull(f"The disk is full: no change could be kept in {private}. Free space and bring it again.") from problem
+    return digest
+
+
+def keep(private: Path, data: bytes) -> str:
+    """Keep a change that was made of the very code it is meant for, and return its digest. Raises ChangeUnusable, OSError."""
+    if len(data) > MOST_BYTES:
+        raise ChangeUnusable(f"The change has {len(data)} bytes; expected {MOST_BYTES} at most. Leave data out of it.")
+    digest = hashlib.sha256(data).hexdigest()[:32]
+    file = _file(private, digest)
+    file.parent.mkdir(exist_ok=True)
+    write_atomic(str(file), data, sync=True)
     return digest
 
 

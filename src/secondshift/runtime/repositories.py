@@ -120,7 +120,7 @@ def base_of(folder: Path, private: Path) -> Base:
             listed = b"\0".join(os.fsencode(path) for path in untracked)
             git("update-index", "--add", "--remove", "-z", "--stdin", folder=top, variables=inside, data=listed)
         tree = git("write-tree", folder=store, variables=variables).decode().strip()
-        commit = _committed(store, tree, head, "the study as it is")
+        commit = committed(store, tree, head, "the study as it is")
     return Base(top=top, head=head, tree=tree, commit=commit, left_out=left_out)
 
 
@@ -144,7 +144,7 @@ def apply(private: Path, base: Base, patch: bytes) -> str:
         tree = git("write-tree", folder=store, variables=variables).decode().strip()
         if tree == base.tree:
             raise ChangeUnusable("The change changes nothing: the study's files are the same with it. Expected a difference.")
-        return _committed(store, tree, base.commit, "a candidate")
+        return committed(store, tree, base.commit, "a candidate")
 
 
 def _undoes(store: Path, variables: Mapping[str, str], patch: bytes) -> bool:
@@ -272,7 +272,7 @@ def kept_by_git(base: Base) -> set[str]:
     return {os.fsdecode(path) for listed in (staged, committed) for path in git(*listed, folder=base.top).split(b"\0")}
 
 
-def _committed(store: Path, tree: str, parent: str, message: str) -> str:
+def committed(store: Path, tree: str, parent: str, message: str) -> str:
     return git("commit-tree", tree, "-p", parent, "-m", message, folder=store, variables={"GIT_DIR": str(store)}).decode().strip()
 
 

@@ -175,14 +175,14 @@ def _make(ground: Ground, tree: Path, commit: str, top: Path) -> None:
     _cleared(ground.private, tree)
     twice = ("--force", "--force")  # once is not enough where git was killed while it made this tree
     repositories.git("worktree", "add", "--quiet", "--detach", *twice, str(tree), commit, folder=ground.private / STORE)
-    for path in _borrowed(ground, top):
+    for path in borrowed(ground, top):
         twin = tree / path.relative_to(top)
         if not os.path.lexists(twin):
             twin.parent.mkdir(parents=True, exist_ok=True)
             twin.symlink_to(path)
 
 
-def _borrowed(ground: Ground, top: Path) -> list[Path]:
+def borrowed(ground: Ground, top: Path) -> list[Path]:
     """Files that a candidate reads where they are, because git does not keep them: protected ones, and [data]."""
     found = [*protected_files(ground.place, ground.study.read_only), *(ground.command_folder() / n for n in ground.study.data)]
     resolved = [Path(os.path.abspath(path)) for path in found]

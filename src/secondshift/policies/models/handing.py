@@ -1,6 +1,6 @@
 """Which ideas in words an agent may still be called for: shared by who calls it and by who ends a night."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from secondshift.policies.models.broods import brought, searches_programs, start_of
 from secondshift.policies.models.proposals import trials_left
@@ -12,9 +12,13 @@ MOST_TRIES = 2  # of an idea: the second is told the error of the first
 MOST_LOST = 3  # calls for one idea that were nobody's fault
 
 
-def calls_for(state: State, idea: str) -> list[AgentCall]:
-    """The calls for an idea, oldest first."""
-    return [call for call in state.calls.values() if call.idea == idea]
+def calls_by_idea(state: State) -> Mapping[str, Sequence[AgentCall]]:
+    """The calls for each idea that has any, oldest first."""
+    found: dict[str, list[AgentCall]] = {}
+    for call in state.calls.values():
+        if call.idea:  # else it is of a search for programs
+            found.setdefault(call.idea, []).append(call)
+    return found
 
 
 def in_words(idea: Idea) -> bool:
@@ -26,17 +30,18 @@ def due(state: State) -> Iterator[Idea]:
     """Ideas that the agent is to be called for next, oldest first, whether or not it can be called now."""
     if state.study is None or not state.study.agent.command:
         return
-    busy = {state.calls[name].idea for name in state.calling}
+    calls = calls_by_idea(state)
     for idea in state.ideas.values():
-        if in_words(idea) and idea.id not in busy and may_try(calls_for(state, idea.id)):
+        if in_words(idea) and may_try(calls.get(idea.id, ())):
             yield idea
 
 
-def may_try(calls: list[AgentCall]) -> bool:
-    """Say whether an idea with these calls may have another one."""
+def may_try(calls: Sequence[AgentCall]) -> bool:
+    """Say whether an idea with these calls may have another one; not while one of them goes on."""
     tries = [call for call in calls if call.counts()]
     lost = sum(call.ending == "lost" for call in calls)
-    return len(tries) < MOST_TRIES and lost < MOST_LOST and not any(call.ending == "changed" for call in tries)
+    over = any(call.open() or call.ending == "changed" for call in tries)
+    return len(tries) < MOST_TRIES and lost < MOST_LOST and not over
 
 
 def affordable(state: State) -> int:
@@ -52,8 +57,10 @@ def affordable(state: State) -> int:
 
 
 def thinking(state: State) -> bool:
-    """Say whether an agent is at work or is going to be, so that something to run may still come."""
+    """Say whether something to run may still come of an agent: it is at work, or will be, or has just ended."""
     if state.calling or state.to_examine() or brought(state):
+        return True
+    if any(in_words(state.ideas[name]) and not may_try(known) for name, known in calls_by_idea(state).items()):
         return True
     if affordable(state) <= 0 or not in_time(state):
         return False

@@ -4,9 +4,10 @@ What a call left becomes the change of its idea, and goes the way of every chang
 its answer: what went wrong, and that anybody can still bring the change.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from secondshift.policies.models.handing import affordable, calls_for, due, in_time, in_words, may_try
+from secondshift.policies.models.handing import affordable, calls_by_idea, due, in_time, in_words, may_try
 from secondshift.records.agent_calls import AgentCall
 from secondshift.records.decisions import Decision, answer, call
 from secondshift.records.ideas import Idea
@@ -21,19 +22,19 @@ def decide(state: State) -> list[Decision]:
     study = state.study
     if study is None or (not state.calls and not study.agent.command):
         return []
-    answers = [said for idea in state.ideas.values() if (said := _answered(state, idea)) is not None]
+    calls = calls_by_idea(state)
+    answers = [said for name in calls if (said := _answered(state, state.ideas[name], calls[name])) is not None]
     if state.shift is None or state.ending or not in_time(state):
         return answers
     room = min(study.agent.parallel - len(state.calling), affordable(state))
     ideas = [idea for _, idea in zip(range(max(0, room)), due(state), strict=False)]
-    return [*answers, *(_called(state, idea) for idea in ideas)]
+    return [*answers, *(_called(state, idea, calls.get(idea.id, ())) for idea in ideas)]
 
 
-def _answered(state: State, idea: Idea) -> Decision | None:
+def _answered(state: State, idea: Idea, calls: Sequence[AgentCall]) -> Decision | None:
     """What the newest call of an idea makes of it; None while it goes on, or may be tried again."""
-    calls = calls_for(state, idea.id) if in_words(idea) else []
-    last = calls[-1] if calls else None
-    if last is None or last.open():
+    last = calls[-1]
+    if last.open() or not in_words(idea):
         return None
     if last.ending == "changed":
         after = replace(
@@ -42,14 +43,16 @@ def _answered(state: State, idea: Idea) -> Decision | None:
         return answer(after, reason=f"The agent turned {idea.id} into a change ({last.id}).", by=NAME, based_on=(last.id,))
     if may_try(calls):
         return None
-    why = f"the agent brought no change that can be run ({last.id}: {last.detail or last.ending}); {BRINGS.format(id=idea.id)}"
+    what, _, more = (last.detail or last.ending).partition("\n")
+    why = f"the agent brought no change that can be run ({last.id}: {what}); {BRINGS.format(id=idea.id)}"
+    why += f"\n{more}" if more else ""
     after = replace(idea, state="refused" if last.ending == "refused" else "undecided", answer=why)
     return answer(after, reason=f"{idea.id} ends without a change: {last.id} {last.ending}.", by=NAME, based_on=(last.id,))
 
 
-def _called(state: State, idea: Idea) -> Decision:
+def _called(state: State, idea: Idea, calls: Sequence[AgentCall]) -> Decision:
     assert state.study is not None, "decide() says so"
-    agent, calls = state.study.agent, calls_for(state, idea.id)
+    agent = state.study.agent
     failed = next((one for one in reversed(calls) if one.counts()), None)
     code = state.candidates[state.baseline].code if state.baseline else ""
     one = AgentCall(

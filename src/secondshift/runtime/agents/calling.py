@@ -1,0 +1,184 @@
+"""Calls that are ordered and have not ended: starts the process that watches over each, and takes in how it ended."""
+
+import fcntl
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from secondshift.ledger import codec
+from secondshift.records import events as facts
+from secondshift.records.agent_calls import AgentCall, CallEnding
+from secondshift.records.states import State
+from secondshift.records.studies import Study
+from secondshift.runtime.agents import trees
+from secondshift.runtime.agents.telling import told
+from secondshift.runtime.cleanenv import KEPT
+from secondshift.runtime.executors.attempt_files import tail
+from secondshift.runtime.measuring import end_all
+from secondshift.runtime.secrecy import revealed
+
+LEAVE_S = 2.0  # for a process that has nothing left to do
+AGAIN_S = 2.0  # between two starts of the process for one call
+MOST_STARTS = 3  # that came to nothing; then the call ends without having begun
+DETAIL = 2400  # letters of why it came to nothing
+ENDINGS = get_args(CallEnding)
+
+
+@dataclass(kw_only=True, slots=True)
+class Caller:
+    """Calls the agent as it is recorded.
+
+    What it has started is lost in a crash, on purpose: results are files, and one lock keeps it at one process for a call.
+    """
+
+    private: Path  # the study's `.secondshift`
+    place: Path  # where the study file lies
+    command: Callable[[Study, Path, str], tuple[str, ...]]  # the words of a call in its folder, with the text of its brief
+    processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)  # by call
+    starts: Counter[str] = field(default_factory=Counter)
+    started_at: dict[str, float] = field(default_factory=dict)  # monotonic seconds
+
+    def work(self, state: State) -> list[facts.Payload]:
+        """Take in what has ended, end what the shift cannot wait for, begin what is ordered. Raises OSError on a full disk."""
+        found = (self._look(state, state.calls[name]) for name in state.calling)
+        return [facts.AgentEnded(call=call) for call in found if call is not None]
+
+    def home(self, call: str) -> Path:
+        """The folder of a call."""
+        return self.private / "agents" / call
+
+    def alive(self, name: str) -> bool:
+        """Say whether the process for a call lives."""
+        self.processes = {call: process for call, process in self.processes.items() if process.poll() is None}
+        return name in self.processes
+
+    def close(self) -> None:
+        """Wait for processes that have nothing left to do."""
+        for process in self.processes.values():
+            try:
+                process.wait(LEAVE_S)
+            except subprocess.TimeoutExpired:
+                continue  # it is at work, and goes on without us
+
+    def _look(self, state: State, call: AgentCall) -> AgentCall | None:
+        """How a call ended; None while it goes on."""
+        home = self.home(call.id)
+        busy = self.alive(call.id) or at_work(home)  # first: one that ends between the two looks has its result
+        found = _read(home)
+        if found is not None:
+            return _ended(call, found)
+        if busy:
+            if state.ending:
+                _cancel(home, now=state.hurry)
+        elif (home / "claim.json").exists():
+            return _lost(call, home)
+        elif state.ending:
+            return replace(call, ending="cancelled", detail="the shift ended before it began")
+        elif self.starts[call.id] >= MOST_STARTS:
+            why = f"the process that watches over it died again and again: {tail(str(home / 'running.log'), 300)}"
+            return replace(call, ending="unusable", detail=why)
+        elif time.monotonic() - self.started_at.get(call.id, -1e9) > AGAIN_S:
+            self._start(state, call, home)
+        return None
+
+    def _start(self, state: State, call: AgentCall, home: Path) -> None:
+        """Start the process, in a session of its own: it goes on when the engine dies."""
+        study = state.study
+        assert study is not None, "there is no call without a study"
+        home.mkdir(parents=True, exist_ok=True)
+        self.starts[call.id] += 1
+        self.started_at[call.id] = time.monotonic()
+        brief, agent = told(state, call, self.private, self.place), study.agent
+        order = {
+            "home": str(home), "private": str(self.private), "place": str(self.place), "on": call.baseline, "lease": state.token,
+            "study": codec.encode(facts.StudyOpened(study=study))[1], "brief": brief, "token": token_of(home),
+            "command": self.command(study, home, brief), "timeout_s": call.timeout_s, "grace_s": agent.grace_s,
+            "output_cap_bytes": int(agent.output_cap_mb * 1e6), "memory_mb": agent.memory_mb, "hosts": agent.hosts,
+            "readable": [os.path.expanduser(path) for path in agent.readable], "reserved_usd": call.reserved_usd,
+            "writable": [os.path.expanduser(path) for path in agent.writable], "env": environment(study),
+        }  # fmt: skip
+        with open(home / "running.log", "ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "secondshift.runtime.agents.running"], stdin=subprocess.PIPE, stdout=log,
+                stderr=log, start_new_session=True,
+            )  # fmt: skip
+        self.processes[call.id] = process
+        try:
+            if process.stdin is not None:
+                process.stdin.write(json.dumps(order).encode())
+                process.stdin.close()
+        except OSError:
+            pass  # it died at once; its log says why, and it is started again
+
+
+def environment(study: Study) -> dict[str, str]:
+    """The variables of an agent: what a program needs to run at all, those of the study, and those that [agent] env names.
+
+    What looks like a secret in [launch] env is for the training, and stays out.
+    """
+    base = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith("LC_")}
+    named = {name: os.environ[name] for name in study.agent.env if name in os.environ}
+    fixed = {"PYTHONDONTWRITEBYTECODE": "1", "GIT_TERMINAL_PROMPT": "0", "NO_COLOR": "1"}
+    return {**base, **revealed(dict(study.launch.env), {}), **named, **fixed}
+
+
+def token_of(home: Path) -> str:
+    """What marks the processes of one call: the same for every engine."""
+    return f"agent-{hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:24]}"
+
+
+def at_work(home: Path) -> bool:
+    """Say whether a process watches over the call: one of ours, or one that an engine before us started."""
+    try:
+        lock = os.open(home / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return False
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+
+
+def _read(home: Path) -> dict[str, Any] | None:  # Any: JSON as `running` wrote it
+    try:
+        return json.loads((home / "result.json").read_bytes())
+    except OSError:
+        return None
+    except ValueError:
+        return {"ending": "unusable", "detail": "its result cannot be read"}
+
+
+def _ended(call: AgentCall, found: dict[str, Any]) -> AgentCall:
+    """How a call ended by what its process wrote down. It is settled at what was set aside, or at more if more is reported."""
+    ending = found.get("ending") if found.get("ending") in ENDINGS else "unusable"
+    began = found.get("elapsed_s", 0.0) > 0.0
+    usd = max(call.reserved_usd, float(found.get("usd", 0.0)) if call.reserved_usd else 0.0) if began else 0.0
+    return replace(
+        call, ending=ending, usd=usd, change=found.get("change", ""), detail=str(found.get("detail", ""))[:DETAIL],
+        elapsed_s=found.get("elapsed_s", 0.0), overhead_s=found.get("overhead_s", 0.0),
+        output_bytes=found.get("output_bytes", 0), unenforced=tuple(found.get("unenforced", ())),
+    )  # fmt: skip
+
+
+def _lost(call: AgentCall, home: Path) -> AgentCall:
+    """Nobody saw how it ended: what it may have cost is assumed in full, and what it left running is ended."""
+    end_all(token_of(home))
+    trees.cleared(home)
+    why = "whoever watched over it was killed; it is settled at all that was set aside"
+    return replace(call, ending="lost", usd=call.reserved_usd, assumed=True, detail=why)
+
+
+def _cancel(home: Path, *, now: bool) -> None:
+    for name in ("now", "cancel") if now else ("cancel",):
+        (home / name).touch()

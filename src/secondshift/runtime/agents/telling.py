@@ -1,0 +1,45 @@
+"""What an agent is told: the brief of policy, with what only files hold: the person's program.md and the ends of outputs."""
+
+from pathlib import Path
+
+from secondshift import plugins
+from secondshift.records.agent_calls import AgentCall
+from secondshift.records.states import State
+from secondshift.runtime import changes
+from secondshift.runtime.executors.attempt_files import tail
+from secondshift.runtime.repositories import ChangeUnusable
+from secondshift.runtime.snapshots import mask
+
+PROGRAM = "program.md"  # beside the study file: how a person steers
+PROGRAM_BYTES = 16_384
+OUTPUT_BYTES = 1_500  # of the end of one trial's output
+OUTPUTS = 3  # trials whose outputs are quoted, the newest
+
+
+def told(state: State, call: AgentCall, private: Path, place: Path) -> str:
+    """The text of a call's brief, with what looks like a secret masked."""
+    newest = [trial for trial in reversed(list(state.trials.values())) if trial.attempts and trial.status in ("failed", "complete")]
+    outputs = {
+        trial.id: tail(str(private / "attempts" / f"{trial.id}.a{trial.attempts}" / "output.log"), OUTPUT_BYTES)
+        for trial in newest[:OUTPUTS]
+    }
+    patches = {name: _patch(state, name, private) for name in call.task.beside}
+    text = plugins.briefing()(state, call, program=_program(place), outputs=outputs, patches=patches)
+    return mask(text.encode("utf-8", "replace"), config=True)[0].decode("utf-8", "replace")
+
+
+def _program(place: Path) -> str:
+    try:
+        with open(place / PROGRAM, "rb") as file:
+            return file.read(PROGRAM_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _patch(state: State, candidate: str, private: Path) -> str:
+    """What a candidate of a search changes of the study's code, oldest change first."""
+    code = state.candidates[candidate].code
+    try:
+        return "\n".join(changes.read(private, digest).decode("utf-8", "replace") for digest in code.split("+") if digest)
+    except ChangeUnusable:
+        return ""
