@@ -20,9 +20,9 @@ def edit(was: str, now: str) -> None:
     TRAIN.write_text(text.replace(was, now))
 
 
-def good() -> None:
-    """Trains ten times faster."""
-    edit("rate = 0.01", "rate = 0.1")
+def good(rate: float = 0.1) -> None:
+    """Trains faster. Others do so at a rate of their own: the same program again would be refused."""
+    edit("rate = 0.01", f"rate = {rate}")
 
 
 def noop() -> None:
@@ -74,7 +74,7 @@ def litters() -> None:
 
 def daemon() -> None:
     """Leaves somebody behind who forgets its token and its session, and goes on to write wherever it can."""
-    good()
+    good(0.08)
     if os.fork():
         return
     os.setsid()
@@ -102,7 +102,7 @@ def escape() -> None:
 
 def escapes() -> None:
     escape()
-    noop()
+    edit("rate = 0.01", "rate = 0.01 * 1.0")
 
 
 def injects() -> None:
@@ -114,12 +114,12 @@ def mends() -> None:
     """Breaks first, and mends it when it is told."""
     if "What went wrong the first time" not in brief:
         raise SystemExit("I could not find the file")
-    good()
+    good(0.12)
 
 
 def commits() -> None:
     """Commits its work to a branch, as many agents do."""
-    good()
+    good(0.14)
     if os.system("git checkout -q -b mine && git add -A && git commit -qm done && git log --oneline | head -3") != 0:
         raise SystemExit("git does not work here")
 
@@ -130,10 +130,15 @@ def spies() -> None:
     raise SystemExit("seen enough")
 
 
+def overspends() -> None:
+    Path(os.environ["SECONDSHIFT_USAGE"]).write_text('{"usd": 3.5}')
+    looper()
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "--left-behind":
         left_behind()
     brief = Path(sys.argv[1]).read_text()
-    print("SIMULATED: a scripted agent, no model")
+    print("SIMULATED: a scripted agent, no model", flush=True)
     role = re.search(r"## The idea.*?\[(\w+)\]", brief, re.DOTALL)
     globals()[role[1]]() if role else sys.exit("no role")

@@ -1,0 +1,175 @@
+"""Calls of a scripted agent (SIMULATED: no model): one outlives its engine, and one that nobody watches over is lost, in full."""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from agent_nights import SCRIPT, left_running
+
+from repositories import git, repository
+from secondshift.config import calling
+from secondshift.records import events as facts
+from secondshift.records.agent_calls import AgentCall
+from secondshift.records.ideas import Idea
+from secondshift.records.states import State
+from secondshift.records.studies import Agent, Objective, Study
+from secondshift.runtime import changes
+from secondshift.runtime.agents import trees
+from secondshift.runtime.agents.calling import Caller, at_work, token_of
+from secondshift.runtime.executors.processes import carriers
+from secondshift.runtime.workspaces import Ground
+
+LONG_S = 60.0
+AGENT = Agent(
+    command=(sys.executable, "-I", "-S", str(SCRIPT), "{brief_file}"), turns=9, price_usd=2.0, money_usd=9.0,
+    readable=(str(SCRIPT),), grace_s=0.5, output_cap_mb=1.0,
+)  # fmt: skip
+TRAIN = "rate = 0.01\nfor step in range(30):\n    print(f'step={step} loss={rate}')\n"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    yield repository(tmp_path / "study", {"train.py": TRAIN, "data/valid.csv": "1,2\n"})
+    assert left_running() == []
+
+
+def ordered(role: str, *, agent: Agent = AGENT, usd: float = 2.0, timeout_s: float = 30.0) -> State:
+    study = Study(
+        name="s", command="python train.py", folder=".", objective=Objective(metric="loss"), horizon_steps=30, agent=agent,
+        evaluate=("python", "eval.py", "{artefact}"), read_only=("data/**",),
+    )  # fmt: skip
+    call = AgentCall(id="call-1", idea="e1", reserved_usd=usd, timeout_s=timeout_s)
+    idea = Idea(id="e1", text=f"[{role}] SIMULATED idea", author="kim")
+    return State(study=study, token=1, ideas={"e1": idea}, calls={"call-1": call}, calling={"call-1": True})
+
+
+def engine(place: Path) -> Caller:
+    return Caller(private=place / ".secondshift", place=place, command=calling)
+
+
+def until(act: Callable[[], object]) -> None:
+    deadline = time.monotonic() + LONG_S
+    while not act():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.02)
+
+
+def ended(caller: Caller, state: State) -> AgentCall:
+    """Go on until the call has ended."""
+    found: list[facts.Payload] = []
+    until(lambda: found.extend(caller.work(state)) or found)
+    for process in caller.processes.values():
+        process.wait(LONG_S)  # it has nothing left to do
+    assert isinstance(found[0], facts.AgentEnded)
+    return found[0].call
+
+
+def begun(caller: Caller, state: State) -> Path:
+    """Go on until the agent itself runs; the folder of the call."""
+    home = caller.home("call-1")
+    until(lambda: caller.work(state) or (home / "output.log").exists())
+    until(lambda: b"SIMULATED" in (home / "output.log").read_bytes())
+    return home
+
+
+def test_what_a_call_left_is_kept_as_the_change_it_is_and_the_study_is_as_it_was(place: Path) -> None:
+    (place / "train.py").write_text(TRAIN + "# not committed\n")
+    git(place, "status", "--porcelain")  # it may write the index anew
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file() and ".secondshift" not in path.parts}
+    call = ended(engine(place), ordered("good"))
+    assert (call.ending, call.usd, call.assumed) == ("changed", 2.0, False)
+    patch = changes.read(place / ".secondshift", call.change).decode()
+    assert "-rate = 0.01\n+rate = 0.1\n" in patch and patch.count("\n+") == 2
+    after = {path: path.read_bytes() for path in place.rglob("*") if path.is_file() and ".secondshift" not in path.parts}
+    assert after == before
+    left = {path.name for path in (place / ".secondshift/agents/call-1").iterdir()}
+    assert not left & {"tree", "tmp", "index"} and {"brief.md", "output.log", "result.json"} <= left
+
+
+def test_a_call_outlives_its_engine_and_the_next_one_takes_in_how_it_ended(place: Path) -> None:
+    first, state = engine(place), ordered("looper", timeout_s=4.0)
+    home = begun(first, state)
+    second = engine(place)
+    assert second.work(state) == [] and not second.processes, "it is at work already: no second one is started"
+    call = ended(second, state)
+    assert (call.ending, call.assumed) == ("timed out", False) and call.detail == "it took longer than 4 s"
+    first.processes["call-1"].wait(LONG_S)
+    assert not at_work(home)
+
+
+def test_one_that_nobody_watches_over_any_more_is_settled_in_full_as_assumed_and_leaves_nobody(place: Path) -> None:
+    first, state = engine(place), ordered("looper", usd=1.25)
+    home = begun(first, state)
+    os.kill(first.processes["call-1"].pid, signal.SIGKILL)
+    first.processes["call-1"].wait(LONG_S)
+    call = ended(engine(place), state)
+    assert (call.ending, call.usd, call.assumed) == ("lost", 1.25, True)
+    assert not carriers({token_of(home)}) and not (home / "tree").exists()
+
+
+def test_a_claimed_call_is_never_begun_twice(place: Path) -> None:
+    home = place / ".secondshift/agents/call-1"
+    home.mkdir(parents=True)
+    (home / "claim.json").write_text("{}")
+    caller = engine(place)
+    assert ended(caller, ordered("good")).ending == "lost" and not caller.starts
+
+
+def test_the_end_of_a_shift_ends_a_call_and_one_that_never_began_costs_nothing(place: Path) -> None:
+    caller, state = engine(place), ordered("looper")
+    begun(caller, state)
+    call = ended(caller, replace(state, ending="over"))
+    assert (call.ending, call.usd, call.assumed) == ("cancelled", 2.0, False)
+    later = replace(state, calls={"call-2": replace(state.calls["call-1"], id="call-2")}, calling={"call-2": True}, ending="over")
+    assert (ended(caller, later).ending, ended(caller, later).usd) == ("cancelled", 0.0)
+
+
+@pytest.mark.parametrize(("role", "ending", "said"), [
+    ("wonders", "asked", "Which of the two rates do you mean?"),
+    ("litters", "spammed", "3000 files differ"),
+    ("stubborn", "refused", "data/valid.csv, which is protected"),
+    ("overspends", "over budget", "3.5 USD"),
+    ("commits", "changed", ""),
+])  # fmt: skip
+def test_each_end_is_told_apart(place: Path, role: str, ending: str, said: str) -> None:
+    call = ended(engine(place), ordered(role))
+    assert call.ending == ending and said in call.detail, call
+    assert call.usd == (3.5 if ending == "over budget" else 2.0)
+
+
+def test_a_study_without_git_says_so_and_costs_nothing(tmp_path: Path) -> None:
+    (tmp_path / ".secondshift").mkdir()
+    call = ended(engine(tmp_path), ordered("good"))
+    assert (call.ending, call.usd) == ("unusable", 0.0) and "git repository" in call.detail
+
+
+def test_configuration_of_the_agents_own_repository_runs_nothing_of_ours(place: Path, tmp_path: Path) -> None:
+    ground = Ground(private=place / ".secondshift", place=place, study=ordered("good").study)  # type: ignore[arg-type]  # there is one
+    home = tmp_path / "home"
+    home.mkdir()
+    tree, trap = trees.made(ground, "", home), tmp_path / "sprung"
+    (tree.top / ".git/config").write_text(f'[core]\n\tfsmonitor = touch {trap}\n[filter "x"]\n\tclean = touch {trap}; cat\n')
+    (tree.top / ".git/hooks").mkdir()
+    (tree.top / ".git/hooks/post-index-change").write_text(f"#!/bin/sh\ntouch {trap}\n")
+    (tree.top / ".git/hooks/post-index-change").chmod(0o755)
+    (tree.top / ".gitattributes").write_text("* filter=x\n")
+    (tree.top / "train.py").write_text("rate = 5\n")
+    (tree.top / ".git/index").write_bytes(b"nonsense")
+    os.mkfifo(tree.top / "pipe")
+    left = trees.left(ground, tree)
+    assert b"+rate = 5" in left.patch and not trap.exists()
+
+
+def test_the_order_that_holds_secrets_is_in_no_file(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGENT_KEY", "hush-hush-0123456789")
+    call = ended(engine(place), ordered("spies", agent=replace(AGENT, env=("AGENT_KEY", "NOT_SET"))))
+    assert "AGENT_KEY" in call.detail
+    files = [path for path in (place / ".secondshift").rglob("*") if path.is_file()]
+    assert files and not any(b"hush-hush" in path.read_bytes() for path in files)
+    assert json.loads((place / ".secondshift/agents/call-1/result.json").read_bytes())["ending"] == "crashed"
