@@ -54,7 +54,6 @@ def test_ideas_in_words_are_handed_over_oldest_first_and_as_many_at_once_as_the_
     assert not night.tick(), "both are at work"
     assert set(night.state.charges) == {"call-1", "call-2"} and night.state.spend.reserved_usd == 4.0
     night.end("call-1", "changed", change="0" * 32)
-    assert thinking(replace(night.state, calling={})), "what it left is not taken in yet: no night ends before that"
     assert [c.idea for c in night.tick()] == ["e3"]
     assert night.state.ideas["e1"].change == "0" * 32 and night.state.ideas["e1"].state == "open"
     assert night.state.spend.agents_usd == 2.0 and night.state.spend.reserved_usd == 4.0
@@ -138,6 +137,16 @@ def test_no_call_begins_that_could_not_end_before_the_shift_and_none_while_it_en
     assert thinking(night.state)
     night.state = replace(night.state, ending="over")
     assert not night.tick()
+
+
+@pytest.mark.parametrize("ending", ["changed", "refused"])
+def test_no_night_ends_before_what_a_call_left_is_taken_in(ending: CallEnding) -> None:
+    night = Night(replace(AGENT, turns=1), ideas=1)
+    night.tick()
+    night.end("call-1", ending, change="0" * 32)
+    assert thinking(night.state) == (ending == "changed"), "a failed one has no call left that could mend it, and stays open"
+    night.tick()
+    assert not thinking(night.state)
 
 
 def test_the_second_end_of_a_call_changes_nothing() -> None:
