@@ -19,7 +19,7 @@ from secondshift.records.states import State
 from secondshift.runtime.executors import confinement
 
 pytestmark = [
-    pytest.mark.slow, pytest.mark.timeout(500),
+    pytest.mark.slow, pytest.mark.timeout(600),
     pytest.mark.skipif(not confinement.available(), reason="this kernel cannot confine a process"),
 ]  # fmt: skip
 TIMEOUT_S = 10.0  # on a busy machine even a lazy one needs seconds
@@ -72,7 +72,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     (study.parent / "program.md").write_text("Leave the number of steps alone.\n")
     suggest(study, *PLAYED)
     before = fingerprint(study.parent, outside)
-    state = work(study, pairs=1, most_s=300.0)
+    state = work(study, pairs=1, most_s=420.0)
     yield Night(state=state, private=study.parent / ".secondshift", before=before,
                 after=fingerprint(study.parent, outside), running=left_running())  # fmt: skip
     for name in ("AGENT_KEY", "OTHER_KEY"):
