@@ -408,8 +408,8 @@ def _take_explore(desk: _Desk, decision: Decision) -> None:
         name = candidate.id
         desk.out.append(facts.CandidateProposed(candidate=candidate, decision=decision.id))
     if idea:
-        desk.comparisons += 1
-        begun = replace(idea, candidate=name, rank=desk.state.comparisons + desk.comparisons)
+        desk.comparisons += not idea.canary  # one that must not win spends nothing of what may be spent on error
+        begun = replace(idea, candidate=name, rank=0 if idea.canary else desk.state.comparisons + desk.comparisons)
         desk.out.append(facts.IdeaAmended(idea=begun, why=decision.reason))
     else:
         moved = facts.BaselineMoved(candidate=name, why=decision.reason, who=decision.by, decision=decision.id)

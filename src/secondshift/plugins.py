@@ -65,6 +65,7 @@ WATCH: Mapping[str, str] = {
     "promoting": "secondshift.policies.gate.promoting:decide",
     "accepting": "secondshift.policies.evidence.accepting:decide",
     "answering": "secondshift.policies.evidence.answering:decide",
+    "canaries": "secondshift.policies.evidence.canaries:decide",
     "racing": "secondshift.policies.evidence.racing:decide",
     "budgets": "secondshift.policies.schedulers.budgets:decide",
     "guards": "secondshift.policies.schedulers.guarding:decide",

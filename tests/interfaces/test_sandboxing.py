@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from secondshift.interfaces.brief.ideas import unproven_ideas
+from secondshift.interfaces.brief.ideas import ideas, unproven_ideas
 from secondshift.interfaces.brief.trace import Trace
 from secondshift.interfaces.cli import sandboxing, status
 from secondshift.interfaces.messages.catalogue import say, tell
@@ -68,3 +68,14 @@ def test_doctor_says_each_claim_on_a_line_and_its_exit_code_says_whether_one_is_
     assert prove(json=True) == 1
     rows = json.loads(capsys.readouterr().out)["claims"]
     assert rows[3] == {"claim": found[3].claim, "found": "broken", "detail": "process 7"}
+
+
+def test_a_brief_tells_of_canaries_in_one_line_and_not_among_ideas() -> None:
+    kinds = {"no-op": "refuted", "constant": "refuted", "metric": "refused"}
+    flown = {f"e{n}": Idea(id=f"e{n}", text="c", author="canary", canary=k, state=s) for n, (k, s) in enumerate(kinds.items(), 2)}  # type: ignore[arg-type]  # kinds and states
+    said = list(ideas(Trace(), State(ideas=flown)))
+    assert [one.key for one in said] == ["ideas.canaries_failed"]
+    assert "3 canaries" in tell(said[0], "en") and "카나리아 3개" in tell(said[0], "ko")
+    flown["e2"] = Idea(id="e2", text="c", author="canary", canary="no-op", state="held up")
+    said = [one for one in ideas(Trace(), State(ideas=flown)) if one.key.startswith("ideas.canaries")]
+    assert "e2 no-op" in tell(said[0], "en") and said[0].key == "ideas.canaries_stray"

@@ -11,6 +11,7 @@ Ending = Literal[
     "", "better", "too small", "no better", "worse", "crashes more", "unsettled", "unprotected metric", "same for every seed",
     "more time", "breaks a guard", "guard not checked",
 ]  # fmt: skip
+Canary = Literal["", "no-op", "constant", "metric"]
 SET = "set."  # before the name of a parameter in the arguments of a request
 FEW_PAIRS = 5  # of fewer nobody can say what settling an idea would cost
 MANY_PAIRS = 500  # more than this are not counted any more
@@ -29,10 +30,11 @@ class Idea:
     answer: str = ""  # why it has this state, or why not yet
     params: Mapping[str, Value] = field(default_factory=dict)  # what it changes of the baseline
     change: str = ""  # digest of a patch or branch; empty: parameters alone
+    canary: Canary = ""  # what it must not win by; empty: it is no canary
     also: tuple[str, ...] = ()  # authors who had the same idea later
     candidate: str = ""  # the candidate that it became
     baseline: str = ""  # the candidate it is judged against
-    rank: int = 0  # which comparison of the study it is, from 1, over all nights; begun anew, it is another one
+    rank: int = 0  # which comparison of the study it is, from 1, over all nights; begun anew, it is another one; 0 of a canary
     first_pair: int = 0  # fresh seeds before this one were run before it came: they say nothing of it
     revision: int = 1  # of the study in which it came
     captured_at: float = 0.0  # UTC seconds, by the author's clock

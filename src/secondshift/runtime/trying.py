@@ -10,7 +10,7 @@ from secondshift.records.likeness import twin
 from secondshift.records.orders import Order
 from secondshift.records.states import State
 from secondshift.records.trials import Candidate
-from secondshift.runtime import workspaces
+from secondshift.runtime import canaries, workspaces
 from secondshift.runtime.describing import described
 from secondshift.runtime.originals import OtherCode
 from secondshift.runtime.repositories import ChangeUnusable, TryLater
@@ -36,7 +36,10 @@ def newcomers(state: State, private: Path, place: Path, examined: set[str], late
     """
     out: list[facts.Payload] = []
     alike: dict[str, Likeness] = {}
-    for idea in state.ideas.values():
+    for came in state.ideas.values():
+        made = _canary(state, came, private, place, late) if came.canary and came.state == "open" and not came.change else []
+        idea = made[0].idea if made else came
+        out += made
         key, code = f"{idea.id} {idea.change} {state.baseline}", _code(state, idea)
         if idea.state != "open" or not idea.change or idea.candidate or (key in examined and code in state.examinations):
             continue
@@ -51,7 +54,7 @@ def newcomers(state: State, private: Path, place: Path, examined: set[str], late
             examined.add(key)
             noted = Examination(code=code, likeness=like)
             out += [facts.ChangeExamined(examination=noted)] if code not in state.examinations else []
-            same = _same(state, idea, like, alike)
+            same = "" if idea.canary else _same(state, idea, like, alike)
             out += [refused(state, idea, ChangeRefused(same))] if same else []
     return out
 
@@ -83,6 +86,21 @@ def _of_ideas(state: State, idea: Idea) -> dict[str, Likeness]:
         if known is not None and known.usable():
             found[other.id] = known.likeness
     return found
+
+
+def _canary(state: State, idea: Idea, private: Path, place: Path, late: dict[str, int]) -> list[facts.IdeaAmended]:
+    """Give a canary its change. One that cannot be made is over: where there is nothing that measures to be edited, it failed."""
+    ground = ground_of(state, private, place)
+    try:
+        change = canaries.change_of(idea.canary, ground.study, ground.command_folder(), private)
+    except (ChangeUnusable, TryLater) as problem:
+        why = final(problem, f"canary {idea.id}", late)
+        if why is None:
+            return []
+        after = replace(idea, state="refused" if idea.canary == "metric" else "undecided", answer=str(why))
+        return [facts.IdeaAmended(idea=after, why=_first(why))]
+    made = f"the canary {idea.canary} was made from the study as it is"
+    return [facts.IdeaAmended(idea=replace(idea, change=change, answer=made), why=made)]
 
 
 def final(problem: Refusal | TryLater, about: str, late: dict[str, int]) -> Refusal | None:

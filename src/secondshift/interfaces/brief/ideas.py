@@ -23,18 +23,32 @@ def ideas(night: Trace, state: State) -> Iterable[Statement]:
         values = {"candidate": state.baseline, "params": _baseline_params(state)}
         moved = night.baseline or night.study
         yield Statement(key="ideas.baseline", values=values, facts=(moved,) if moved else ())
-    every = [replace(one, facts=night.of_idea(str(one.values["idea"]))) for one in told(state, state.ideas.values())]
+    theirs = [idea for idea in state.ideas.values() if not idea.canary]
+    every = [replace(one, facts=night.of_idea(str(one.values["idea"]))) for one in told(state, theirs)]
     yield from every[:MOST]
     if more := every[MOST:]:
         yield Statement(key="ideas.more", values={"n": len(more)}, facts=tuple(sorted({seq for one in more for seq in one.facts})))
+    yield from _canaries(night, state)
     yield from _former(night, state)
     yield from _pairing(night, state)
     yield from gates(night)
 
 
+def _canaries(night: Trace, state: State) -> Iterable[Statement]:
+    """What became of the changes that must not win, in a line: they are nobody's ideas."""
+    flown = [idea for idea in state.ideas.values() if idea.canary]
+    if not flown:
+        return
+    facts = tuple(sorted({seq for idea in flown for seq in night.of_idea(idea.id)}))
+    stray = [idea for idea in flown if idea.state not in ("refuted", "refused")]
+    values = {"n": len(flown), "idea_list": ", ".join(f"{idea.id} {idea.canary}" for idea in stray or flown)}
+    yield Statement(key="ideas.canaries_stray" if stray else "ideas.canaries_failed", values=values, facts=facts)
+
+
 def _former(night: Trace, state: State) -> Iterable[Statement]:
     """Which verdicts are about a baseline that is not the present one."""
-    old = [i for i in state.ideas.values() if i.state in ("held up", "refuted") and i.baseline != state.baseline != i.candidate]
+    settled = [i for i in state.ideas.values() if i.state in ("held up", "refuted") and not i.canary]
+    old = [i for i in settled if i.baseline != state.baseline != i.candidate]
     if old and state.baseline:
         facts = tuple(sorted({seq for idea in old for seq in night.of_idea(idea.id)}))
         values = {"n": len(old), "idea_list": ", ".join(idea.id for idea in old), "candidate": state.baseline}

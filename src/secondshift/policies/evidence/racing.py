@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, replace
 
 from secondshift.policies.evidence.answering import price
+from secondshift.policies.evidence.canaries import withheld
 from secondshift.policies.evidence.levels import level
 from secondshift.policies.evidence.pairing import pairs_of, trial_of
 from secondshift.policies.evidence.verdicts import pair_cost, pairs_left
@@ -47,7 +48,7 @@ def decide(state: State) -> list[Decision]:
         return []
     if not state.baseline:
         return _baseline(state)
-    begun = [_begin(state, idea) for idea in state.ideas.values() if idea.state == "open" and idea.ready()]
+    begun = [_begin(state, idea) for idea in state.ideas.values() if _may_begin(state, idea)]
     if begun:
         return begun
     field = [_runner(state, idea) for idea in state.ideas.values() if idea.state == "exploring"]
@@ -56,6 +57,11 @@ def decide(state: State) -> list[Decision]:
         hopeless = field
     parked = [_park(state, runner) for runner in hopeless]
     return parked + _starts(state) + _repeats(state, [runner for runner in field if runner not in hopeless])
+
+
+def _may_begin(state: State, idea: Idea) -> bool:
+    """Say whether an idea becomes a candidate now; a canary that edits what measures never does."""
+    return idea.state == "open" and idea.ready() and idea.canary != "metric" and not withheld(state, idea)
 
 
 def _affordable(state: State, pairs: float = 1.0) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
+from secondshift.policies.evidence.canaries import withheld
 from secondshift.policies.evidence.honesty import reservation
 from secondshift.policies.evidence.levels import level
 from secondshift.policies.evidence.pairing import Pairs, pairs_of
@@ -59,6 +60,8 @@ def verdict(state: State, idea: Idea, pairs: Pairs) -> Verdict:
         ending = "breaks a guard"  # no more seeds can mend that
     elif ending == "better":
         ending = reservation(state, idea) or ("guard not checked" if kept.unchecked is not None else ending)
+    if ending == "better" and withheld(state, idea):
+        ending = "unsettled"  # until the canaries have failed to win
     if evidence(pairs.crash_differences()) >= -math.log(SIDE):
         ending = "crashes more"
     effect, log_evidence = middle(better), evidence(better)

@@ -23,7 +23,7 @@ def calls_by_idea(state: State) -> Mapping[str, Sequence[AgentCall]]:
 
 def in_words(idea: Idea) -> bool:
     """Say whether an idea waits for somebody who turns it into a change."""
-    return idea.state == "open" and not idea.ready()
+    return idea.state == "open" and not idea.ready() and not idea.canary
 
 
 def due(state: State) -> Iterator[Idea]:
