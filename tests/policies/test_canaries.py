@@ -26,7 +26,7 @@ KINDS: tuple[Canary, ...] = ("no-op", "constant", "metric")
 
 def canary(number: int, kind: Canary, **changes: object) -> Idea:
     made = Idea(id=f"e{number}", text=kind, author="canary", canary=kind, change=f"{number}" * 32)
-    return replace(made, **changes)  # type: ignore[arg-type]  # fields of an idea
+    return replace(made, **changes)
 
 
 def state(*ideas: Idea, found: dict[str, Verdict] | None = None) -> State:
@@ -123,6 +123,7 @@ def test_one_that_was_kept_from_holding_up_failed_and_one_that_came_to_no_end_wi
     known = state(FAILED[0], constant, FAILED[2], found={"e3": parked})
     assert not canaries.cleared(known)
     assert {d.subject: d.ideas[0].state for d in canaries.decide(known)} == {"e1": "undecided"}
+    assert not canaries.decide(replace(known, ending="the deadline is reached")), "the next shift goes on with them"
 
 
 def test_a_no_op_that_crashes_where_the_baseline_does_not_says_that_every_change_would() -> None:

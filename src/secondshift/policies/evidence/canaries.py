@@ -31,10 +31,10 @@ def decide(state: State) -> list[Decision]:
         return []
     flights = flown(state)
     decisions = [_landed(state, idea) for idea in _canaries(state) if idea.state in ("open", "exploring")]
-    if state.shift is not None and not state.ending:
-        decisions += [_sent(kind) for kind, flight in flights.items() if flight == "due"]
-    why = against(state)
-    if why:
+    if state.shift is None or state.ending:
+        return [decision for decision in decisions if decision is not None]  # what is not over goes on in the next shift
+    decisions += [_sent(kind) for kind, flight in flights.items() if flight == "due"]
+    if why := against(state):
         for idea in state.ideas.values():
             if agent_made(state, idea) and idea.state in ("open", "exploring"):
                 decisions.append(_held_back(idea, why, won="won" in flights.values()))
