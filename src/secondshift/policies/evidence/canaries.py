@@ -81,7 +81,8 @@ def against(state: State) -> str:
 
 
 def _wanted(state: State) -> bool:
-    return bool(state.calls) or any(agent_made(state, idea) for idea in state.ideas.values())
+    """Say whether there is a change of an agent: a call that left one, or an idea that holds one."""
+    return any(call.change for call in state.calls.values()) or any(agent_made(state, idea) for idea in state.ideas.values())
 
 
 def _canaries(state: State) -> list[Idea]:

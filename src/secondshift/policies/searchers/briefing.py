@@ -153,7 +153,7 @@ def _check(state: State, study: Study) -> str:
 
 
 def _tried(state: State, idea: str) -> str:
-    others = [one for one in state.ideas.values() if one.id != idea]
+    others = [one for one in state.ideas.values() if one.id != idea and not one.canary]
     if not others:
         return "## What was tried\n\nNothing yet."
     full: list[str] = []
