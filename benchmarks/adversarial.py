@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Curves that are made to mislead: is our search ever worse than successive halving of random candidates?
 
-    python3 benchmarks/adversarial.py [--cases crossing,...] [--methods model+freezethaw,...] [--seeds 30] [--jobs 1] [--json]
+    python3 benchmarks/adversarial.py [--cases crossing,...] [--methods model+freezethaw,...] [--seeds N] [--jobs 1] [--json]
 
 Six cases (benchmarks/adversarial/instances.py), each seed with an optimum of its own, played in the real engine with every
 epoch paid for, as benchmarks/search.py does. Regrets are true ones, without noise, of what looks best: `seen` of the best
@@ -34,7 +34,7 @@ from search.runs import Place, done, every, told  # noqa: E402
 CURVES = HERE / "adversarial" / "curves"  # a folder that need not exist: the shop takes instances.py from beside it
 AGAINST = "random+halving"
 BUDGETS = (2.0, 5.0, 10.0)  # full trainings
-SEEDS, NOISY = 30, 100  # noise takes more to see through
+SEEDS = dict.fromkeys(CASES, 30) | {"noise": 100, "needle": 150}  # noise takes more to see through, and luck more still
 MEASURES = {"seen": seen, "finished": finished}
 
 
@@ -64,7 +64,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", default=",".join(CASES), help="with commas between them")
     parser.add_argument("--methods", default="model+freezethaw,model+halving", help="with commas between them")
-    parser.add_argument("--seeds", type=int, default=0, help=f"of every case ({SEEDS}; {NOISY} of noise)")
+    parser.add_argument("--seeds", type=int, default=0, help="of every case (30; 100 of noise, 150 of needle)")
     parser.add_argument("--out", type=Path, help="results.csv; what it has already is not played again")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
@@ -77,7 +77,7 @@ def main() -> None:
     cases, methods = given.cases.split(","), [Method.read(text).name for text in given.methods.split(",")]
     if wrong := [case for case in cases if case not in CASES]:
         sys.exit(f"{wrong[0]} is no case; expected some of {', '.join(CASES)}.")
-    counts = {case: given.seeds or (NOISY if case == "noise" else SEEDS) for case in cases}
+    counts = {case: given.seeds or SEEDS[case] for case in cases}
     with tempfile.TemporaryDirectory(prefix="secondshift-adversarial-") as scratch:
         place = Place(data=CURVES, python=Path(sys.executable), out=given.out or Path(scratch) / "results.csv")
         asks = [ask(case, seed, name) for case in cases for seed in range(counts[case]) for name in [AGAINST, *methods]]

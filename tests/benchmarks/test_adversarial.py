@@ -17,8 +17,8 @@ from search.buying import Counter  # noqa: E402
 from search.nights import Ask, play  # noqa: E402
 
 CURVES = ROOT / "benchmarks" / "adversarial" / "curves"
-# Few seeds and half of the budget, so that it takes seconds. The measure is `python3 benchmarks/adversarial.py`: 30 seeds of
-# every case and 100 of noise, 10 full trainings, 1.1 times the regret of halving and 0.01 (docs/search/adversarial.md).
+# Few seeds and half of the budget, so that it takes seconds. The measure is `python3 benchmarks/adversarial.py`: 30 seeds of every
+# case, 100 of noise and 150 of the needle, 10 full trainings, 1.1 times the regret of halving and 0.01 (docs/search).
 SEEDS, TRAININGS, ROOM = 3, 5.0, 0.15
 
 

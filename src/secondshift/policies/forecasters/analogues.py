@@ -18,7 +18,7 @@ FLOOR = 0.003  # of the study's range: smaller falls are not told apart
 WIDTHS = np.array([0.8, 0.64])  # of the kernel over the two features of a stretch
 NEAR = 0.7  # width of the kernel over the logarithm of steps
 STRENGTH = 25.0  # analogues that the prior counts for
-LEVEL = 0.9  # of the weight of analogues within the interval, which then held 80 % of ends (chosen on some instances)
+LEVEL = 0.88  # of the weight of analogues within the interval, which then holds 80 % of ends (docs/search/forecasts.md)
 DRAWN, LENGTH, SEED = 600, 64, 1  # curves of the prior
 STANDS = 0.45  # share of them that come to a stand
 
