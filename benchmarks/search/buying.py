@@ -2,8 +2,11 @@
 
 import json
 import math
+import os
+import select
 import subprocess
 import sys
+import time
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +23,7 @@ from secondshift.runtime.executors.protocol import COLLECT_LIMIT, Mode
 HERE = Path(__file__).resolve().parent
 METRIC = "loss"
 FRAGMENT = "bought.frag"
+PATIENCE_S = 600.0  # for an answer of the shop: loading a surrogate on a busy machine takes a minute
 READER = HERE.parents[1] / ".benchmarks" / "curves"  # ignored by git: an environment that can read the surrogate
 
 
@@ -40,25 +44,48 @@ class Counter:
 
     def __init__(self, data: Path, python: Path) -> None:
         command = [str(python), str(HERE / "shop.py"), str(data)]
-        self._shop = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._shop = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        self._heard = b""
 
     def ask(self, verb: str, **request: Any) -> dict[str, Any]:  # Any: what JSON can hold
-        """Ask and wait for the answer. Raises RuntimeError with what went wrong in the shop."""
-        assert self._shop.stdin is not None and self._shop.stdout is not None
-        self._shop.stdin.write(json.dumps({"do": verb, **request}) + "\n")
-        self._shop.stdin.flush()
-        line = self._shop.stdout.readline()
-        answer = json.loads(line) if line else {"error": f"the shop ended with exit code {self._shop.wait()}"}
+        """Ask and wait for the answer, PATIENCE_S at most. Raises RuntimeError with what went wrong in the shop."""
+        assert self._shop.stdin is not None
+        self._shop.stdin.write((json.dumps({"do": verb, **request}) + "\n").encode())
+        line = self._line(verb)
+        answer = json.loads(line) if line else {"error": f"the shop ended with exit code {self._shop.wait(timeout=10)}"}
         if "error" in answer:
             raise RuntimeError(f"Asked for {verb}, the shop answered: {answer['error']}. See benchmarks/search/shop.py.")
         return answer
 
+    def _line(self, verb: str) -> bytes:
+        """The next line of the shop; empty if it ended. One that does not answer is killed."""
+        assert self._shop.stdout is not None
+        until = time.monotonic() + PATIENCE_S
+        while b"\n" not in self._heard:
+            if not select.select([self._shop.stdout], [], [], max(0.0, until - time.monotonic()))[0]:
+                self._shop.kill()
+                self._shop.wait(timeout=10)
+                raise RuntimeError(
+                    f"Asked for {verb}, the shop did not answer within {PATIENCE_S:g} s, and was killed. "
+                    "Expected a line of JSON. See benchmarks/search/shop.py; on a busy machine run fewer --jobs."
+                )
+            piece = os.read(self._shop.stdout.fileno(), 1 << 16)
+            if not piece:
+                return b""
+            self._heard += piece
+        line, _, self._heard = self._heard.partition(b"\n")
+        return line
+
     def close(self) -> None:
-        """Let the shop end, and wait for it."""
+        """Let the shop end, and wait for it; one that does not end is killed."""
         assert self._shop.stdin is not None and self._shop.stdout is not None
         self._shop.stdin.close()
         self._shop.stdout.close()
-        self._shop.wait(timeout=10)
+        try:
+            self._shop.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._shop.kill()
+            self._shop.wait(timeout=10)
 
 
 @dataclass(slots=True, kw_only=True)

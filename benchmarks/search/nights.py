@@ -175,8 +175,7 @@ def space_of(offer: dict[str, Any]) -> Space:
     )  # fmt: skip
     if offer["pool"]:
         pool = tuple({placeholder(name): value for name, value in row.items()} for row in offer["pool"])
-        given: dict[str, Any] = {"among": pool}
-        return Space(parameters=axes, **given)
+        return Space(parameters=axes, among=pool)
     return Space(parameters=axes)
 
 

@@ -113,6 +113,7 @@ class Fit(NamedTuple):
     """How the settings of a model are fitted: a job and its memo are text, so that another process can do it."""
 
     job: "Callable[[State], str]"  # all that a fit needs; empty: there is nothing to fit
+    quick: Callable[[str], bool]  # says of a job that it takes less than a process takes to start
     fitted: Callable[[str], str]  # the slow part: a job, and the memo of it
     unfitted: Callable[[str], str]  # the memo of a job that failed
 

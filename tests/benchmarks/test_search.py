@@ -19,11 +19,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "benchmarks")]
 
-from search import nights, purchases, runs  # noqa: E402  # the folder comes first
+from search import buying, nights, purchases, runs  # noqa: E402  # the folder comes first
 from search.buying import METRIC, Counter, reader  # noqa: E402
 
 from secondshift.policies.schedulers import fifo  # noqa: E402
-from secondshift.records.events import Event, MetricsLogged  # noqa: E402
+from secondshift.records.events import CandidateProposed, Event, MetricsLogged  # noqa: E402
 from secondshift.records.states import State  # noqa: E402
 
 DATA = Path(os.environ.get("SEARCHBENCH", ROOT.parent / "shared" / "searchbench" / "data"))
@@ -172,6 +172,34 @@ def test_no_row_is_run_twice_and_a_night_ends_when_there_are_no_more(counter: Co
     assert played.epochs == 10 * 5 + 20 * 9
     bought = purchases.read(tmp_path / "log.csv")
     assert purchases.anytime(bought, 9, (20.0, 60.0))[1][1] == bought.best[-1]
+
+
+@pytest.mark.parametrize("method", ["random+fifo", "model+freezethaw"])
+def test_of_a_pool_only_rows_are_proposed_and_no_two_trials_have_the_same(
+    method: str, counter: Counter, table: Any, tmp_path: Path
+) -> None:
+    offered: list[dict[str, Any]] = []
+
+    def judge(events: Sequence[Event], finals: nights.Finals) -> dict[str, Any]:
+        offered.extend(dict(e.payload.candidate.params) for e in events if isinstance(e.payload, CandidateProposed))
+        return {}
+
+    nights.play(replace(ASK, method=method, pool=True, trainings=4.0), counter, tmp_path / "log.csv", judge)
+    rows = [{nights.placeholder(name): value for name, value in table.decode(point).items()} for point in table.points]
+    assert offered and all(params in rows for params in offered)
+    numbers = [rows.index(params) for params in offered]
+    assert len(set(numbers)) == len(numbers)
+    assert {row["bought"] for row in lines(tmp_path / "log.csv")} <= {str(number) for number in numbers}
+
+
+def test_a_shop_that_does_not_answer_is_killed_and_said(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (data.parent / "instances.py").write_text("import time\ndef names(folder):\n    time.sleep(600)\n")
+    stuck = Counter(data, Path(sys.executable))
+    monkeypatch.setattr(buying, "PATIENCE_S", 0.5)
+    with pytest.raises(RuntimeError, match=r"did not answer within 0\.5 s, and was killed"):
+        stuck.ask("names")
+    assert stuck._shop.poll() == -9
+    stuck.close()
 
 
 def test_what_is_run_again_from_the_start_is_paid_for_again(counter: Counter, tmp_path: Path) -> None:

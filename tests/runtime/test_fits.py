@@ -13,6 +13,7 @@ from secondshift.ledger.fold import fold
 from secondshift.ledger.opening import open_ledger
 from secondshift.memory import Memory
 from secondshift.policies.forecasters import fitting
+from secondshift.policies.models import outlook
 from secondshift.policies.models.outlook import MEMO, fitted, job
 from secondshift.records import events as facts
 from secondshift.records.states import State
@@ -25,6 +26,13 @@ from thawing_states import state, study
 
 LONG_S = 60.0
 CURVES = [[0.1 * n + 1.0 / (step + 1) for step in range(4)] for n in range(5)]
+
+
+@pytest.fixture(autouse=True)
+def no_fit_is_quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that small ones, which a test can wait for, are made beside the loop, too."""
+    if "quick" not in request.node.name:
+        monkeypatch.setattr(outlook, "QUICK", 0)
 
 
 def ordered() -> State:
@@ -62,6 +70,13 @@ def test_nobody_waits_for_a_fit_and_what_arrives_is_what_a_fit_at_once_gives() -
     assert [made] == fits.AtOnce().work(ordered(), same)
     assert isinstance(made, facts.MemoRemembered) and (made.policy, made.fit) == (MEMO, "d7")
     assert made.memo == fitted(job(ordered()))
+
+
+def test_a_quick_fit_is_made_at_once_and_starts_no_process() -> None:
+    beside = fits.Beside()
+    assert beside.work(ordered(), same) == fits.AtOnce().work(ordered(), same)
+    assert not beside._workers
+    assert not outlook.quick(json.dumps({"value": [0.0] * 151})) and outlook.quick(json.dumps({"value": [0.0] * 150}))
 
 
 @pytest.mark.parametrize("harm", ["killed", "slow"])

@@ -10,9 +10,9 @@ from difflib import get_close_matches
 
 import msgspec
 
-from secondshift.config.searches import placed
 from secondshift.ledger.batches import crc
 from secondshift.ledger.summaries import summarise
+from secondshift.policies.models.spaces import region
 from secondshift.records.events import RunImported
 from secondshift.records.orders import Batch
 from secondshift.records.pastruns import Columns, PastRun
@@ -123,7 +123,7 @@ def _params_of(study: Study, run: PastRun, names: Names) -> tuple[dict[str, Valu
                 given[parameter.name] = _read(parameter, values[name])
                 matched[parameter.name] = name
                 break
-    params, fault = placed(study.space, given)
+    params, fault = region(study.space).placed(given)
     if fault:
         raise _Unusable("outside", fault=fault)
     return params, matched

@@ -3,6 +3,7 @@
 import os
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from secondshift.config.explaining import explain
 from secondshift.config.gates import check_gate, gate_of
 from secondshift.config.limits import check_objective, objective_of
 from secondshift.config.lines import key_lines
+from secondshift.config.listing import check_walkers, read_among
 from secondshift.config.mistakes import Given, Mistake, Notebook, nearest
 from secondshift.config.readings import check_metrics
 from secondshift.config.revisions import evaluator_hash
@@ -79,6 +81,9 @@ def check_study(
     if file is None:
         return None, notes.sorted()
     _check_whole(file, path.absolute().parent, notes)
+    if file.among and not notes.found:
+        space = replace(space, among=read_among(path.absolute().parent / file.among, space, notes))
+        check_walkers(file.policy.searcher, file.policy.scheduler, notes)
     given = () if notes.found else read_try_first(file.policy.try_first, space, notes)
     if notes.found:
         return None, notes.sorted()

@@ -10,7 +10,7 @@ from secondshift.config.commands import RESERVED
 from secondshift.config.mistakes import Given, Notebook, nearest
 from secondshift.policies.models.axes import describe, holds
 from secondshift.policies.models.constraints import ConstraintInvalid, read_constraint
-from secondshift.policies.models.spaces import active, region
+from secondshift.policies.models.spaces import region
 from secondshift.records.studies import Parameter, Space, Value
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -50,6 +50,10 @@ def _parameter(name: str, raw: object, notes: Notebook) -> Parameter | None:
     elif name == "constraints":
         advice = "Move it above the first [table]; below [search] it would be a parameter."
         notes.add(path, got=Given("`constraints` inside [search]"), expected="it at the top of the file", advice=advice)
+    elif name == "among" and isinstance(raw, str):
+        advice = "Move it above the first [table]; below [search] it would be a parameter."
+        notes.add(path, got=Given("`among` inside [search]"), expected="it at the top of the file", advice=advice)
+        return None
     elif not _NAME.fullmatch(name):
         expected = "a name of letters, digits, _ . and -, that begins with a letter"
         notes.add(path, got=Given(f'a parameter named "{name}"'), expected=expected)
@@ -222,19 +226,6 @@ def _is_value(value: object) -> bool:
     return isinstance(value, str | int | float) and (isinstance(value, str) or math.isfinite(value))
 
 
-def placed(space: Space, given: Mapping[str, Value]) -> tuple[dict[str, Value], str]:
-    """Keep the values of parameters that are active among those given, and say in a sentence why they are no candidate.
-
-    The sentence is empty if they are one.
-    """
-    ground = region(space)
-    params: dict[str, Value] = {}
-    for parameter in ground.parameters:
-        if parameter.name in given and active(parameter, params):
-            params[parameter.name] = given[parameter.name]
-    return params, ground.fault(params)
-
-
 def read_try_first(rows: list[dict[str, Any]], space: Space, notes: Notebook) -> tuple[Mapping[str, Value], ...]:
     """Make whole candidates of what a person wants tried first: what a row leaves out has its default.
 
@@ -256,7 +247,7 @@ def _row(path: tuple[str | int, ...], row: dict[str, Any], space: Space, notes: 
         return {}
     given = {n: float(v) if names[n].kind == "float" and not isinstance(v, str) else v for n, v in row.items()}
     defaults = {p.name: p.default for p in space.parameters if p.default is not None}
-    params, fault = placed(space, {**defaults, **given})
+    params, fault = region(space).placed({**defaults, **given})
     idle = ", ".join(sorted(given.keys() - params.keys()))
     if fault or idle:
         fault = fault or f"{idle} is not active beside the others."

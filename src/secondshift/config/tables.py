@@ -381,6 +381,7 @@ class StudyFile(Table):
     folder: str = "."
     tier: Literal["opaque", "resumable", "cooperative"] | None = None
     constraints: list[str] = []
+    among: str = ""
     objective: ObjectiveTable
     horizon: HorizonTable
     evaluate: EvaluateTable = EvaluateTable()

@@ -64,6 +64,7 @@ class Space:
 
     parameters: tuple[Parameter, ...] = ()
     constraints: tuple[str, ...] = ()  # e.g. "width * depth <= 4096"; a candidate that breaks one is never proposed
+    among: tuple[Mapping[str, Value], ...] = ()  # the only candidates there are, in this order; empty: all points of the axes
 
     def is_baseline(self, params: Mapping[str, Value]) -> bool:
         """Say whether these parameters are the defaults: every parameter that is set has its default value."""

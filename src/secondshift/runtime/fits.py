@@ -41,7 +41,7 @@ class AtOnce:
 
 
 class Beside(AtOnce):
-    """Has each fit made by a process of its own, and hears of it when it is done."""
+    """Has each fit that is not quick made by a process of its own, and hears of it when it is done."""
 
     def __init__(self) -> None:
         self._workers: dict[str, _Worker] = {}  # of each model, the newest
@@ -54,6 +54,9 @@ class Beside(AtOnce):
             if worker is None or worker.decision != decision:
                 self._drop(name)
                 job = plugins.fit(name).job(filled(state))
+                if plugins.fit(name).quick(job):
+                    out += self._made(state, name, job)
+                    continue
                 try:
                     self._workers[name] = _Worker(name, decision, job)
                 except OSError:  # no space, no memory, too many processes

@@ -28,10 +28,15 @@ WIDTH = Parameter(name="width", kind="int", low=16, high=64, step=16, default=32
 KIND = Parameter(name="kind", kind="categorical", choices=("sgd", "adam"), default="adam")
 MOMENTUM = Parameter(name="momentum", kind="float", low=0.0, high=0.99, default=0.9, when={"kind": ("sgd",)})
 
+ROWS: tuple[Mapping[str, Value], ...] = (
+    {"rate": 0.02, "kind": "adam"}, {"rate": 0.001, "kind": "adam"}, {"rate": 0.05, "kind": "sgd", "momentum": 0.5},
+    {"rate": 0.05, "kind": "sgd", "momentum": 0.9}, {"rate": 3e-4, "kind": "adam"},
+)  # fmt: skip
 SPACES: dict[str, Space] = {
     "empty": Space(),
     "continuous": Space(parameters=(RATE, MOMENTUM, KIND), constraints=("rate * 10 <= maximum(momentum, 0.5)",)),
     "finite": Space(parameters=(KIND, WIDTH), constraints=("width < 64 or kind == 'sgd'",)),
+    "listed": Space(parameters=(RATE, MOMENTUM, KIND), among=ROWS),
     "without defaults": Space(parameters=(Parameter(name="x", kind="float", low=-1.0, high=1.0),)),
 }
 
@@ -89,7 +94,7 @@ def check_searcher(name: str, decide: Decider) -> None:
             proposed = [dict(c.params) for c in night.state.candidates.values()]
             where = f"searcher {name}, space {label!r}"
             assert night.reason, f"{where}: the night did not end within its ticks"
-            points = {"empty": 1, "finite": 7}.get(label)
+            points = {"empty": 1, "finite": 7, "listed": len(ROWS)}.get(label)
             assert proposed and len(proposed) <= 12, f"{where}: {len(proposed)} candidates for a budget of 12 trials"
             assert points in (None, len(proposed)), f"{where}: {len(proposed)} candidates for {points} points"
             assert not any(p in proposed[:i] for i, p in enumerate(proposed)), f"{where}: a point was proposed twice"

@@ -63,12 +63,39 @@ class Enumeration:
         return None
 
 
-def enumeration(region: Region, *, coarse: int | None = None) -> Enumeration | None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listed:
+    """The points of a space that are a list of their own, in the order of the list."""
+
+    points: tuple[Mapping[str, Value], ...]
+
+    @property
+    def size(self) -> int:
+        """How many points there are."""
+        return len(self.points)
+
+    def at(self, position: int) -> dict[str, Value]:
+        """Give the point with this number, from 0. Raises IndexError past the end."""
+        if not 0 <= position < self.size:
+            raise IndexError(f"Point {position} of {self.size}. Expected 0 to {self.size - 1}.")
+        return dict(self.points[position])
+
+    def position(self, params: Mapping[str, Value]) -> int | None:
+        """Find the number of a point; None if it is not one of them."""
+        return next((number for number, point in enumerate(self.points) if point == params), None)
+
+
+Finite = Enumeration | Listed
+
+
+def enumeration(region: Region, *, coarse: int | None = None) -> Finite | None:
     """Number the points of a space; None if it is endless.
 
     With `coarse`, a continuous axis, and a numeric one of more than twice as many values, takes `coarse` values
     spread evenly from end to end (in log, if it is log).
     """
+    if region.among:
+        return Listed(points=region.among)
     parameters = [_coarsened(p, coarse) if coarse else p for p in region.parameters]
     if any(levels(p) is None for p in parameters):
         return None

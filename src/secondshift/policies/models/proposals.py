@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from secondshift.policies.models.enumerations import Enumeration
+from secondshift.policies.models.enumerations import Finite
 from secondshift.policies.models.permutations import ROUNDS, permutation
 from secondshift.policies.models.populations import founders_wanted
 from secondshift.policies.models.spaces import Region
@@ -115,15 +115,18 @@ def fill(
 
 
 def _has_defaults_of_its_own(state: State) -> bool:
-    """Say whether the script can run without being told parameters: run.params(...) then gives its own defaults."""
+    """Say whether the script can run without being told parameters: run.params(...) then gives its own defaults.
+
+    They count where all points of the axes are candidates; of a list only what it lists is one.
+    """
     study = state.study
-    if study is None or study.tier_offered() != "cooperative":
+    if study is None or study.space.among or study.tier_offered() != "cooperative":
         return False
     return not any(f"{{{axis.name}}}" in study.command for axis in study.space.parameters)
 
 
 def numbered(
-    ground: Region, points: Enumeration, order: Callable[[int], int], first: int, tries: int = TRIES
+    ground: Region, points: Finite, order: Callable[[int], int], first: int, tries: int = TRIES
 ) -> Iterator[Mapping[str, Value]]:
     """Walk through the points of a finite space in an order, from position `first`, without broken constraints."""
     failures: list[str] = []
@@ -142,7 +145,7 @@ def numbered(
 
 
 def shuffled(
-    state: State, ground: Region, points: Enumeration, newest: Mapping[str, Value] | None
+    state: State, ground: Region, points: Finite, newest: Mapping[str, Value] | None
 ) -> Iterator[Mapping[str, Value]]:
     """Walk through the points of a finite space in an order shuffled by the study's seed, going on after `newest`."""
     seed = [state.study.seed, state.study.revision] if state.study else [0]

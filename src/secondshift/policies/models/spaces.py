@@ -7,6 +7,7 @@ from secondshift.policies.models.axes import decode, describe, encode, holds
 from secondshift.policies.models.constraints import Constraint, read_constraint
 from secondshift.records.studies import Parameter, Space, Value
 
+LISTED = "among"  # what a candidate breaks that is not in the list of all
 INACTIVE = 0.5  # where an inactive parameter stands in the unit cube
 
 
@@ -20,6 +21,7 @@ class Region:
 
     parameters: tuple[Parameter, ...]
     constraints: tuple[Constraint, ...] = ()
+    among: tuple[Mapping[str, Value], ...] = ()  # the only candidates there are; empty: all points of the axes
 
     def decode(self, point: Sequence[float]) -> dict[str, Value]:
         """Turn a point of the unit cube (a number per parameter, in order) into parameters; constraints may break."""
@@ -34,8 +36,20 @@ class Region:
         return tuple(encode(p, params[p.name]) if p.name in params else INACTIVE for p in self.parameters)
 
     def broken(self, params: Mapping[str, Value]) -> str:
-        """Give the text of the first constraint that does not hold; empty if all do."""
-        return next((c.text for c in self.constraints if not c.holds(params)), "")
+        """Give the text of the first constraint that does not hold; empty if all do. Of a finite list, being in it is one."""
+        broken = next((c.text for c in self.constraints if not c.holds(params)), "")
+        return broken or (LISTED if self.among and params not in self.among else "")
+
+    def placed(self, given: Mapping[str, Value]) -> tuple[dict[str, Value], str]:
+        """Keep the values of parameters that are active among those given, and say in a sentence why they are no candidate.
+
+        The sentence is empty if they are one.
+        """
+        params: dict[str, Value] = {}
+        for parameter in self.parameters:
+            if parameter.name in given and active(parameter, params):
+                params[parameter.name] = given[parameter.name]
+        return params, self.fault(params)
 
     def fault(self, params: Mapping[str, Value]) -> str:
         """Say in a sentence why these parameters are no candidate of the space; empty if they are one."""
@@ -53,6 +67,8 @@ class Region:
             elif not holds(parameter, params[name]):
                 return f"{name} = {params[name]!r} is outside its axis; expected {describe(parameter)}."
         broken = self.broken(params)
+        if broken == LISTED:
+            return f"it is none of the {len(self.among)} candidates that `among` lists."
         return f"the constraint `{broken}` does not hold." if broken else ""
 
     def defaults(self) -> dict[str, Value] | None:
@@ -76,6 +92,7 @@ def region(space: Space) -> Region:
     return Region(
         parameters=parents_first(space.parameters),
         constraints=tuple(read_constraint(text) for text in space.constraints),
+        among=space.among,
     )
 
 

@@ -10,7 +10,7 @@ from itertools import islice
 import numpy as np
 
 from secondshift.policies.models.breeding import ENOUGH, Level, changes, child, level
-from secondshift.policies.models.enumerations import Enumeration, enumeration
+from secondshift.policies.models.enumerations import Finite, enumeration
 from secondshift.policies.models.proposals import RECENT, Point, drawn, fill, own, shuffled
 from secondshift.policies.models.spaces import Region, region
 from secondshift.records.decisions import Decision
@@ -61,7 +61,7 @@ def _endless(
 
 
 def _finite(
-    state: State, study: Study, ground: Region, finite: Enumeration, found: Level | None, rng: np.random.Generator
+    state: State, study: Study, ground: Region, finite: Finite, found: Level | None, rng: np.random.Generator
 ) -> Iterator[Point]:
     """Give children that nobody tried; where there are none, the points that are left, until all were tried."""
     revision = study.revision

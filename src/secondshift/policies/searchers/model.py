@@ -10,7 +10,7 @@ from itertools import islice
 import numpy as np
 from scipy.special import ndtr
 
-from secondshift.policies.models.enumerations import Enumeration, enumeration
+from secondshift.policies.models.enumerations import Finite, enumeration
 from secondshift.policies.models.outlook import Outlook, coming_too, features, improvement, outlook
 from secondshift.policies.models.proposals import RECENT, Point, drawn, fill, shuffled, wanted
 from secondshift.policies.models.spaces import Region, region
@@ -81,7 +81,7 @@ def _points(state: State, study: Study, ground: Region) -> Iterator[Point]:
 
 
 def _at_random(
-    state: State, ground: Region, finite: Enumeration | None, tried: Sequence[Mapping[str, Value]], rng: np.random.Generator
+    state: State, ground: Region, finite: Finite | None, tried: Sequence[Mapping[str, Value]], rng: np.random.Generator
 ) -> Iterator[Mapping[str, Value]]:
     """Points in an order of chance: of a finite space all, each once."""
     if finite is not None:
