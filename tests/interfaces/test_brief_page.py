@@ -152,13 +152,16 @@ def test_trials_that_the_scheduler_outranked_are_told_in_one_sentence() -> None:
     assert keys == ["failed.outranked"]
 
 
-@pytest.mark.parametrize("source", ["scheduler", "person"])
-def test_only_a_search_that_could_go_on_asks_to_go_on(source: str) -> None:
+@pytest.mark.parametrize(("source", "until"), [("scheduler", 3), ("person", 3), ("person", 9), ("scheduler", 9)])
+def test_only_what_was_broken_off_asks_to_go_on_and_not_what_waits_on_purpose(source: str, until: int) -> None:
     made = Night().open()
-    attempt = made.start(made.queue({"lr": 0.001}), until=3)
+    attempt = made.start(made.queue({"lr": 0.001}), until=until)
     made.log(attempt, [2.4, 2.3, 2.2])
     made.save(attempt, 3)
     made.end(attempt, Exit(code=0, cause="pause", elapsed_s=11.0), early=True)
     made.decide(end(reason="nothing paused is good enough to go on", by="halving", source=source))  # type: ignore[arg-type]  # one of Source
-    keys = [s.key for part in written(made.close()).sections for s in part.statements if s.key.startswith("needs.")]
-    assert keys == (["needs.nothing"] if source == "scheduler" else ["needs.go_on"])
+    keys = [s.key for part in written(made.close()).sections for s in part.statements]
+    assert [key for key in keys if key.startswith("needs.")] == (
+        ["needs.go_on"] if (source, until) == ("person", 9) else ["needs.nothing"]
+    )
+    assert ("found.waiting" in keys) == ((source, until) == ("person", 3))

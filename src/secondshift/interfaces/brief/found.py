@@ -9,6 +9,7 @@ from secondshift.interfaces.brief.guards import guards
 from secondshift.interfaces.brief.imported import before, imported
 from secondshift.interfaces.brief.noise import noise
 from secondshift.interfaces.brief.trace import Trace
+from secondshift.interfaces.brief.troubles import waits
 from secondshift.interfaces.readmodel.environments import elsewhere
 from secondshift.interfaces.readmodel.guards import is_plain
 from secondshift.interfaces.readmodel.objectives import current, names, ordered, ranked, results, steps_to, written
@@ -28,6 +29,7 @@ def found(night: Trace, state: State, objective: Objective) -> Iterable[Statemen
     helped = [t for t in seen if t.status == "complete" and not t.unaided()]
     if seen:
         yield _counts(night, seen)
+        yield from _waiting(night, seen)
     best, everyone = ranked(objective, done), ordered(objective, done)
     fresh = [state.trials[name] for name in state.pairs.values() if name in night.trials]
     fresh = ordered(objective, [t for t in fresh if t.status == "complete"])
@@ -90,6 +92,14 @@ def _counts(night: Trace, seen: list[Trial]) -> Statement:
     }
     facts = sorted({s for t in seen for s in (night.trials[t.id].queued, *night.trials[t.id].outcome()) if s})
     return Statement(key="found.counts", values={"n": len(seen), **by}, facts=tuple(facts))
+
+
+def _waiting(night: Trace, seen: list[Trial]) -> Iterable[Statement]:
+    """Those that are paused on purpose, so that nobody takes them for broken off."""
+    waiting = [trial for trial in seen if waits(trial)]
+    if waiting and night.ended and not night.exhausted:
+        values = {"n": len(waiting), "trials": names(waiting)}
+        yield Statement(key="found.waiting", values=values, facts=_all_outcomes(night, waiting))
 
 
 def _best(night: Trace, state: State, trial: Trial, objective: Objective) -> Statement:
