@@ -188,6 +188,10 @@ class Trial:
         """Say whether it came to where it is by its own parameters alone; one that did not is compared with no other."""
         return not self.assisted and not self.inherits.trial
 
+    def waits(self) -> bool:
+        """Say whether it is paused where its scheduler wanted it to: it asks nothing of anybody."""
+        return self.status == "paused" and 0 < self.until_step <= max(self.steps_done, self.logged_step + 1)
+
     def mark(self) -> str:
         """Name what keeps it from being compared with others, as it is shown beside its result; empty if nothing does."""
         return "assisted" if self.assisted else "inherited" if self.inherits.trial else ""

@@ -9,7 +9,6 @@ from secondshift.interfaces.brief.guards import guards
 from secondshift.interfaces.brief.imported import before, imported
 from secondshift.interfaces.brief.noise import noise
 from secondshift.interfaces.brief.trace import Trace
-from secondshift.interfaces.brief.troubles import waits
 from secondshift.interfaces.readmodel.environments import elsewhere
 from secondshift.interfaces.readmodel.guards import is_plain
 from secondshift.interfaces.readmodel.objectives import current, names, ordered, ranked, results, steps_to, written
@@ -96,7 +95,7 @@ def _counts(night: Trace, seen: list[Trial]) -> Statement:
 
 def _waiting(night: Trace, seen: list[Trial]) -> Iterable[Statement]:
     """Those that are paused on purpose, so that nobody takes them for broken off."""
-    waiting = [trial for trial in seen if waits(trial)]
+    waiting = [trial for trial in seen if trial.waits()]
     if waiting and night.ended and not night.exhausted:
         values = {"n": len(waiting), "trials": names(waiting)}
         yield Statement(key="found.waiting", values=values, facts=_all_outcomes(night, waiting))

@@ -70,16 +70,11 @@ def _nothing_worked(night: Trace, state: State) -> Iterable[Statement]:
 
 
 def _left_paused(night: Trace, state: State) -> Iterable[Statement]:
-    paused = [t for t in current(state) if t.status in ("queued", "paused") and t.id in night.trials and not waits(t)]
+    paused = [t for t in current(state) if t.status in ("queued", "paused") and t.id in night.trials and not t.waits()]
     if paused and night.ended and not night.exhausted and not _no_time_left(state):
         facts = tuple(s for t in paused for s in (*night.trials[t.id].outcome(), night.trials[t.id].queued) if s)
         key = "needs.begin_again" if state.study and state.study.alone() and state.study.proof != "not needed" else "needs.go_on"
         yield Statement(key=key, values={"n": len(paused), "trials": names(paused)}, facts=facts)
-
-
-def waits(trial: Trial) -> bool:
-    """Say whether a trial is paused where its scheduler wanted it to: it asks nothing of anybody."""
-    return trial.status == "paused" and 0 < trial.until_step <= max(trial.steps_done, trial.logged_step + 1)
 
 
 def failed(night: Trace, state: State) -> Iterable[Statement]:
