@@ -21,7 +21,8 @@ class Evaluation:
     value: float = math.nan  # of the objective's metric, in its own unit; nan: there is none, and `problem` says why
     reported: float = math.nan  # what the trial's own process had printed or logged of it
     problem: Problem = ""
-    detail: str = ""  # the evaluator's last words, or what was wrong with the artefact
+    said: str = ""  # the evaluator's last words where it came to a number: what the next brief of an agent is told
+    detail: str = ""  # the evaluator's last words where it did not, or what was wrong with the artefact
     artefact: str = ""  # digest over the files of it and their names; the same bytes have the same
     evaluator: str = ""  # digest of the evaluator's command, the files it names and the protected ones
     confined: bool = False  # the trial's process could write nowhere but to what is its own

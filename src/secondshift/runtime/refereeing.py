@@ -27,6 +27,7 @@ from secondshift.runtime.protectedfiles import protected_files
 from secondshift.runtime.secrecy import revealed
 
 TIMEOUT_S = 600.0  # of one evaluation
+SAID = 600  # letters of its last words that are kept
 REAP_S = 5.0  # for a killed one to be gone
 CommandFor = Callable[[Trial, Path], tuple[str, ...]]
 Digest = Callable[[], str]
@@ -139,7 +140,7 @@ class Referee:
             value, problem = _metric(log, state)
         return Evaluation(
             trial=running.trial.id, value=value, reported=_reported(state, running.trial), problem=problem,
-            detail=tail(str(log), 300) if problem else "", artefact=running.artefact.digest, evaluator=self.digest,
+            detail=tail(str(log), SAID) if problem else "", said="" if problem else tail(str(log), SAID), artefact=running.artefact.digest, evaluator=self.digest,
             confined=bool(kept_by := self._kept_by(running.trial)), kept_by=kept_by, elapsed_s=time.monotonic() - running.began,
         )  # fmt: skip
 
