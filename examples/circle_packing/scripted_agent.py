@@ -120,22 +120,21 @@ def edits():
 
 
 def hunks(brief):
-    """The hunks of the first difference that a brief shows: its head, and each hunk."""
-    found = re.search(r"^diff --git a/\S*pack\.py .*?(?=^`{3,}$)", brief, re.MULTILINE | re.DOTALL)
-    if found is None:
-        return "", []
-    head, *parts = re.split(r"(?=^@@ )", found[0], flags=re.MULTILINE)
-    return head, parts
+    """The hunks of the first program that a brief shows, each as a difference of its own."""
+    shown = brief.partition("to be inspired by\n")[2].partition("\n## ")[0]
+    found = []
+    for part in re.split(r"(?=^diff --git )", shown, flags=re.MULTILINE):
+        head, *rest = re.split(r"(?=^@@ )", part.partition("\n```")[0] + "\n", flags=re.MULTILINE)
+        found += [head + one for one in rest if "pack.py" in head]
+    return found
 
 
 def combined(brief, rng):
     """Take over some hunks of another program; says whether that changed anything."""
-    head, parts = hunks(brief)
-    kept = [part for part in parts if rng.random() < 0.7]
-    if not kept:
-        return False
     before = PROGRAM.read_text()
-    subprocess.run(["git", "apply", "--recount", "-"], input=head + "".join(kept), text=True, check=False, capture_output=True)
+    for one in hunks(brief):
+        if rng.random() < 0.8:
+            subprocess.run(["git", "apply", "--recount", "-"], input=one, text=True, check=False, capture_output=True)
     try:
         ast.parse(PROGRAM.read_text())
     except SyntaxError:
@@ -147,7 +146,7 @@ def main():
     """Make one edit."""
     brief = Path(sys.argv[1]).read_text("utf-8", "replace")
     rng = random.Random(hashlib.sha256(brief.encode()).hexdigest())
-    if "Combine two programs" in brief and combined(brief, rng):
+    if "together with it" in brief and combined(brief, rng):
         return
     weights, every = zip(*edits(), strict=True)
     for _ in range(50):

@@ -138,9 +138,10 @@ class Referee:
             problem = "crash"
         else:
             value, problem = _metric(log, state)
+        said = tail(str(log), SAID)
         return Evaluation(
             trial=running.trial.id, value=value, reported=_reported(state, running.trial), problem=problem,
-            detail=tail(str(log), SAID) if problem else "", said="" if problem else tail(str(log), SAID), artefact=running.artefact.digest, evaluator=self.digest,
+            detail=said if problem else "", said="" if problem else said, artefact=running.artefact.digest, evaluator=self.digest,
             confined=bool(kept_by := self._kept_by(running.trial)), kept_by=kept_by, elapsed_s=time.monotonic() - running.began,
         )  # fmt: skip
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from secondshift.policies.models.handing import calls_by_idea
+from secondshift.policies.models.searched import best, deaths, said_of
 from secondshift.policies.models.spaces import region
 from secondshift.records.agent_calls import AgentCall
 from secondshift.records.ideas import Idea
@@ -36,7 +37,8 @@ def brief(
     """
     study = state.study
     assert study is not None, "there is no call without a study"
-    asked = [_idea(state.ideas[call.idea])] if call.idea else [_search(state, call), *_shown(state, call, patches or {})]
+    searched = [] if call.idea else [_search(state, call), *_shown(state, call, patches or {}), *_dead(state, study)]
+    asked = [_idea(state.ideas[call.idea])] if call.idea else searched
     parts = [_task(study, call), _question(study), *asked, *_mend(state, call), *_program(program)]
     parts += [_allowed(study), _check(state, study), _tried(state, call.idea), *_runs(state, study), *_outputs(outputs or {})]
     return "\n\n".join(parts) + "\n"
@@ -91,7 +93,17 @@ def _search(state: State, call: AgentCall) -> str:
     said += "Make it better by one change that is worth trying."
     if task.crossed and task.beside:
         said += f" Bring what is good in {task.beside[0]}{_worth(state, task.beside[0])}, which is shown below, together with it."
+    if words := said_of(state, call):
+        said += f"\n\nThe evaluator's last words on {task.parent}:\n\n{fenced(words)}"
     return said
+
+
+def _dead(state: State, study: Study) -> Iterator[str]:
+    """The best of a search, and how programs died."""
+    if ranked := best(state, study):
+        yield f"## The best so far\n\n{study.objective.metric}: {ranked}."
+    if gone := list(deaths(state, study, _line)):
+        yield "## What came to nothing lately, and why\n\n" + "\n".join(gone)
 
 
 def _shown(state: State, call: AgentCall, patches: Mapping[str, str]) -> Iterator[str]:
