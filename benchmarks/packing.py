@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from secondshift.ledger.fold import fold
-from secondshift.ledger.leases import lease_holder
 from secondshift.ledger.opening import open_ledger
 from secondshift.records.states import State
 from secondshift.runtime.executors.processes import start_ticks
+from secondshift.runtime.keepersight import lease_holder
 
 HOUSE = Path(__file__).resolve().parents[1]
 MARK = 2.60

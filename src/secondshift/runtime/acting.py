@@ -82,10 +82,10 @@ def examine(state: State, hands: Hands) -> list[facts.Payload]:
     if state.study is None or (hands.examiner is None and not state.to_examine()):
         return []
     path = state.study.launch.env.get("PATH")
-    hands.examiner = hands.examiner or plugins.examiner()(
+    examiner = hands.examiner = hands.examiner or plugins.examiner()(
         private=hands.folder, place=hands.place, words=lambda command: with_python(command, path), secrets=hands.secrets
     )
-    return hands.examiner.work(state, hands.late)
+    return examiner.work(state, hands.late)
 
 
 def called(state: State, hands: Hands) -> list[facts.Payload]:

@@ -108,4 +108,6 @@ def _ended(state: State, trial: Trial) -> Iterator[Statement]:
 
 def _params(state: State, trial: Trial) -> str:
     candidate = state.candidates.get(trial.candidate)
-    return written(candidate.params) if candidate and candidate.params else "own_defaults"
+    if candidate and candidate.params:
+        return written(candidate.params)
+    return "changed_code" if candidate and candidate.code else "own_defaults"
