@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from agent_nights import agent_study, fingerprint, left_running, suggest
-from nights import work
+from nights import TOML, work
 
 from secondshift.policies.evidence.pairing import pairs_of
 from secondshift.records.agent_calls import AgentCall
@@ -25,11 +25,11 @@ pytestmark = [
 TIMEOUT_S = 10.0  # on a busy machine even a lazy one needs seconds
 # What each call of each agent comes to.
 PLAYED = {
+    "looper": ["timed out", "timed out"],  # first, because it takes longest
     "daemon": ["changed"],
     "injects": ["changed"],
     "lazy": ["no change", "no change"],
     "cheat": ["refused", "changed"],
-    "looper": ["timed out", "timed out"],
     "asks": ["asked", "asked"],
     "spam": ["spammed", "spammed"],
     "mends": ["crashed", "changed"],
@@ -67,7 +67,8 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     os.environ |= {"AGENT_KEY": "sk-given-to-the-agent-0123456789", "OTHER_KEY": "sk-not-given-0123456789abcdef"}
     study = agent_study(
         folder / "study", places=(folder / "study", outside, folder / "study/.secondshift", Path.home()), parallel=3,
-        timeout=TIMEOUT_S, output_cap_mb=1, env=["AGENT_KEY"], subscription=None, price_per_call_usd=1.0, money_usd=20.5,
+        toml=TOML.replace("slots = 3", "slots = 1"), timeout=TIMEOUT_S, output_cap_mb=1, env=["AGENT_KEY"],
+        subscription=None, price_per_call_usd=1.0, money_usd=20.5,
     )  # fmt: skip
     (study.parent / "program.md").write_text("Leave the number of steps alone.\n")
     suggest(study, *PLAYED)
