@@ -55,6 +55,7 @@ def _points(state: State, study: Study, ground: Region) -> Iterator[Point]:
     """Give points without end, or until a finite space is used up: those that the model likes, and some at random."""
     rng = np.random.default_rng([study.seed, study.revision, len(state.candidates), 1])
     tried = [candidate.params for candidate in state.candidates.values() if candidate.revision == study.revision]
+    known = {frozenset(params.items()) for params in tried}  # to look up: a walk over a thousand took as long as the model
     finite = enumeration(ground)
     others = _at_random(state, ground, finite, tried, rng)
     whole = [finite.at(position) for position in range(finite.size)] if finite and finite.size <= FINITE else None
@@ -67,13 +68,15 @@ def _points(state: State, study: Study, ground: Region) -> Iterator[Point]:
         point = None
         if view is not None and rng.random() >= share:
             offered = whole if whole is not None else _offered(state, ground, view, rng)
-            point = _liked(study, ground, view, on_its_way, [params for params in offered if params not in tried])
+            new = [params for params in offered if frozenset(params.items()) not in known]
+            point = _liked(study, ground, view, on_its_way, new)
         if point is None:
             params = next((params for params in others if params not in tried), None)
             if params is None:
                 return
             point = Point(params=params)
         tried.append(point.params)
+        known.add(frozenset(point.params.items()))
         yield point
         if view is not None:
             on_its_way.append(f"candidate {len(tried)}")
