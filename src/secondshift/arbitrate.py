@@ -81,8 +81,8 @@ def _numbered(desk: _Desk, decision: Decision) -> Decision:
 
 def _refusal(desk: _Desk, decision: Decision) -> str | None:
     """None: take it. Empty: it is already so. A sentence: why not."""
-    if decision.refused:
-        return decision.refused
+    if why := decision.refused or decision.only_for_people():
+        return why
     if decision.verb in WRITTEN:
         return None
     if decision.source != "person" and not desk.state.may(decision.needs):

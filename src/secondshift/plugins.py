@@ -67,6 +67,7 @@ WATCH: Mapping[str, str] = {
     "answering": "secondshift.policies.evidence.answering:decide",
     "canaries": "secondshift.policies.evidence.canaries:decide",
     "racing": "secondshift.policies.evidence.racing:decide",
+    "asked": "secondshift.policies.searchers.asked:decide",
     "budgets": "secondshift.policies.schedulers.budgets:decide",
     "guards": "secondshift.policies.schedulers.guarding:decide",
     "auditing": "secondshift.policies.schedulers.auditing:decide",

@@ -20,6 +20,7 @@ from secondshift.records.states import State
 from secondshift.runtime import acting, awake, fits, imports, opening
 from secondshift.runtime.notify import delivering
 from secondshift.runtime.notify.paging import Compose
+from secondshift.runtime.studyfiles import has_ledger
 
 FINISHED, MISTAKE, HELD = 0, 2, 3  # exit codes; the keeper restarts an engine that ends in any other way
 PASSING_S = 2.0  # between two tries to open a ledger on a full disk, or one that is locked
@@ -142,7 +143,7 @@ def patiently_opened(study_file: Path, slots: int | None, resume: bool) -> Itera
                 night = stack.enter_context(opening.open_night(study_file, slots=slots, resume=resume))
                 break
             except (LedgerFull, LedgerBusy) as passing:
-                if not opening.has_ledger(study_file):
+                if not has_ledger(study_file):
                     raise
                 if type(passing).__name__ != told:
                     told = type(passing).__name__

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from secondshift.records import events as facts
+from secondshift.records.askers import ASKED_BY_AGENTS, ONLY_PEOPLE, is_agent
 from secondshift.records.decisions import Decision
 from secondshift.records.incidents import Incident
 from secondshift.records.states import State
@@ -11,7 +12,8 @@ from secondshift.records.trials import Attempt
 LEAVING_S = 120.0  # for a script that has logged its last step to end by itself when the shift does
 OF_THE_CAPTAIN = ("answer",)  # requests
 OF_THE_ROTA = ("hand-over", "swap")  # requests
-OF_THE_INBOX = ("idea", "accept", "promote")  # requests
+OF_THE_INBOX = ("idea", "withdraw", "accept", "promote")  # requests
+OF_THE_SEARCH = ("try",)  # requests
 
 
 def noted(
@@ -51,18 +53,29 @@ def _just_leaving(state: State, attempt: Attempt) -> bool:
 
 def requested(state: State) -> Sequence[Decision]:
     """Turn what people asked for through the spool into decisions of theirs; other rooms answer for incidents and the rota."""
-    elsewhere = (*OF_THE_CAPTAIN, *OF_THE_ROTA, *OF_THE_INBOX)
-    return [_answer(state, request) for request in state.requests.values() if request.verb not in elsewhere]
+    elsewhere = (*OF_THE_CAPTAIN, *OF_THE_ROTA, *OF_THE_INBOX, *OF_THE_SEARCH)
+    asked = state.requests.values()
+    return [_answer(state, request) for request in asked if request.verb not in elsewhere or _is_a_persons(request)]
+
+
+def _is_a_persons(request: facts.RequestReceived) -> bool:
+    """Say whether an agent asks for what only a person may: it is answered here, whichever room would."""
+    return is_agent(request.who) and request.verb not in ASKED_BY_AGENTS
 
 
 def _answer(state: State, request: facts.RequestReceived) -> Decision:
     trial = str(request.args.get("trial", ""))
     now = {"now": True} if request.args.get("now") else {}
     why = f"{request.who} asked to stop" + (" now" if now else "")
+    if _is_a_persons(request):
+        return Decision(
+            verb="stop", subject=request.verb, reason=f"{request.who} asked for {request.verb!r}", by=request.who,
+            source="person", refused=ONLY_PEOPLE.format(who=request.who), based_on=(request.id,),
+        )  # fmt: skip
     if request.verb == "stop" and trial:
         return Decision(
             verb="stop", subject=trial, reason=f"{why} {trial}", by=request.who, source="person", params=now,
-            based_on=(request.id,),
+            based_on=(request.id,), refused=_not_its_own(state, request.who, trial),
         )  # fmt: skip
     if request.verb == "stop":
         return Decision(
@@ -72,6 +85,17 @@ def _answer(state: State, request: facts.RequestReceived) -> Decision:
         verb="stop", subject=request.verb, reason=f"{request.who} asked for {request.verb!r}, which is not known here",
         by=request.who, source="person", based_on=(request.id,),
     )  # fmt: skip
+
+
+def _not_its_own(state: State, who: str, name: str) -> str:
+    """Say why an agent may not stop a trial; empty where it asked for that trial itself, or is a person."""
+    trial = state.trials.get(name)
+    if trial is None or not is_agent(who):
+        return ""
+    if trial.pair >= 0:
+        return f"{name} is one of a pair of fresh seeds; an agent that stopped it would have a say in the verdict"
+    asked = state.candidates[trial.candidate].by if trial.candidate in state.candidates else ""
+    return "" if asked == who else f"{name} was not asked for by {who}: an agent stops only what it asked for itself"
 
 
 def outdated(state: State) -> Sequence[Decision]:

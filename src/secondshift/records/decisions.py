@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from secondshift.records.agent_calls import AgentCall
+from secondshift.records.askers import OF_AGENTS, ONLY_PEOPLE, is_agent
 from secondshift.records.forecasts import Audit, Forecast
 from secondshift.records.gates import GateRun, Promotion
 from secondshift.records.ideas import Idea, Verdict
@@ -67,6 +68,10 @@ class Decision:
                 f"A decision to {self.verb} {self.subject or 'something'} by {self.by} has no reason. "
                 "Expected a sentence that says why. Pass reason='...'."
             )
+
+    def only_for_people(self) -> str:
+        """Say that it bears an agent's name and is more than an agent may have done; empty otherwise."""
+        return ONLY_PEOPLE.format(who=self.by) if is_agent(self.by) and self.verb not in OF_AGENTS else ""
 
 
 def propose(*, params: Mapping[str, Value], reason: str, by: str, parents: tuple[str, ...] = ()) -> Decision:

@@ -74,15 +74,6 @@ def private_folder(study_file: Path) -> Path:
     return folder
 
 
-def has_ledger(study_file: Path) -> bool:
-    """Say whether anything was ever recorded for this study, in a file."""
-    file = study_file.resolve().parent / ".secondshift" / "ledger.db"
-    try:
-        return file.stat().st_size > 0
-    except OSError:
-        return False
-
-
 @contextmanager
 def open_night(study_file: Path, *, slots: int | None = None, resume: bool = False) -> Iterator[Night]:
     """Open a study and hold its lease until the block is left. `slots`: trials at once, instead of the study's own.

@@ -18,3 +18,12 @@ def find_study(start: Path | str = ".") -> Path:
     raise StudyMissing(
         f"No {FILE} was found in {start} or above it. Go to the study's folder, or name the file with --study PATH."
     )
+
+
+def has_ledger(study_file: Path) -> bool:
+    """Say whether anything was ever recorded for this study, in a file."""
+    file = study_file.resolve().parent / ".secondshift" / "ledger.db"
+    try:
+        return file.stat().st_size > 0
+    except OSError:
+        return False

@@ -1,8 +1,9 @@
 """What every verb needs at hand: the study file, its private folder, its ledger for reading, the state so far."""
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from secondshift.errors import SecondshiftError
@@ -20,6 +21,7 @@ from secondshift.records.ideas import Idea
 from secondshift.records.states import State
 from secondshift.records.trials import Trial
 from secondshift.runtime import hosts
+from secondshift.runtime.studyfiles import has_ledger
 
 
 @dataclass(kw_only=True, slots=True)
@@ -49,6 +51,32 @@ class Desk:
             if isinstance(event.payload, LeaseTaken) and event.payload.token == lease.token:
                 since = event.at
         return Holder(life=life(lease), name=lease.holder.name, since=since)
+
+
+@dataclass(kw_only=True, slots=True)
+class Sitting:
+    """A study that is looked at again and again: its desk, opened once something was recorded, and anew where it was begun anew."""
+
+    file: Path  # secondshift.toml
+    _open: ExitStack = field(default_factory=ExitStack)
+    _desk: Desk | None = None
+    _inode: int = 0
+
+    def desk(self) -> Desk | None:
+        """The study opened for reading; None before its first shift."""
+        if not has_ledger(self.file):
+            self.close()
+            return None
+        inode = os.stat(self.file.resolve().parent / ".secondshift" / "ledger.db").st_ino
+        if self._desk is None or inode != self._inode:
+            self.close()
+            self._desk, self._inode = self._open.enter_context(open_desk(self.file)), inode
+        return self._desk
+
+    def close(self) -> None:
+        """Give the ledger back."""
+        self._desk = None
+        self._open.close()
 
 
 def life(lease: Lease) -> str:

@@ -21,8 +21,9 @@ from secondshift.records.nights import Statement
 from secondshift.records.states import State
 from secondshift.records.studies import Study
 from secondshift.runtime import imports
-from secondshift.runtime.opening import has_ledger, private_folder
+from secondshift.runtime.opening import private_folder
 from secondshift.runtime.pastruns.finding import find_runs
+from secondshift.runtime.studyfiles import has_ledger
 
 NOTHING = 1  # exit code: none of the runs that were found can be used
 PATIENCE_S = 20.0  # in which an engine that lives takes in the next run

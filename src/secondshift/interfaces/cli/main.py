@@ -122,6 +122,10 @@ app.command(
     help="Break a real training on purpose and watch the captain.",
 )  # fmt: skip
 app.command(
+    f"{VERBS}.mcp:mcp", name="mcp", sort_key=5.8, group=LOOK,
+    help="Open a door for a coding agent, over standard input and output.",
+)  # fmt: skip
+app.command(
     f"{VERBS}.services:app", name="service", sort_key=9, group=ACT,
     help="Let a reboot resume the night: install, show, remove.",
 )  # fmt: skip

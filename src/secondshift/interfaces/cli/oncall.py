@@ -20,8 +20,9 @@ from secondshift.records.events import DecisionDropped, DutyCovered, RequestRece
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
 from secondshift.records.studies import Rota
-from secondshift.runtime.opening import has_ledger, private_folder
+from secondshift.runtime.opening import private_folder
 from secondshift.runtime.spool import pending, put_request
+from secondshift.runtime.studyfiles import has_ledger
 from secondshift.runtime.wholefiles import replace_text
 
 PATIENCE_S = 15.0

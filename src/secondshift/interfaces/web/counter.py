@@ -1,11 +1,9 @@
 """What can be had at the window, and handed in: each route takes what was asked and gives an answer; no policy, no HTTP."""
 
-import os
 import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from secondshift.errors import SecondshiftError
-from secondshift.interfaces.cli.desk import Desk, asker, open_desk
+from secondshift.interfaces.cli.desk import Desk, Sitting, asker
 from secondshift.interfaces.messages.catalogue import say, tell
 from secondshift.interfaces.messages.formats import LANGUAGES, duration, number
 from secondshift.interfaces.plain import clean, one_line
@@ -24,7 +22,6 @@ from secondshift.interfaces.readmodel.overview import Holder
 from secondshift.interfaces.readmodel.requests import request_named
 from secondshift.interfaces.web.wire import Refused
 from secondshift.records.states import State
-from secondshift.runtime.opening import has_ledger
 from secondshift.runtime.spool import SHAPE, pending, put_request
 
 IDEA = "idea"  # the verb of such a request
@@ -42,9 +39,7 @@ class Counter:
     folder: Path  # .secondshift beside it
     newest_brief: Callable[[Desk, State, str, tzinfo | None], str]  # as HTML, of a study that has had a shift
     _lock: threading.Lock = field(default_factory=threading.Lock)  # of everything below, and of handing in
-    _open: ExitStack = field(default_factory=ExitStack)
-    _desk: Desk | None = None
-    _inode: int = 0
+    _sitting: Sitting | None = None
     _tickets: dict[str, float] = field(default_factory=dict)  # when each ends, monotonic seconds
 
     def now(self, asked: Mapping[str, str]) -> dict[str, Any]:
@@ -132,22 +127,13 @@ class Counter:
     def close(self) -> None:
         """Give the ledger back."""
         with self._lock:
-            self._leave()
+            if self._sitting is not None:
+                self._sitting.close()
 
     def _at_desk(self) -> Desk | None:
-        """The study opened for reading; None before its first night. A ledger that was begun anew is opened anew."""
-        if not has_ledger(self.file):
-            self._leave()
-            return None
-        inode = os.stat(self.folder / "ledger.db").st_ino
-        if self._desk is None or inode != self._inode:
-            self._leave()
-            self._desk, self._inode = self._open.enter_context(open_desk(self.file)), inode
-        return self._desk
-
-    def _leave(self) -> None:
-        self._desk = None
-        self._open.close()
+        """The study opened for reading; None before its first night."""
+        self._sitting = self._sitting or Sitting(file=self.file)
+        return self._sitting.desk()
 
 
 def _any_shift(desk: Desk | None) -> bool:

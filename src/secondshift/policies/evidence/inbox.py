@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
+from secondshift.records.askers import ONLY_PEOPLE, is_agent
 from secondshift.records.decisions import Decision, answer, capture
 from secondshift.records.events import RequestReceived
 from secondshift.records.ideas import SET, Idea
@@ -13,6 +14,7 @@ from secondshift.records.studies import Study, Value
 NAME = "inbox"
 HANDED = "the agent of the study turns it into a change, as soon as it is its turn"
 ENDING = 2  # letters by which a word may be longer and still be the same: wide, wider; 학습률, 학습률을
+MOST_OF_AGENTS = 16  # ideas that wait for an answer: each one that is judged leaves less error to all that come after it
 WAITS = "it waits for somebody who can turn it into a change: `secondshift idea {id} --set NAME=VALUE` or --patch FILE"
 
 
@@ -21,6 +23,8 @@ def decide(state: State) -> list[Decision]:
     decisions: list[Decision] = []
     taken: list[Idea] = []
     for request in state.requests.values():
+        if request.verb == "withdraw":
+            decisions.append(_withdrawn(state, request))
         if request.verb != "idea":
             continue
         decision = _taken(state, request, taken)
@@ -42,6 +46,8 @@ def _taken(state: State, request: RequestReceived, taken: list[Idea]) -> Decisio
             fault = f"there is no trial {source} of the search"
         else:
             idea = replace(idea, params=state.candidates[trial.candidate].params, candidate=trial.candidate)
+    if is_agent(request.who) and (crowd := _unanswered(state, taken)) >= MOST_OF_AGENTS:
+        return _dropped(request, f"{crowd} ideas of agents wait for an answer, and {MOST_OF_AGENTS} may at once")
     if not idea.text.strip() and not idea.ready():
         return _dropped(request, "an idea needs a sentence or a change; nothing was given")
     twin = None if fault else _twin([*state.ideas.values(), *taken], idea)
@@ -68,11 +74,40 @@ def idea_of(request: RequestReceived) -> Idea:
     """Read an idea from a request: its arguments are text, why, author, change, and set.NAME of parameters."""
     args = request.args
     return Idea(
-        id="", text=str(args.get("text", "")).strip(), author=str(args.get("author", "") or request.who),
+        id="", text=str(args.get("text", "")).strip(), author=_author(request),
         why=str(args.get("why", "")).strip(), change=str(args.get("change", "")), captured_at=request.asked_at,
         params={name.removeprefix(SET): value for name, value in args.items() if name.startswith(SET)},
         request=request.id,
     )  # fmt: skip
+
+
+def _author(request: RequestReceived) -> str:
+    """Whose idea it is. A person may bring another's; an agent brings its own."""
+    return request.who if is_agent(request.who) else str(request.args.get("author", "") or request.who)
+
+
+def _unanswered(state: State, taken: list[Idea]) -> int:
+    """Ideas of agents that wait or are being judged."""
+    known = (idea for idea in state.ideas.values() if idea.state in ("open", "exploring"))
+    return sum(is_agent(idea.author) for idea in (*known, *taken))
+
+
+def _withdrawn(state: State, request: RequestReceived) -> Decision:
+    """Take an idea back that its author brought and nobody began: of one that is being judged the answer stands as it comes."""
+    name, who = str(request.args.get("idea", "")), request.who
+    idea, fault = state.ideas.get(name), ""
+    if idea is None:
+        fault = f"there is no idea {name}; there are {', '.join(state.ideas) or 'none'}"
+    elif idea.author != who:
+        fault = f"{name} is an idea of {idea.author}, who alone can take it back"
+    elif idea.also:
+        fault = f"{name} is an idea of {', '.join(idea.also)} too"
+    elif idea.state != "open":
+        fault = f"{name} is {idea.state}: only an idea that nothing was run for is taken back"
+    if idea is None or fault:
+        return _dropped(request, fault)
+    back = replace(idea, state="refused", answer=f"{who} took it back before anything ran")
+    return answer(back, reason=f"{who} took {name} back.", by=NAME, based_on=(request.id,))
 
 
 def _changed(state: State, request: RequestReceived, name: str, idea: Idea) -> Decision:
@@ -81,6 +116,8 @@ def _changed(state: State, request: RequestReceived, name: str, idea: Idea) -> D
     if known is None:
         return _dropped(request, f"there is no idea {name}; there are {', '.join(state.ideas) or 'none'}")
     if request.args.get("again"):
+        if is_agent(request.who):
+            return _dropped(request, ONLY_PEOPLE.format(who=request.who))
         if known.state not in ("refuted", "undecided"):
             return _dropped(request, f"{name} is {known.state}: only a refuted or undecided idea is asked again")
         if known.baseline == state.baseline:

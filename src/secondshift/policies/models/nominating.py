@@ -14,7 +14,7 @@ AUTHOR = "search"
 
 def finish(state: State, *, reason: str, by: str) -> list[Decision]:
     """End the shift, unless ideas wait for fresh seeds or for the agent, or the search has a best one to nominate."""
-    if state.settling() or thinking(state) or any(request.verb == "idea" for request in state.requests.values()):
+    if state.settling() or thinking(state) or any(request.verb in ("idea", "try") for request in state.requests.values()):
         return []  # one that came in this very moment is an idea in the next
     if any(state.awaits_evaluation(name) for name in state.searched_by_artefact()):
         return []  # nobody knows yet which is the best
