@@ -71,7 +71,8 @@ def statement(state: State, idea: Idea) -> Statement:
     found = state.verdicts.get(idea.id)
     who = ", ".join((idea.author, *idea.also))
     values: dict[str, str | int | float] = {"idea": idea.id, "text": named(idea), "author": who}
-    if idea.state in ("refused", "open") or found is None or not found.pairs:
+    unsaid = found is None or not found.pairs or (idea.settled() and found.ending == "unsettled")  # a canary that did not win
+    if idea.state in ("refused", "open") or found is None or unsaid:
         key = {"refused": "refused", "open": "open"}.get(idea.state, "begun")
         if key == "open" and not (idea.params or idea.change):
             key = "words"
