@@ -18,11 +18,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests"), str(ROOT / "tests" / "dishonest")]
 
 import numpy as np  # noqa: E402
-from agent_nights import SCRIPT, fingerprint, left_running, suggest  # noqa: E402
-from nights import JUDGED_BY  # noqa: E402
+from agent_nights import SCRIPT, fingerprint, left_running, suggest  # noqa: E402  # pyright: ignore[reportMissingImports]
+from nights import JUDGED_BY  # noqa: E402  # pyright: ignore[reportMissingImports]
 from sklearn.datasets import load_digits  # noqa: E402
 
-from repositories import git  # noqa: E402
+from repositories import git  # noqa: E402  # pyright: ignore[reportMissingImports]
 from secondshift import shifts  # noqa: E402
 from secondshift.ledger.opening import open_ledger  # noqa: E402
 from secondshift.ledger.snapshots import load_state  # noqa: E402
@@ -86,12 +86,12 @@ sample_every_s = 0
 
 def staged(folder: Path, places: Sequence[Path], parallel: int) -> Path:
     """Make the study, in git; its file."""
-    digits = load_digits()
+    data, target = map(np.asarray, load_digits(return_X_y=True))
     (folder / "data").mkdir(parents=True)
-    order = np.random.default_rng(0).permutation(len(digits.target))
+    order = np.random.default_rng(0).permutation(len(target))
     for name, rows in (("train", order[:1200]), ("valid", order[1200:])):
-        np.save(folder / "data" / f"{name}_x.npy", digits.data[rows] / 16.0)
-        np.save(folder / "data" / f"{name}_y.npy", digits.target[rows])
+        np.save(folder / "data" / f"{name}_x.npy", data[rows] / 16.0)
+        np.save(folder / "data" / f"{name}_y.npy", target[rows])
     command = [sys.executable, "-I", "-S", str(SCRIPT), "{brief_file}", *map(str, places)]
     agent = {"command": command, "price_per_call_usd": 0.5, "turns": 24, "money_usd": 12.0, "timeout": 15, "parallel": parallel,
              "readable": [str(SCRIPT)], "output_cap_mb": 1}  # fmt: skip
