@@ -5,7 +5,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,9 +13,13 @@ from threadpoolctl import threadpool_limits
 
 from search.buying import METRIC, BuyingExecutor, Counter
 from secondshift import engine
+from secondshift.config.fitting import Names, fit
+from secondshift.ledger.batches import crc
 from secondshift.ledger.leases import Holder
 from secondshift.ledger.memory import MemoryLedger
 from secondshift.records import events as facts
+from secondshift.records.orders import Batch
+from secondshift.records.pastruns import PastRun
 from secondshift.records.states import State
 from secondshift.records.studies import Budget, Launch, Objective, Parameter, Policy, Space, Study
 from secondshift.runtime.acting import Hands
@@ -209,10 +213,13 @@ class _Translated:
         return answer
 
 
-def play(ask: Ask, counter: Counter, log: Path, judge: Judge | None = None) -> Played:
+def play(
+    ask: Ask, counter: Counter, log: Path, judge: Judge | None = None, past: Sequence[PastRun] = ()
+) -> Played:
     """Play one night to its end; its purchases are in `log` afterwards. Raises NightStuck, PolicyRaised.
 
     judge: looks at what was recorded, forecasts say, once it is over and can be compared with how curves go on.
+    past: runs of an earlier study of the same space, which are imported before it begins.
     """
     offer = counter.ask("open", instance=ask.instance, seed=ask.seed, method=ask.method, workers=ask.workers, log=str(log),
                         noise=ask.noise, pool=ask.pool)  # fmt: skip
@@ -221,7 +228,7 @@ def play(ask: Ask, counter: Counter, log: Path, judge: Judge | None = None) -> P
     translated: Any = _Translated(counter, {a["name"]: placeholder(a["name"]) for a in offer["axes"]})
     executor = BuyingExecutor(translated, clock, slots=ask.workers)
     with tempfile.TemporaryDirectory(prefix="secondshift-search-") as folder:
-        night = _engine(study, executor, clock, Path(folder))
+        night = _engine(study, executor, clock, Path(folder), past)
         began, cpu = time.perf_counter(), time.process_time()
         played = _run(night, executor)
         played.wall_s, played.cpu_s = time.perf_counter() - began, time.process_time() - cpu
@@ -232,7 +239,9 @@ def play(ask: Ask, counter: Counter, log: Path, judge: Judge | None = None) -> P
     return played
 
 
-def _engine(study: Study, executor: BuyingExecutor, clock: SimulatedClock, folder: Path) -> Timed:
+def _engine(
+    study: Study, executor: BuyingExecutor, clock: SimulatedClock, folder: Path, past: Sequence[PastRun]
+) -> Timed:
     ledger = MemoryLedger()
     lease = ledger.take_lease(Holder(host="here", pid=1), how_dead=lambda lease: True)
     night = Timed(
@@ -240,8 +249,19 @@ def _engine(study: Study, executor: BuyingExecutor, clock: SimulatedClock, folde
         hands=Hands(folder=folder, place=folder),
     )  # fmt: skip
     night.record([facts.LeaseTaken(token=lease.token, holder="here:1", how=lease.how), facts.StudyOpened(study=study)])
+    for number, run in enumerate(past, 1):
+        _import(night, study, run, f"p{number}")
     night.begin(None)
     return night
+
+
+def _import(night: Timed, study: Study, run: PastRun, name: str) -> None:
+    """Take a run over as `secondshift import` does. Raises ValueError for one that does not fit."""
+    found = fit(study, run, Names())
+    if found.fact is None:
+        raise ValueError(f"{run.name} does not fit into the study: {found.problem} {dict(found.values)}.")
+    batches = [Batch(trial=name, attempt=name, metric=n, steps=s, values=v) for n, (s, v) in found.columns.items()]
+    night.record([replace(found.fact, trial=name, crc=crc(batches))], batches)
 
 
 def _run(night: Timed, executor: BuyingExecutor) -> Played:

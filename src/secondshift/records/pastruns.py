@@ -37,7 +37,7 @@ class PastRun:
 class Imported:
     """A past run taken over as a finished trial: it cost the study nothing, and where it ran is unknown."""
 
-    trial: Trial  # its id is p1, p2, ...; no scheduler and no budget ever sees it
+    trial: Trial  # its id is p1, p2, ...; it is in no budget, count or schedule
     source: str
     run: str
     name: str

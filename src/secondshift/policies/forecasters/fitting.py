@@ -1,6 +1,6 @@
 """Says when the settings of the joint process are to be fitted anew; whoever keeps the loop has it done, and records them."""
 
-from secondshift.policies.models.outlook import MEMO, due, seen
+from secondshift.policies.models.outlook import MEMO, due, foreseen
 from secondshift.policies.models.thawing import SCHEDULER
 from secondshift.records.decisions import Decision, fit
 from secondshift.records.states import State
@@ -14,7 +14,7 @@ def decide(state: State) -> list[Decision]:
         return []
     if state.study.policy.scheduler != SCHEDULER and state.study.policy.searcher != "model":
         return []
-    known = seen(state)
+    known = foreseen(state)
     if known is None or not due(state, known):
         return []
     points, curves = len(known.points.value), len(known.trials)

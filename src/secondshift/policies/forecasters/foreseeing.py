@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from secondshift.policies.models.outlook import losses
+from secondshift.policies.models.losses import losses
 from secondshift.records.curves import Curve
 from secondshift.records.decisions import Decision, forecast
 from secondshift.records.forecasts import Forecast

@@ -78,7 +78,7 @@ def _expected(study: Study, view: Outlook, trial: Trial, mean: float, spread: fl
     low, middle, high = ends if study.objective.goal == "min" else [-end for end in reversed(ends)]
     return Forecast(
         trial=trial.id, step=reached(trial), horizon=study.horizon_steps, low=low, middle=middle, high=high, chance=chance,
-        curves=len(view.seen.trials), by=OUTLOOK,
+        curves=len(view.seen.own()), by=OUTLOOK,
     )  # fmt: skip
 
 

@@ -38,11 +38,11 @@ def ends(state: State) -> Ends | None:
     """How the trials of the present revision end; needs `State.curves`. None where too little is known."""
     known = seen(state)
     view = outlook(state, known) if known is not None else None
-    if known is None or view is None or state.study is None or len(known.trials) < LEAST:
+    if known is None or view is None or state.study is None or len(own := known.own()) < LEAST:
         return None
     objective, trained = state.study.objective, 0
-    means, spreads = view.of(known.trials, [float(state.study.horizon_steps)] * len(known.trials))
-    for row, name in enumerate(known.trials):
+    means, spreads = view.of(own, [float(state.study.horizon_steps)] * len(own))
+    for row, name in enumerate(own):
         trial = state.trials[name]
         if trial.status not in ("complete", "failed"):
             continue
@@ -52,7 +52,7 @@ def ends(state: State) -> Ends | None:
         spreads[row], trained = 0.0, trained + (trial.status == "complete")
     if trained < TRAINED:
         return None
-    return Ends(trials=known.trials, means=means, spreads=spreads, scale=known.scale, trained=trained)
+    return Ends(trials=own, means=means, spreads=spreads, scale=known.scale, trained=trained)
 
 
 def counterfactual(state: State) -> Counterfactual | None:

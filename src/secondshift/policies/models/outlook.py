@@ -7,15 +7,17 @@ memo that the forecaster leaves when it has fitted them), so that the same facts
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy.special import ndtr
 
 from secondshift.policies.models.axes import encode
+from secondshift.policies.models.earlier import LEAST_ROOM, MOST_EARLIER, MOST_OF_EACH, Past, earlier, thinned
 from secondshift.policies.models.guarding import barred
 from secondshift.policies.models.joint import Joint, Points, fit, prior
+from secondshift.policies.models.losses import FAILED, kept, losses
 from secondshift.policies.models.ranks import correlation_bounds
 from secondshift.policies.models.spaces import INACTIVE, Region, region
 from secondshift.policies.models.warping import Warp, warp
@@ -24,12 +26,10 @@ from secondshift.records.states import State
 from secondshift.records.studies import Parameter, Study, Value
 
 MEMO = "outlook"
-# Points of a curve that are looked at, counted from its first; beside them always the newest.
-LOOKED_AT = np.array([1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 31, 38, 47, 58, 72, 90, 112, 140, 175, 200])
 MOST_CURVES, BEST_CURVES = 200, 140  # looked at in all; of them the best
 MOST_POINTS = 300  # older points of the worst curves are left out first
-FAILED = Curve(steps=(1,), values=(math.inf,))
 QUICK = 150  # points; the first fits of a study, some ten, have fewer
+FEWEST = 4  # points, for a first fit
 REFIT = 1.4  # the settings are fitted again when there are so many times as many points
 
 
@@ -37,11 +37,24 @@ REFIT = 1.4  # the settings are fitted again when there are so many times as man
 class Seen:
     """The curves of a revision, ready for the process."""
 
-    trials: tuple[str, ...]  # those with a point
+    trials: tuple[str, ...]  # those with a point, those of this study first; after them imported runs
     points: Points  # values warped
     scale: Warp
     best: float  # warped: the best value that any trial had
     revision: int
+    earlier: int = 0  # how many of the trials are imported runs; then the last feature says of each curve whether it is of one
+
+    def own(self) -> tuple[str, ...]:
+        """The trials of this study."""
+        return tuple(name for name, past in zip(self.trials, self.of_past(), strict=True) if not past)
+
+    def of_past(self) -> np.ndarray:
+        """bool[trials]: which of them are imported runs."""
+        return self.points.features[:, -1] == 1.0 if self.earlier else np.zeros(len(self.trials), dtype=bool)
+
+    def counted(self) -> int:
+        """Points that count for another fit: what earlier runs have counts as no more than it takes for a first one."""
+        return int(np.sum(~self.of_past()[self.points.curve])) + (FEWEST if self.earlier else 0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,12 +71,20 @@ class Outlook:
         rows = np.array([self.rows[name] for name in trials], dtype=int)
         return self.joint.predict(self.seen.points.features[rows], rows, np.array(steps, dtype=float))
 
+    def placed(self, given: Sequence[Mapping[str, Value]]) -> np.ndarray:
+        """Configurations of this study as the process sees them, [configurations, features]."""
+        found = features(self.ground, given)
+        return np.column_stack([found, np.zeros(len(found))]) if self.seen.earlier else found
+
     def told(self) -> float:
         """How well parameters tell configurations apart: their rank correlation, less one standard error, of what curves
         came to at the step where most were seen with what the others had said of that; -1 while there are few."""
         points = self.seen.points
-        steps, counts = np.unique(points.step, return_counts=True)
-        there = points.step == steps[int(np.argmax(counts))]
+        own = ~self.seen.of_past()[points.curve]
+        if not np.any(own):
+            return -1.0
+        steps, counts = np.unique(points.step[own], return_counts=True)
+        there = own & (points.step == steps[int(np.argmax(counts))])
         return correlation_bounds(np.column_stack([self.joint.without_own(), points.value])[there])[0]
 
     def expecting(self, names: Sequence[str], at: np.ndarray, steps: Sequence[float]) -> "Outlook":
@@ -85,9 +106,7 @@ class Outlook:
             features=np.vstack([points.features, at[new]]), curve=row[order], step=np.concatenate([points.step, reached])[order],
             value=np.concatenate([points.value, mean])[order],
         )  # fmt: skip
-        seen = Seen(
-            trials=tuple(rows), points=joined, scale=self.seen.scale, best=self.seen.best, revision=self.seen.revision
-        )
+        seen = replace(self.seen, trials=tuple(rows), points=joined)
         return Outlook(seen=seen, joint=Joint(joined, self.joint.settings), ground=self.ground, rows=rows)
 
     def of_new(self, points: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
@@ -100,13 +119,6 @@ def improvement(mean: np.ndarray, spread: np.ndarray, best: float) -> np.ndarray
     """Expected improvement on the best (Mockus 1978), all warped: smaller is better."""
     away = (best - mean) / spread
     return spread * (away * ndtr(away) + np.exp(-0.5 * away**2) / math.sqrt(2 * math.pi))
-
-
-def losses(study: Study, curve: Curve) -> np.ndarray:
-    """The losses of a curve as the objective counts them: so far the best, or each as it is; inf where there is none."""
-    found = np.array(curve.values, dtype=float)
-    found = np.where(np.isfinite(found), found if study.objective.goal == "min" else -found, np.inf)
-    return np.minimum.accumulate(found) if study.objective.at == "best" else found
 
 
 def features(ground: Region, given: Sequence[Mapping[str, Value]]) -> np.ndarray:
@@ -144,23 +156,59 @@ def _placed(parameter: Parameter, value: Value) -> float:
 
 
 def seen(state: State) -> Seen | None:
-    """Collect and thin the curves of this revision's trials; None while there is no finite value."""
+    """Collect and thin the curves of this revision's trials, and of imported runs; None while no trial has a finite value."""
     study = state.study
     if study is None:
         return None
+    pasts = earlier(state, study)
+    own = _seen(state, study, MOST_POINTS - LEAST_ROOM if pasts else MOST_POINTS)
+    return own if own is None or not pasts else _beside(own, pasts, region(study.space))
+
+
+def foreseen(state: State) -> Seen | None:
+    """The same, or while no trial has a finite value what imported runs say alone; None where there are none."""
+    study, known = state.study, seen(state)
+    if known is not None or study is None or not (pasts := earlier(state, study)):
+        return known
+    ground = region(study.space)
+    nothing = Points(features=features(ground, []), curve=np.empty(0, dtype=int), step=np.empty(0), value=np.empty(0))
+    best = float(np.min(pasts[0].values))
+    alone = Seen(trials=(), points=nothing, scale=pasts[0].scale, best=best, revision=study.revision)
+    return _beside(alone, pasts, ground)
+
+
+def _beside(own: Seen, pasts: Sequence[Past], ground: Region) -> Seen:
+    """What a study saw with earlier runs beside it; their values are on scales of their own, and none is the best seen."""
+    count = len(own.trials)
+    shown = thinned(pasts, min(MOST_EARLIER * MOST_OF_EACH, MOST_POINTS - len(own.points.value)))
+    at = np.vstack([own.points.features, features(ground, [past.params for past in shown])])
+    whose = np.repeat([0.0, 1.0], [count, len(shown)])
+    lengths = [len(past.steps) for past in shown]
+    points = Points(
+        features=np.column_stack([at, whose]),
+        curve=np.concatenate([own.points.curve, count + np.repeat(np.arange(len(shown)), lengths)]),
+        step=np.concatenate([own.points.step, *(past.steps for past in shown)]),
+        value=np.concatenate([own.points.value, *(past.values for past in shown)]),
+    )
+    names = (*own.trials, *(past.trial for past in shown))
+    return replace(own, trials=names, points=points, earlier=len(shown))
+
+
+def _seen(state: State, study: Study, most: int) -> Seen | None:
+    """What the study's own trials came to, in no more points than that."""
     ground = region(study.space)
     curves = {
         name: np.full(len(curve.steps), np.inf) if barred(state, state.trials[name]) else losses(study, curve)
         for name, curve in _looked_at(state, study, list(_curves(state, study)))
     }
     scale = warp(
-        np.concatenate([found[_kept(len(found))] for found in curves.values()] or [np.empty(0)]),
+        np.concatenate([found[kept(len(found))] for found in curves.values()] or [np.empty(0)]),
         np.array([found[0] for found in curves.values()]),
     )
     if scale is None:
         return None
     order = sorted(curves, key=lambda name: float(np.min(curves[name])))  # the best first
-    rows, step, value = _thinned(state, curves, order)
+    rows, step, value = _thinned(state, curves, order, most)
     names = tuple(curves)
     at = features(ground, [_params(state, name) for name in names])
     points = Points(features=at, curve=rows, step=step, value=scale(value))
@@ -197,28 +245,25 @@ def _params(state: State, name: str) -> dict[str, Value]:
     return {**state.candidates[trial.candidate].params, **trial.params}
 
 
-def _kept(count: int) -> np.ndarray:
-    """Indices of the points of a curve that are looked at."""
-    return np.append(LOOKED_AT[count > LOOKED_AT] - 1, count - 1)
-
-
-def _thinned(state: State, curves: dict[str, np.ndarray], order: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _thinned(
+    state: State, curves: dict[str, np.ndarray], order: list[str], most: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Give curve, step and loss of the points that are looked at: the newest of each, and others of the best curves."""
     place = {name: number for number, name in enumerate(order)}
     rows, steps, values, ranks, newest = [], [], [], [], []
     for row, (name, found) in enumerate(curves.items()):
-        kept = _kept(len(found))
-        rows.append(np.full(len(kept), row))
-        steps.append(np.array(state.curves.get(name, FAILED).steps, dtype=float)[kept])
-        values.append(found[kept])
-        ranks.append(np.full(len(kept), place[name]))
-        newest.append(np.arange(len(kept)) == len(kept) - 1)
+        chosen = kept(len(found))
+        rows.append(np.full(len(chosen), row))
+        steps.append(np.array(state.curves.get(name, FAILED).steps, dtype=float)[chosen])
+        values.append(found[chosen])
+        ranks.append(np.full(len(chosen), place[name]))
+        newest.append(np.arange(len(chosen)) == len(chosen) - 1)
     row, step, value, rank, last = map(np.concatenate, (rows, steps, values, ranks, newest))
-    if len(row) > MOST_POINTS:
+    if len(row) > most:
         rest = np.flatnonzero(~last)
         rest = rest[np.argsort(rank[rest], kind="stable")]
         chosen = last.copy()
-        chosen[rest[: max(0, MOST_POINTS - int(last.sum()))]] = True
+        chosen[rest[: max(0, most - int(last.sum()))]] = True
         row, step, value = row[chosen], step[chosen], value[chosen]
     return row, step, value
 
@@ -237,19 +282,20 @@ def settings(state: State, known: Seen) -> tuple[np.ndarray, int]:
 
 def due(state: State, known: Seen) -> bool:
     """Say whether there is enough new to see for another fit."""
-    count = len(known.points.value)
-    return count >= 4 and count >= REFIT * settings(state, known)[1]
+    count = known.counted()
+    return count >= FEWEST and count >= REFIT * settings(state, known)[1]
 
 
 def job(state: State) -> str:
     """Write down all that a fit needs, for whoever makes it: what is seen, and the settings of before."""
-    known = seen(state)
+    known = foreseen(state)
     if known is None:
         return ""
     points, found = known.points, settings(state, known)[0]
     return json.dumps({
         "revision": known.revision, "settings": found.tolist(), "features": points.features.tolist(),
         "curve": points.curve.tolist(), "step": points.step.tolist(), "value": points.value.tolist(),
+        **({"counted": known.counted()} if known.earlier else {}),
     })  # fmt: skip
 
 
@@ -276,7 +322,7 @@ def unfitted(job: str) -> str:
 
 def _memo(given: Mapping[str, Any], found: list[float]) -> str:
     made = [round(one, 6) for one in found]
-    return json.dumps({"revision": given["revision"], "points": len(given["value"]), "settings": made})
+    return json.dumps({"revision": given["revision"], "points": given.get("counted", len(given["value"])), "settings": made})
 
 
 def outlook(state: State, known: Seen | None = None, coming: Sequence[tuple[str, int]] = ()) -> Outlook | None:
@@ -299,4 +345,4 @@ def coming_too(state: State, plain: Outlook, coming: Sequence[tuple[str, int]]) 
     if not coming:
         return plain
     names = [name for name, _ in coming]
-    return plain.expecting(names, features(plain.ground, [_params(state, name) for name in names]), [to for _, to in coming])
+    return plain.expecting(names, plain.placed([_params(state, name) for name in names]), [to for _, to in coming])

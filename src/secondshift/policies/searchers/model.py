@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from secondshift.policies.models.enumerations import Finite, enumeration
-from secondshift.policies.models.outlook import Outlook, coming_too, features, improvement, outlook
+from secondshift.policies.models.outlook import Outlook, coming_too, foreseen, improvement, outlook
 from secondshift.policies.models.proposals import RECENT, Point, drawn, fill, shuffled, wanted
 from secondshift.policies.models.spaces import Region, region
 from secondshift.policies.models.thawing import SCHEDULER, bench
@@ -24,6 +24,7 @@ WANTS_CURVES = True  # the engine fills in State.curves
 AT_FIRST = 3  # candidates drawn at random before the model is asked
 # Share of those drawn at random later on: less where parameters tell curves apart (Outlook.told), and never less than this.
 AT_RANDOM, MOST_AT_RANDOM, TOLD = 0.2, 0.9, 1.5
+BEFORE = 0.5  # the same where imported runs take part, and the study's own are too few to say whether those tell anything
 WIDE = 0.5  # share of the model's choices among points all over the space: near the best it finds many that are much alike
 ALIKE = 0.99  # correlation by parameters from which on two candidates tell the same: one of them waits for the other's look
 FINITE = 2000  # a space of no more points is looked through as a whole
@@ -59,8 +60,10 @@ def _points(state: State, study: Study, ground: Region) -> Iterator[Point]:
     finite = enumeration(ground)
     others = _at_random(state, ground, finite, tried, rng)
     whole = [finite.at(position) for position in range(finite.size)] if finite and finite.size <= FINITE else None
-    plain = outlook(state) if len(tried) >= AT_FIRST else None
-    share = min(MOST_AT_RANDOM, max(AT_RANDOM, 1 - TOLD * plain.told())) if plain is not None else 1.0
+    curves = foreseen(state)
+    plain = outlook(state, curves) if len(tried) >= AT_FIRST or (curves is not None and curves.earlier) else None
+    share = _share(plain) if plain is not None else 1.0
+    blind = plain is not None and not plain.seen.own()
     found = bench(state, study)
     view = coming_too(state, plain, [*found.coming, *((one.id, found.look) for one in found.queued)]) if plain else None
     on_its_way = [name for name in view.rows if name not in plain.rows] if view and plain else []
@@ -69,7 +72,7 @@ def _points(state: State, study: Study, ground: Region) -> Iterator[Point]:
         if view is not None and rng.random() >= share:
             offered = whole if whole is not None else _offered(state, ground, view, rng)
             new = [params for params in offered if frozenset(params.items()) not in known]
-            point = _liked(study, ground, view, on_its_way, new)
+            point = _liked(study, ground, view, on_its_way, new, blind)
         if point is None:
             params = next((params for params in others if params not in tried), None)
             if params is None:
@@ -80,7 +83,15 @@ def _points(state: State, study: Study, ground: Region) -> Iterator[Point]:
         yield point
         if view is not None:
             on_its_way.append(f"candidate {len(tried)}")
-            view = view.expecting(on_its_way[-1:], features(ground, [point.params]), [found.look])
+            view = view.expecting(on_its_way[-1:], view.placed([point.params]), [found.look])
+
+
+def _share(view: Outlook) -> float:
+    """The share of candidates that is drawn at random."""
+    told = view.told()
+    if view.seen.earlier and told <= -1.0:
+        return BEFORE  # too few of the study's own curves to say whether earlier runs tell anything of it
+    return min(MOST_AT_RANDOM, max(AT_RANDOM, 1 - TOLD * told))
 
 
 def _at_random(
@@ -96,36 +107,52 @@ def _offered(state: State, ground: Region, view: Outlook, rng: np.random.Generat
     """Points all over the space and, every other time, near the best."""
     width = len(ground.parameters)
     parts = [rng.random((DRAWN, width))]
-    for trial in _best(state, view) if rng.random() >= WIDE else ():
-        centre = np.array(ground.encode(state.candidates[state.trials[trial].candidate].params))
+    for params in _best(state, view) if rng.random() >= WIDE else ():
+        centre = np.array(ground.encode(params))
         for distance in DISTANCES:
             moved = rng.standard_normal((NEAR, width)) * distance * (rng.random((NEAR, width)) < 0.5)
             parts.append(np.clip(centre + moved, 0.0, 1.0))
     return [ground.decode(point.tolist()) for point in np.concatenate(parts)]
 
 
-def _best(state: State, view: Outlook) -> list[str]:
-    """The trials with the best values so far, on the outlook's scale."""
+def _best(state: State, view: Outlook) -> list[Mapping[str, Value]]:
+    """The parameters of the trials with the best values so far, on the outlook's scale, and of the best earlier runs."""
     points = view.seen.points
     least = np.full(len(view.seen.trials), np.inf)
     np.minimum.at(least, points.curve, points.value)
-    ranked = (view.seen.trials[row] for row in np.argsort(least, kind="stable"))
-    return list(islice((name for name in ranked if name in state.trials), BEST))  # not those that are only proposed
+    ranked = [view.seen.trials[row] for row in np.argsort(least, kind="stable")]
+    own = islice((name for name in ranked if name in state.trials), BEST)  # not those that are only proposed
+    past = islice((name for name in ranked if name in state.imported), BEST if view.seen.earlier else 0)
+    return [
+        *(state.candidates[state.trials[name].candidate].params for name in own),
+        *(state.imported[name].trial.params for name in past),
+    ]
 
 
 def _liked(
-    study: Study, ground: Region, view: Outlook, on_its_way: Sequence[str], offered: list[dict[str, Value]]
+    study: Study, ground: Region, view: Outlook, on_its_way: Sequence[str], offered: list[dict[str, Value]], blind: bool
 ) -> Point | None:
     """The point of greatest expected improvement that keeps to the constraints, and is no copy of what will soon tell it."""
     if not offered:
         return None
-    at = features(ground, offered)
+    at = view.placed(offered)
     mean, spread = view.of_new(at, study.horizon_steps)
     copies = view.joint.alike(at, view.seen.points.features[[view.rows[name] for name in on_its_way]]) > ALIKE
     gains = np.where(copies, 0.0, improvement(mean, spread, view.seen.best))
     for index in np.argsort(-gains, kind="stable")[:FAILURES]:
         if not ground.broken(offered[index]):
             chance = 100 * float(ndtr((view.seen.best - mean[index]) / spread[index]))
-            word = f"Of {len(offered)} points this one promises most, with a chance of {chance:.0f}% to end as the best"
-            return Point(params=offered[index], word=word)
+            return Point(params=offered[index], word=_word(view, len(offered), chance, blind))
     return None
+
+
+def _word(view: Outlook, count: int, chance: float, blind: bool) -> str:
+    """How a point was chosen, and whether imported runs had a say; blind: the study has seen nothing of its own."""
+    if not view.seen.earlier:
+        return f"Of {count} points this one promises most, with a chance of {chance:.0f}% to end as the best"
+    if blind:
+        return f"Of {count} points this one promises most by what {view.seen.earlier} imported runs came to"
+    return (
+        f"Of {count} points this one promises most, with a chance of {chance:.0f}% to end as the best, "
+        f"where {view.seen.earlier} imported runs had a say"
+    )

@@ -1,0 +1,1 @@
+"""Earlier studies that tell something of the present one, and such that mislead."""
