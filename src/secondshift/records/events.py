@@ -312,7 +312,7 @@ class RunImported:
     """A run that ended outside the study became a finished trial of it; its points and this fact are one transaction."""
 
     trial: str  # p1, p2, ...
-    source: str  # mlflow, tensorboard, wandb or csv
+    source: str  # mlflow, tensorboard, wandb, csv or secondshift
     run: str  # the source's own id of it, or its path relative to the study
     name: str
     digest: str  # over all that was taken over: the same content is the same run

@@ -10,7 +10,7 @@ from typing import Literal
 from secondshift.records.studies import Value
 from secondshift.records.trials import Trial
 
-Origin = Literal["mlflow", "tensorboard", "wandb", "csv"]
+Origin = Literal["mlflow", "tensorboard", "wandb", "csv", "secondshift"]
 RunStatus = Literal["finished", "failed", "killed", "running", "deleted", "unknown"]
 Columns = Mapping[str, tuple[array, array]]  # metric -> steps ('q') and values ('d') in the order of logging
 

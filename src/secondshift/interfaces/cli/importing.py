@@ -43,10 +43,10 @@ class Line:
 
 def take_over(
     *paths: Annotated[
-        Path, Parameter(help="Where the runs lie: mlruns, mlflow.db, wandb/, TensorBoard folders, CSV files.")
+        Path, Parameter(help="Where the runs lie: mlruns, mlflow.db, wandb/, TensorBoard folders, CSV files, another study.")
     ],
     from_: Annotated[
-        Literal["auto", "mlflow", "tensorboard", "wandb", "csv"], Parameter(name="--from", help="What wrote them.")
+        Literal["auto", "mlflow", "tensorboard", "wandb", "csv", "secondshift"], Parameter(name="--from", help="What wrote them.")
     ] = "auto",
     metric: Annotated[
         Given, Parameter(name="--metric", help="theirs=ours: a metric that has another name here.")
@@ -60,7 +60,7 @@ def take_over(
     study: Annotated[Path | None, Parameter(name="--study", help="The secondshift.toml, or its folder.")] = None,
     json: Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document instead.")] = False,
 ) -> int:
-    """Take over past runs of MLflow, W&B, TensorBoard or CSV as finished trials, one line for each run that was found."""
+    """Take over past runs of MLflow, W&B, TensorBoard, CSV or another study as finished trials, one line for each."""
     tongue = language(lang)
     if not paths:
         raise SecondshiftError("No path was given. Say where the runs lie: `secondshift import mlruns`.")

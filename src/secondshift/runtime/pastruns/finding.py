@@ -9,6 +9,7 @@ from secondshift.errors import SecondshiftError
 from secondshift.records.pastruns import Origin, PastRun
 from secondshift.runtime.pastruns.csv_runs import csv_runs
 from secondshift.runtime.pastruns.mlflow_runs import database_runs, folder_run, is_database, is_run_folder
+from secondshift.runtime.pastruns.study_runs import PRIVATE, study_at, study_runs
 from secondshift.runtime.pastruns.tensorboard_runs import run_folders, tensorboard_run
 from secondshift.runtime.pastruns.wandb_runs import wandb_run
 
@@ -26,11 +27,27 @@ def find_runs(paths: Sequence[Path], source: Literal["auto"] | Origin, home: Pat
     for path in paths:
         if not path.exists():
             raise SecondshiftError(
-                f"There is no {path}. Expected a file or folder that MLflow, W&B, TensorBoard or CSV left."
+                f"There is no {path}. Expected a file or folder that MLflow, W&B, TensorBoard or CSV left, or another study."
             )
+        study = study_at(path)
+        if source == "secondshift" or (source == "auto" and study is not None and study != (home / PRIVATE).resolve()):
+            yield from study_runs(_another(path, study, home), home)
+            continue
         files = _files(path)
         held = _kinds(files)
         yield from _runs(path, files, _chosen(path, held) if source == "auto" else _asked(path, held, source), home)
+
+
+def _another(path: Path, study: Path | None, home: Path) -> Path:
+    """The private folder of another study. Raises SecondshiftError where there is none."""
+    if study is None:
+        raise SecondshiftError(
+            f"{path} is no study that has run. Expected a folder with {PRIVATE}/ledger.db in it; "
+            "a ledger in PostgreSQL is not read."
+        )
+    if study == (home / PRIVATE).resolve():
+        raise SecondshiftError(f"{path} is this study itself, whose trials are in its ledger already. Name another one.")
+    return study
 
 
 def _files(path: Path) -> list[Path]:
@@ -39,8 +56,8 @@ def _files(path: Path) -> list[Path]:
     found: list[Path] = []
     for place, folders, names in os.walk(path):
         folders.sort()
-        if ".secondshift" in folders:
-            folders.remove(".secondshift")  # our own trials are in the ledger already
+        if PRIVATE in folders:
+            folders.remove(PRIVATE)  # our own trials are in the ledger already
         found += [Path(place) / name for name in sorted(names)]
         if len(found) > MOST_FILES:
             raise SecondshiftError(
