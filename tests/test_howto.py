@@ -51,7 +51,7 @@ def test_the_settings_of_the_budget_page_are_read_and_mean_what_it_says(tmp_path
 
 
 def test_the_settings_of_the_page_on_search_are_read_and_forecasts_come_with_them(tmp_path: Path) -> None:
-    (settings,) = blocks("search.md", "toml")
+    settings = blocks("search.md", "toml")[0]
     (tmp_path / "secondshift.toml").write_text(SMALL + settings)
     study = config.load_study(tmp_path / "secondshift.toml")
     assert (study.policy.searcher, study.policy.scheduler, study.policy.forecasts_with()) == ("model", "freezethaw", "analogues")
