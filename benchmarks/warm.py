@@ -4,8 +4,9 @@
     python3 benchmarks/warm.py [--earlier near,kin,elsewhere,opposite] [--seeds 10] [--json]
 
 Every seed is a study of now (benchmarks/warming/instances.py), played without anything and with the curves of an earlier
-one imported: a freeze-thaw night of its own, of ten full trainings, fitted into the study as `secondshift import` does it. The real
-engine decides, and every epoch is bought. Regret is the least loss that was bought. Results: docs/search/warm.md.
+one imported: a freeze-thaw night of its own, of ten full trainings, fitted into the study as `secondshift import` does it.
+The real engine decides, and every epoch is bought. Regret is the least loss that was bought, above the least there is.
+Results: docs/search/warm.md.
 """
 
 import argparse
@@ -31,7 +32,7 @@ if find_spec("scipy") is None:  # a bare python3: go on in start.py's environmen
 import numpy as np  # noqa: E402  # the folders come first
 from search.buying import METRIC, Counter  # noqa: E402
 from search.nights import Ask, play  # noqa: E402
-from warming.instances import EARLIER, HORIZON, NOW  # noqa: E402
+from warming.instances import EARLIER, HORIZON, NOW, load  # noqa: E402
 
 from secondshift.records.pastruns import PastRun  # noqa: E402
 
@@ -62,10 +63,10 @@ def pasts(log: Path) -> list[PastRun]:
     ]  # fmt: skip
 
 
-def regrets(log: Path) -> list[float]:
-    """The least loss bought within each budget."""
+def regrets(log: Path, optimum: float) -> list[float]:
+    """The least loss bought within each budget, above the least there is."""
     losses = [loss for _, _, _, loss in bought(log)]
-    return [min(losses[: int(budget * HORIZON)]) for budget in BUDGETS]
+    return [min(losses[: int(budget * HORIZON)]) - optimum for budget in BUDGETS]
 
 
 def measured(kinds: list[str], seeds: int, folder: Path) -> dict[str, np.ndarray]:
@@ -75,11 +76,12 @@ def measured(kinds: list[str], seeds: int, folder: Path) -> dict[str, np.ndarray
         for seed in range(seeds):
             now = Ask(method=METHOD, instance=f"{NOW}-{seed}", seed=seed, trainings=BUDGETS[-1])
             play(now, counter, folder / "cold.csv")
-            found[NOW].append(regrets(folder / "cold.csv"))
+            optimum = load(now.instance, CURVES).optimum()
+            found[NOW].append(regrets(folder / "cold.csv", optimum))
             for kind in kinds:
                 play(Ask(method=METHOD, instance=f"{kind}-{seed}", seed=seed, trainings=BEFORE), counter, folder / "earlier.csv")
                 play(now, counter, folder / "warm.csv", past=pasts(folder / "earlier.csv"))
-                found[kind].append(regrets(folder / "warm.csv"))
+                found[kind].append(regrets(folder / "warm.csv", optimum))
             print(f"{seed + 1} of {seeds} seeds", file=sys.stderr, flush=True)
     finally:
         counter.close()

@@ -1,6 +1,6 @@
 """Smooth curves, as the shop sells them: the study of now, and earlier ones of the same space that are like it or not.
 
-Regret is the loss of now, which lies between 0 at its optimum and 1, where all begin. Earlier ones log in other units.
+Losses of now lie between 0 and 1, where all begin. Earlier ones log in other units.
 """
 
 from dataclasses import dataclass
@@ -58,8 +58,16 @@ class Case:
 
     def curve(self, u: np.ndarray) -> np.ndarray:
         """What the script logs after each epoch."""
-        quality, done = self.quality(u), np.arange(1, HORIZON + 1) / HORIZON
-        return self.level + self.unit * (quality + (1 - quality) * np.exp(-self.rate * (0.4 + quality) * done))
+        return self.level + self.unit * self.plain(np.array([[self.quality(u)]]))[0]
+
+    def plain(self, quality: np.ndarray) -> np.ndarray:
+        """Curves of some qualities ([curves, 1]), between 0 and 1."""
+        done = np.arange(1, HORIZON + 1) / HORIZON
+        return quality + (1 - quality) * np.exp(-self.rate * done)
+
+    def optimum(self) -> float:
+        """The least loss that any configuration comes to."""
+        return float(np.min(self.plain(np.linspace(0.0, 1.0, 1001)[:, None])))
 
 
 def names(folder: Path) -> list[str]:
