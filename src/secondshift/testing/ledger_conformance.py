@@ -184,7 +184,7 @@ class LedgerConformance:
 
     def test_something_that_is_no_fact_is_refused_and_nothing_recorded(self, ledger: Ledger, token: int) -> None:
         with pytest.raises(TypeError):
-            ledger.append([closed("t1"), "not a fact"], at=0.0, token=token)  # type: ignore[list-item] # meant
+            ledger.append([closed("t1"), "not a fact"], at=0.0, token=token)
         assert ledger.last_seq() == 0
 
     # -- digests

@@ -479,9 +479,9 @@ def test_a_long_study_is_folded_before_anybody_asks(tmp_path: Path, monkeypatch:
     with opened(study(tmp_path / "digits", eventful())) as window:
         desk_of = counter.Counter(file=window.place / "secondshift.toml", folder=window.folder, newest_brief=newest_brief)
         desk_of.look_ahead()
-        assert desk_of._desk is not None and desk_of._desk._known is not None
+        assert desk_of._sitting is not None and (seen := desk_of._sitting._desk) is not None and seen._known is not None
         desk_of.close()
-        monkeypatch.setattr(counter, "open_desk", lambda _: (_ for _ in ()).throw(server.LedgerFull()))
+        monkeypatch.setattr("secondshift.interfaces.cli.desk.open_desk", lambda _: (_ for _ in ()).throw(server.LedgerFull()))
         desk_of.look_ahead()  # nobody asked, so nobody is told
         desk_of.close()
 
