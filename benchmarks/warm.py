@@ -37,7 +37,7 @@ from warming.instances import EARLIER, HORIZON, NOW, load  # noqa: E402
 from secondshift.records.pastruns import PastRun  # noqa: E402
 
 CURVES = HERE / "warming" / "curves"  # a folder that need not exist: the shop takes instances.py from beside it
-METHOD = "model+freezethaw"
+METHOD = "model+freezethaw:warm_start=true"
 BUDGETS = (1.0, 2.0, 5.0)  # full trainings
 BEFORE = 10.0  # full trainings of the earlier study
 RESAMPLES = 4000

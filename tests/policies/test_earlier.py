@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from secondshift.policies.searchers import model
 from secondshift.records.decisions import Decision
 from secondshift.records.pastruns import Imported
 from secondshift.records.states import State
-from secondshift.records.studies import Objective, Policy
+from secondshift.records.studies import Objective, Policy, Study
 from thawing_states import changed, curve, state, study, trial
 
 SPREAD = [n / 11 for n in range(12)]
@@ -25,6 +26,11 @@ SPREAD = [n / 11 for n in range(12)]
 
 def falling(floor: float, steps: int) -> list[float]:
     return [floor + 1.0 / (step + 1) for step in range(steps)]
+
+
+def asking(**changes: Any) -> Study:  # Any: a field of Study
+    """A study that asks for a warm start."""
+    return study(**{"policy": Policy(searcher="model", scheduler="freezethaw", warm_start=True), **changes})
 
 
 def with_past(known: State, places: Sequence[float], best: float, *, level: float = 500.0, source: str = "csv") -> State:
@@ -51,7 +57,7 @@ def liked(known: State, seeds: int) -> list[Decision]:
 
 
 def test_the_first_candidates_are_looked_for_where_earlier_runs_were_good() -> None:
-    known = fitted_to(with_past(state(study(), [], slots=4), SPREAD, 0.3))
+    known = fitted_to(with_past(state(asking(), [], slots=4), SPREAD, 0.3))
     found = liked(known, 6)
     assert len(found) >= 6
     assert np.median([abs(float(one.params["x"]) - 0.3) for one in found]) < 0.1
@@ -59,14 +65,14 @@ def test_the_first_candidates_are_looked_for_where_earlier_runs_were_good() -> N
 
 
 def test_some_of_the_first_candidates_are_drawn_at_random_all_the_same() -> None:
-    known = fitted_to(with_past(state(study(), [], slots=12), SPREAD, 0.3))
+    known = fitted_to(with_past(state(asking(), [], slots=12), SPREAD, 0.3))
     random = [one for one in model.decide(known) if one.reason.startswith("Drawn at random")]
     assert 2 <= len(random) <= 10
 
 
 def test_a_proposal_says_that_imported_runs_had_a_say() -> None:
     places = [{"x": x} for x in SPREAD]
-    asked = study(policy=Policy(searcher="model", scheduler="halving"))
+    asked = asking(policy=Policy(searcher="model", scheduler="halving", warm_start=True))
     own = state(asked, [falling(abs(one["x"] - 0.3), 4) for one in places], slots=12, params=places)
     told = liked(fitted_to(with_past(own, SPREAD, 0.3)), 2)
     assert told and all(", where 12 imported runs had a say; " in one.reason for one in told)
@@ -75,7 +81,7 @@ def test_a_proposal_says_that_imported_runs_had_a_say() -> None:
 
 
 def test_what_earlier_runs_came_to_is_never_the_best_seen() -> None:
-    own = state(study(), [falling(5.0, 6), falling(6.0, 6)])
+    own = state(asking(), [falling(5.0, 6), falling(6.0, 6)])
     plain, warm = seen(own), seen(with_past(own, SPREAD, 0.3, level=-1000.0))
     assert plain is not None and warm is not None
     assert warm.best == plain.best
@@ -83,14 +89,14 @@ def test_what_earlier_runs_came_to_is_never_the_best_seen() -> None:
 
 
 def test_another_level_or_unit_of_earlier_values_changes_nothing() -> None:
-    own = state(study(), [falling(5.0, 6), falling(6.0, 6)])
+    own = state(asking(), [falling(5.0, 6), falling(6.0, 6)])
     low, high = (seen(with_past(own, SPREAD, 0.3, level=level)) for level in (-1024.0, 1024.0))
     assert low is not None and high is not None
     np.testing.assert_allclose(low.points.value, high.points.value, atol=1e-6)
 
 
 def test_runs_of_two_earlier_studies_are_each_on_a_scale_of_their_own() -> None:
-    known = seen(with_past(with_past(state(study(), [falling(5.0, 6)]), SPREAD, 0.3), SPREAD, 0.7, level=9e5, source="mlflow"))
+    known = seen(with_past(with_past(state(asking(), [falling(5.0, 6)]), SPREAD, 0.3), SPREAD, 0.7, level=9e5, source="mlflow"))
     assert known is not None and known.earlier == 24
     rows = np.array([name in {f"p{n}" for n in range(1, 13)} for name in known.trials])[known.points.curve]
     own = known.points.curve == 0
@@ -103,7 +109,7 @@ def test_earlier_runs_that_tell_nothing_are_unlearned() -> None:
     params = [{"x": x} for x in SPREAD]
     found = {}
     for best in (0.3, 0.9):
-        known = fitted_to(with_past(state(study(), own, params=params), SPREAD, best))
+        known = fitted_to(with_past(state(asking(), own, params=params), SPREAD, best))
         view = outlook(known)
         assert view is not None
         found[best] = float(view.joint.settings[1])
@@ -114,27 +120,27 @@ def test_earlier_runs_that_tell_nothing_are_unlearned() -> None:
 
 def test_no_more_than_some_take_part_and_the_studys_own_points_come_first() -> None:
     own = [falling(0.01 * n, 20) for n in range(60)]
-    known = seen(with_past(state(study(), own), [n / 150 for n in range(150)], 0.3))
+    known = seen(with_past(state(asking(), own), [n / 150 for n in range(150)], 0.3))
     assert known is not None
     assert known.earlier == MOST_EARLIER and len(known.points.value) <= MOST_POINTS
     of_past = known.of_past()[known.points.curve]
     assert int(np.sum(of_past)) == LEAST_ROOM
     assert np.all(np.diff(known.points.curve) >= 0)
-    few = seen(with_past(state(study(), own[:2]), [n / 150 for n in range(150)], 0.3))
+    few = seen(with_past(state(asking(), own[:2]), [n / 150 for n in range(150)], 0.3))
     assert few is not None and int(np.sum(few.of_past()[few.points.curve])) == 3 * MOST_EARLIER
 
 
 def test_a_scheduler_thaws_none_of_them_and_counts_none() -> None:
-    own = state(study(), [falling(0.5, 6)] * 5)
+    own = state(asking(), [falling(0.5, 6)] * 5)
     warm = with_past(own, SPREAD, 0.3)
     assert warm.study is not None and own.study is not None
     assert bench(warm, warm.study) == bench(own, own.study)
     assert {one.subject for one in freezethaw.decide(warm) if one.verb == "start"} <= set(own.trials)
-    assert seen(state(study(), [[math.nan]])) is None and seen(with_past(state(study(), [[math.nan]]), SPREAD, 0.3)) is None
+    assert seen(state(asking(), [[math.nan]])) is None and seen(with_past(state(asking(), [[math.nan]]), SPREAD, 0.3)) is None
 
 
 def test_looking_back_is_at_the_studys_own_trials() -> None:
-    own = state(study(horizon_steps=6), [falling(0.1 * n, 6) for n in range(14)])
+    own = state(asking(horizon_steps=6), [falling(0.1 * n, 6) for n in range(14)])
     for name in ("t1", "t2", "t3"):
         own = changed(own, name, status="complete")
     found = ends(with_past(own, SPREAD, 0.3))
@@ -143,7 +149,7 @@ def test_looking_back_is_at_the_studys_own_trials() -> None:
 
 @pytest.mark.parametrize("why", ["revision", "curve"])
 def test_runs_of_another_revision_or_without_a_value_take_no_part(why: str) -> None:
-    own = state(study(), [falling(0.5, 6)] * 5)
+    own = state(asking(), [falling(0.5, 6)] * 5)
     warm = with_past(own, SPREAD, 0.3)
     if why == "revision":
         past = {n: replace(one, trial=replace(one.trial, revision=7)) for n, one in warm.imported.items()}
@@ -154,20 +160,27 @@ def test_runs_of_another_revision_or_without_a_value_take_no_part(why: str) -> N
 
 
 def test_settings_are_fitted_to_earlier_runs_alone_and_again_when_the_study_has_a_few_points() -> None:
-    none = with_past(state(study(), []), SPREAD, 0.3)
+    none = with_past(state(asking(), []), SPREAD, 0.3)
     assert [one.verb for one in fitting.decide(none)] == ["fit"]
     after = fitted_to(none)
     assert not fitting.decide(after)
     known = foreseen(after)
     assert known is not None and known.own() == () and not due(after, known)
-    later = replace(with_past(state(study(), [falling(0.5, 2)]), SPREAD, 0.3), memos=after.memos)
+    later = replace(with_past(state(asking(), [falling(0.5, 2)]), SPREAD, 0.3), memos=after.memos)
     assert [one.verb for one in fitting.decide(later)] == ["fit"]
 
 
 def test_a_goal_of_max_decides_as_a_goal_of_min_with_negated_values() -> None:
-    known = with_past(state(study(), [falling(0.5, 6)] * 4, slots=3), SPREAD, 0.3)
+    known = with_past(state(asking(), [falling(0.5, 6)] * 4, slots=3), SPREAD, 0.3)
     turned = replace(
-        known, study=study(objective=Objective(metric="loss", goal="max")),
+        known, study=asking(objective=Objective(metric="loss", goal="max")),
         curves={name: replace(one, values=tuple(-v for v in one.values)) for name, one in known.curves.items()},
     )  # fmt: skip
     assert [dict(one.params) for one in model.decide(known)] == [dict(one.params) for one in model.decide(turned)]
+
+
+def test_without_being_asked_for_nothing_is_taken_from_imported_runs() -> None:
+    cold = state(study(), [falling(0.5, 6)] * 5)
+    known = seen(with_past(cold, SPREAD, 0.3))
+    assert known is not None and known.earlier == 0
+    assert model.decide(with_past(cold, SPREAD, 0.3)) == model.decide(cold)

@@ -64,7 +64,7 @@ def run_test(tree: Path, tests: list[str]) -> tuple[bool, str]:
 
 def commit(sabotage: Sabotage) -> tuple[str, str]:
     """Sabotage a copy. Returns "red" (noticed), "green" (nobody noticed) or "stale", with the end of the output."""
-    with tempfile.TemporaryDirectory(prefix="sabotage-") as folder:
+    with tempfile.TemporaryDirectory(prefix="sabotage-", ignore_cleanup_errors=True) as folder:  # a test may leave a process
         tree = Path(folder)
         copy_tree(tree)
         target = tree / sabotage.file

@@ -340,6 +340,7 @@ class PolicyTable(Table):
     scheduler: Word = "halving"
     forecaster: Word = "auto"
     audit_share: Annotated[float, Field(ge=0, le=0.05)] = 0.05
+    warm_start: bool = False
     eta: Annotated[int, Field(ge=2)] = 3
     min_steps: Annotated[int, Field(ge=0)] = 0
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0

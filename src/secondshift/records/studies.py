@@ -96,6 +96,7 @@ class Policy:
     scheduler: str = "halving"
     forecaster: str = "auto"  # auto: analogues under a freeze-thaw scheduler, else none
     audit_share: float = 0.05  # of the device time of search: what trials that were given up may cost that are trained to the end
+    warm_start: bool = False  # runs that were imported tell a model-based search where to look
     eta: int = 3  # successive halving keeps one in eta at each rung
     min_steps: int = 0  # first rung; 0: horizon / eta^2, at least 1
     max_failure_rate: float = 0.5  # the study ends when more than this share of at least `failure_floor` trials failed

@@ -35,7 +35,10 @@ class Past:
 
 
 def earlier(state: State, study: Study) -> list[Past]:
-    """The runs that were imported into this revision, the best first; none where no group of them has a finite value."""
+    """The runs that were imported into this revision, the best first; none where no group of them has a finite value, or where
+    the study does not ask for a warm start."""
+    if not study.policy.warm_start:
+        return []
     groups: dict[tuple[str, str], list[tuple[Imported, np.ndarray, np.ndarray]]] = {}
     for run, steps, found in _curves(state, study):
         study_of_it, mark, _ = run.run.partition("#")
