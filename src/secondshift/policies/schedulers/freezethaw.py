@@ -1,8 +1,8 @@
 """Freeze-thaw: every candidate gets a first look; what looks most likely to beat the best goes on, a bit at a time.
 
 K. Swersky, J. Snoek, R. Adams: "Freeze-Thaw Bayesian Optimization" (2014). Which trial goes on is chosen for a horizon
-drawn anew each time, after H. Rakotoarison et al.: "In-Context Freeze-Thaw Bayesian Optimization" (ICML 2024), so that
-neither those that rise soon nor those that rise late are starved; what share of all steps goes into first looks is fixed.
+drawn anew each time, after H. Rakotoarison et al.: "In-Context Freeze-Thaw Bayesian Optimization" (ICML 2024), but from
+half of a full training ahead on (docs/search/freezethaw.md); what share of all steps goes into first looks is fixed.
 """
 
 import math
