@@ -62,6 +62,16 @@ def wonders() -> None:
     Path(os.environ["SECONDSHIFT_QUESTION"]).write_text("Which of the two rates do you mean?\n")
 
 
+def lurks() -> None:
+    """Asks by a link to what only its reader may read, and puts a pipe where its reader waits for ever."""
+    Path(os.environ["SECONDSHIFT_QUESTION"]).symlink_to(sys.argv[2])
+    os.mkfifo(os.environ["SECONDSHIFT_USAGE"])
+
+
+def boasts() -> None:
+    Path(os.environ["SECONDSHIFT_USAGE"]).write_text('{"usd": 1e999}')
+
+
 def spam() -> None:
     while True:
         print("thinking " * 1000)

@@ -136,11 +136,19 @@ def test_the_end_of_a_shift_ends_a_call_and_one_that_never_began_costs_nothing(p
     ("stubborn", "refused", "data/valid.csv, which is protected"),
     ("overspends", "over budget", "3.5 USD"),
     ("commits", "changed", ""),
+    ("boasts", "no change", ""),  # a sum without end is none: it would be the last call of the study
 ])  # fmt: skip
 def test_each_end_is_told_apart(place: Path, role: str, ending: str, said: str) -> None:
     call = ended(engine(place), ordered(role))
     assert call.ending == ending and said in call.detail, call
     assert call.usd == (3.5 if ending == "over budget" else 2.0)
+
+
+def test_neither_a_link_nor_a_pipe_in_the_place_of_its_notes_reaches_whoever_reads_them(place: Path) -> None:
+    secret = place / "secret.txt"
+    secret.write_text("hush-hush-0123456789")
+    call = ended(engine(place), ordered("lurks", agent=replace(AGENT, command=(*AGENT.command, str(secret)))))
+    assert call.ending == "no change" and "hush-hush" not in call.detail, call
 
 
 def test_a_study_without_git_says_so_and_costs_nothing(tmp_path: Path) -> None:

@@ -143,6 +143,11 @@ def test_a_file_that_comes_or_goes_is_a_change() -> None:
     assert gone.digest not in ("", likeness({"old.py": "x = 1\n"}, {"old.py": ""}).digest)
 
 
+def test_a_program_that_is_nested_too_deep_for_the_parser_is_compared_as_a_text() -> None:
+    for deep in ("-" * 100_000 + "1", "a" + ".a" * 100_000, "lambda:" * 50_000 + "1"):
+        assert of(deep).digest != of(f"{deep}2").digest != ""
+
+
 def test_changes_are_the_more_alike_the_more_statements_they_share() -> None:
     both = FASTER.replace("return total", "return total / 2")
     other = changed("return total", "return total / 2")

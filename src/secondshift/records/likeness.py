@@ -65,7 +65,7 @@ def _statements(path: str, text: str | None) -> tuple[str, ...] | None:
     if path.endswith((".py", ".pyi")) and len(text) <= MOST_LETTERS:
         try:
             return tuple(_of_body(_Plain(ast.parse(text)).tree.body, ""))
-        except (SyntaxError, ValueError, RecursionError):
+        except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last: what a parser says of a text nested too deep
             pass  # no program: it is compared as a text
     lines = (line.rstrip() for line in text.splitlines())
     hashed = path.endswith(HASHED)

@@ -6,10 +6,12 @@ result is one file, written whole; a call that was claimed and has no result whe
 
 import fcntl
 import json
+import math
 import os
 import re
 import shutil
 import signal
+import stat
 import sys
 import time
 from dataclasses import dataclass, field
@@ -40,6 +42,7 @@ from secondshift.runtime.workspaces import Ground
 LOOK_S = 0.02  # between two looks at the agent
 WORDS = 300  # letters of its last output that are kept
 QUESTION_BYTES = 2000
+USAGE_BYTES = 4096
 BUSY, CLAIMED = 3, 4  # exit codes: another one is at work; one that was at work is gone
 ASKS = re.compile(r"(\?|\[y/n\]|\(y/n\)|\(yes/no\))[\s:>]*$", re.IGNORECASE)
 
@@ -109,7 +112,8 @@ def _called(order: dict[str, Any], home: Path, ended: dict[str, Any]) -> dict[st
 def _nothing(home: Path, run: Run) -> dict[str, Any]:
     """What to make of a call that changed nothing."""
     words = tail(str(home / "output.log"), WORDS)
-    question = tail(str(home / "out" / "question.md"), QUESTION_BYTES)
+    said = _written(home / "out" / "question.md", QUESTION_BYTES).decode("utf-8", "replace")
+    question = "".join(letter for letter in said if letter >= " " or letter in "\n\t").strip()
     if question or (ASKS.search(words) and not run.code):
         return {"ending": "asked", "detail": question or words}
     if run.code:
@@ -181,10 +185,27 @@ def _watch(pid: int, order: dict[str, Any], home: Path, output: int, run: Run) -
 def _reported(home: Path) -> float:
     """What the agent, or a script around it, says it has cost so far; it can only raise what is settled."""
     try:
-        said = json.loads((home / "out" / "usage.json").read_bytes()[:4096])
-        return max(0.0, float(said["usd"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        usd = float(json.loads(_written(home / "out" / "usage.json", USAGE_BYTES))["usd"])
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return 0.0
+    return max(0.0, usd) if math.isfinite(usd) else 0.0
+
+
+def _written(path: Path, most: int) -> bytes:
+    """The beginning of a file that the agent wrote; empty where there is none.
+
+    We may read what it may not, and wait where it makes us: a link is not followed, and a pipe is not read.
+    """
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(file, most) if stat.S_ISREG(os.fstat(file).st_mode) else b""
+    except OSError:
+        return b""
+    finally:
+        os.close(file)
 
 
 def _end(pid: int, token: str, grace_s: float) -> int:
