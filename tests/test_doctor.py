@@ -125,7 +125,8 @@ def test_an_opaque_script_is_not_interrupted(tmp_path: Path) -> None:
 
 
 def test_files_of_the_same_seed_are_no_fault_but_those_of_other_trials_are(tmp_path: Path) -> None:
-    own = SCRIPT + 'open(f"model-{given.seed}-{given.lr}.bin", "w").write("m")\n'
+    saving = 'open(f"model-{given.seed}-{given.lr}.bin", "w").write("m")'  # all the time: two runs overlap on a busy machine too
+    own = SCRIPT.replace("time.sleep(0.008)", f"{saving}; time.sleep(0.03)")
     assert "shared_file" not in codes(examine(written(tmp_path, script=own)))
     by_seed = SCRIPT + 'open(f"model-{given.seed}.bin", "w").write("m")\n'
     found = examine(written(tmp_path, script=by_seed))
