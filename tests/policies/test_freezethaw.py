@@ -245,3 +245,11 @@ def test_the_same_state_gives_the_same_and_another_decision_count_another_draw()
     asked = exhausted(state(study(), [[1 - 0.01 * n * step for step in range(40 - 5 * n)] for n in range(1, 7)]))
     assert freezethaw.decide(asked) == freezethaw.decide(asked)
     assert len({starts(replace(asked, decisions=number))[0].subject for number in range(40)}) > 1
+
+
+def test_how_far_ahead_is_looked_is_drawn_from_the_far_half() -> None:
+    asked = state(study(), [falling(0.1, 3)])
+    drawn = [freezethaw._ahead(replace(asked, decisions=number), study()) for number in range(400)]
+    assert min(drawn) >= 50 and max(drawn) <= 100 and len(set(drawn)) > 45
+    short = study(horizon_steps=1)
+    assert freezethaw._ahead(asked, short) == 1

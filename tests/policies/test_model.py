@@ -128,6 +128,25 @@ def test_many_that_are_proposed_at_once_are_apart() -> None:
     assert len(liked) >= 5 and min(b - a for a, b in pairwise(liked)) > 1e-3
 
 
+def test_nothing_is_a_copy_of_what_waits_for_its_first_look() -> None:
+    seen = asked(SPACES["one number"], 12, slots=1, best={"x": 0.3})
+    liked = next(one for one in (model.decide(replace(seen, study=replace(seen.study, seed=n)))[0] for n in range(9))  # type: ignore[type-var]
+                 if "promises most" in one.reason)  # fmt: skip
+    waits = queued(replace(seen, shift=replace(seen.shift, slots=12), free_devices=tuple("abcdefghijkl")), 1)  # type: ignore[type-var]
+    candidate = waits.trials[f"t{len(waits.trials)}"].candidate
+    waits = replace(waits, candidates={**waits.candidates, candidate: replace(waits.candidates[candidate], params=liked.params)})
+    others = [float(one.params["x"]) for one in model.decide(waits) if "promises most" in one.reason]
+    assert len(others) >= 5 and min(abs(x - float(liked.params["x"])) for x in others) > 1e-3
+
+
+def test_every_other_choice_is_among_points_all_over_the_space_alone() -> None:
+    seen = asked(SPACES["one number"], 12, slots=10, best={"x": 0.3})
+    reasons = [one.reason for seed in range(6) for one in model.decide(replace(seen, study=replace(seen.study, seed=seed)))]  # type: ignore[type-var]
+    counts = [int(found[1]) for reason in reasons if (found := re.match(r"Of (\d+) points", reason))]
+    alone = sum(count <= model.DRAWN for count in counts)
+    assert len(counts) > 30 and 0.3 < alone / len(counts) < 0.7
+
+
 @pytest.mark.parametrize("scheduler", [fifo, freezethaw])
 def test_a_finite_space_is_walked_to_its_end_without_a_repeat_and_the_end_is_said(scheduler: Any) -> None:
     space = Space(parameters=(WIDTH, KIND), constraints=("width < 64 or kind == 'sgd'",))

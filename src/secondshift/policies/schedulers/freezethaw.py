@@ -140,9 +140,8 @@ def _prospects(state: State, found: Bench, view: Outlook, waiting: list[Trial]) 
     known = [trial for trial in waiting if trial.id in view.rows and found.may_thaw(trial)]
     if not known:
         return []
-    horizon, rng = found.study.horizon_steps, np.random.default_rng([found.study.seed, found.study.revision, state.decisions])
-    ahead = int(rng.integers(math.ceil(NEAREST * horizon), horizon + 1))
-    steps = [min(horizon, reached(trial) + ahead) for trial in known]
+    horizon, further = found.study.horizon_steps, _ahead(state, found.study)
+    steps = [min(horizon, reached(trial) + further) for trial in known]
     names = [trial.id for trial in known]
     (mean, spread), wide = view.of(names, steps), widening(state)
     gains = improvement(mean, wide * spread, view.seen.best)
@@ -152,6 +151,12 @@ def _prospects(state: State, found: Bench, view: Outlook, waiting: list[Trial]) 
         Prospect(trial=trial, gain=float(gain), chance=float(chance))
         for trial, gain, chance in zip(known, gains, chances, strict=True)
     ]
+
+
+def _ahead(state: State, study: Study) -> int:
+    """How many steps ahead is looked, drawn anew for each decision."""
+    rng = np.random.default_rng([study.seed, study.revision, state.decisions])
+    return int(rng.integers(math.ceil(NEAREST * study.horizon_steps), study.horizon_steps + 1))
 
 
 def _going_on(best: Prospect, until: int, count: int) -> Decision:
