@@ -10,28 +10,21 @@ point of any run, `finished` of the best run that came to its end. Results: docs
 
 import argparse
 import json
-import os
 import sys
 import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 
-os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before numpy; small matrices
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "src")]
+import preparing
 
-if find_spec("scipy") is None:  # a bare python3: go on in start.py's environment
-    known = [home for home in (HERE.parent / ".start" / name / "bin" / "python" for name in ("dev", "run")) if home.exists()]
-    if not known:
-        sys.exit("scipy is not installed here. Run `python3 start.py --version` once, then this again.")
-    os.execv(known[0], [str(known[0]), *sys.argv])
+preparing.environment()
+preparing.one_thread()
 
 from adversarial.instances import CASES, HORIZON, load  # noqa: E402  # the folders come first
 from adversarial.regrets import FACTOR, MARGIN, Row, beside, finished, read, seen  # noqa: E402
 from search.nights import Ask, Method  # noqa: E402
 from search.runs import Place, done, every, told  # noqa: E402
 
-CURVES = HERE / "adversarial" / "curves"  # a folder that need not exist: the shop takes instances.py from beside it
+CURVES = Path(__file__).with_name("adversarial") / "curves"  # it need not exist: instances.py beside it does
 AGAINST = "random+halving"
 BUDGETS = (2.0, 5.0, 10.0)  # full trainings
 SEEDS = dict.fromkeys(CASES, 30) | {"noise": 100, "needle": 150}  # noise takes more to see through, and luck more still

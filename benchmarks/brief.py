@@ -19,8 +19,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "src")]
+import preparing
+
+preparing.environment()
 
 from overhead import pages as tables  # noqa: E402  # the folders come first
 from overhead.rows import Row, spread, table  # noqa: E402
@@ -107,7 +108,7 @@ def main(given: Sequence[str]) -> int:
 
 def record(known: dict[str, dict[str, object]]) -> None:
     """Put the table into docs/benchmarks.md."""
-    asking = ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"]
+    asking = ["git", "-C", str(preparing.ROOT), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(asking, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
     chromium = subprocess.run(["chromium", "--version"], capture_output=True, text=True, check=False).stdout.strip()
     today = datetime.datetime.now(datetime.UTC).date().isoformat()

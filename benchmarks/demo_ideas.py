@@ -11,13 +11,17 @@ import json
 import tempfile
 from pathlib import Path
 
-import numpy as np
+import preparing
 
-from secondshift.interfaces.demo.ideas import STEPS, show_ideas
-from secondshift.interfaces.demo.train_digits import DEFAULTS, Job
-from secondshift.ledger.fold import fold
-from secondshift.ledger.opening import open_ledger
-from secondshift.records.states import State
+preparing.environment()
+
+import numpy as np  # noqa: E402  # the folders come first
+
+from secondshift.interfaces.demo.ideas import STEPS, show_ideas  # noqa: E402
+from secondshift.interfaces.demo.train_digits import DEFAULTS, Job  # noqa: E402
+from secondshift.ledger.fold import fold  # noqa: E402
+from secondshift.ledger.opening import open_ledger  # noqa: E402
+from secondshift.records.states import State  # noqa: E402
 
 APART = 1000  # between the study seeds of two nights, whose fresh seeds are counted from them: no two nights share any
 EXTRA = 50_000  # the first extra seed; the demo's fresh ones are around a million

@@ -19,9 +19,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
-sys.path[:0] = [str(ROOT / "tests"), str(HERE)]
+import preparing
+
+preparing.environment()
+ROOT = preparing.ROOT
+sys.path.insert(0, str(ROOT / "tests"))
 
 from doctoring import battery  # noqa: E402  # the folders come first
 

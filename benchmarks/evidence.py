@@ -8,21 +8,12 @@ docs/evidence/benchmark.md.
 
 import argparse
 import json
-import os
-import sys
 import time
 from collections.abc import Callable
-from importlib.util import find_spec
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "src")]
+import preparing
 
-if find_spec("scipy") is None:  # a bare python3: go on in start.py's environment
-    known = [home for home in (HERE.parent / ".start" / name / "bin" / "python" for name in ("dev", "run")) if home.exists()]
-    if not known:
-        sys.exit("scipy is not installed here. Run `python3 start.py --version` once, then this again.")
-    os.execv(known[0], [str(known[0]), *sys.argv])
+preparing.environment()
 
 from captain.parts import Reported, shown  # noqa: E402  # the folders come first
 from evidence import costs, digits, effects, nights  # noqa: E402

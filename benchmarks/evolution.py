@@ -14,18 +14,22 @@ import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-from evolving.functions import FUNCTIONS
-from evolving.steps import aging, best, gaussian
-from scipy.stats import rankdata
+import preparing
 
-from secondshift.policies.schedulers import fifo, halving
-from secondshift.policies.searchers import evolution, sobol, uniform
-from secondshift.records.decisions import Decision
-from secondshift.records.states import State
-from secondshift.records.studies import Budget, Objective, Policy, Study, Value
-from secondshift.records.trials import Trial
-from secondshift.testing.simulated_nights import Night, play
+preparing.environment()
+
+import numpy as np  # noqa: E402  # the folders come first
+from evolving.functions import FUNCTIONS  # noqa: E402
+from evolving.steps import aging, best, gaussian  # noqa: E402
+from scipy.stats import rankdata  # noqa: E402
+
+from secondshift.policies.schedulers import fifo, halving  # noqa: E402
+from secondshift.policies.searchers import evolution, sobol, uniform  # noqa: E402
+from secondshift.records.decisions import Decision  # noqa: E402
+from secondshift.records.states import State  # noqa: E402
+from secondshift.records.studies import Budget, Objective, Policy, Study, Value  # noqa: E402
+from secondshift.records.trials import Trial  # noqa: E402
+from secondshift.testing.simulated_nights import Night, play  # noqa: E402
 
 Searcher = Callable[[State], list[Decision]]
 NOISES = (0.0, 0.1)

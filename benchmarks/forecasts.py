@@ -19,12 +19,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from search.buying import reader
+import preparing
 
-from secondshift.policies.forecasters import analogues, last_value, power_law
-from secondshift.policies.forecasters.foreseeing import Forecaster, Ground
-from secondshift.policies.forecasters.foreseeing import Path as Losses
+preparing.environment()
+
+import numpy as np  # noqa: E402  # the folders come first
+from search.buying import reader  # noqa: E402
+
+from secondshift.policies.forecasters import analogues, last_value, power_law  # noqa: E402
+from secondshift.policies.forecasters.foreseeing import Forecaster, Ground  # noqa: E402
+from secondshift.policies.forecasters.foreseeing import Path as Losses  # noqa: E402
 
 FORECASTERS: dict[str, Forecaster] = {module.NAME: module.expect for module in (analogues, power_law, last_value)}
 SHARE = 0.25

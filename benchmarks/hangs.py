@@ -18,9 +18,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from secondshift.interfaces.drills import running
-from secondshift.ledger.stores import Ledger
-from secondshift.records import events as facts
+import preparing
+
+preparing.environment()
+
+from secondshift.interfaces.drills import running  # noqa: E402  # the folders come first
+from secondshift.ledger.stores import Ledger  # noqa: E402
+from secondshift.records import events as facts  # noqa: E402
 
 TRAIN = '''
 import json, os, signal, sys, threading, time

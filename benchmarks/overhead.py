@@ -14,21 +14,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "src")]
+import preparing
 
-if find_spec("sqlalchemy") is None or find_spec("msgspec") is None:  # a bare python3: go on in start.py's environment
-    known = [
-        home for home in (HERE.parent / ".start" / name / "bin" / "python" for name in ("dev", "run")) if home.exists()
-    ]
-    if not known:
-        sys.exit(
-            "secondshift's packages are not installed here. Run `python3 start.py --version` once, then this again."
-        )
-    os.execv(known[0], [str(known[0]), *sys.argv])
+preparing.environment()
 
 from overhead import curve_rows, loop_rows, pages, peers, script_rows, study_rows  # noqa: E402  # the folders come first
 from overhead.rows import Plan, Row, table  # noqa: E402
@@ -72,7 +62,7 @@ def machine() -> dict[str, object]:
 
 def commit() -> str:
     """Name the commit that is measured."""
-    command = ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"]
+    command = ["git", "-C", str(preparing.ROOT), "rev-parse", "--short", "HEAD"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
     return done.stdout.strip() or "unknown"
 

@@ -20,11 +20,15 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from secondshift.ledger.fold import fold
-from secondshift.ledger.opening import open_ledger
-from secondshift.records.states import State
-from secondshift.runtime.executors.processes import start_ticks
-from secondshift.runtime.keepersight import lease_holder
+import preparing
+
+preparing.environment()
+
+from secondshift.ledger.fold import fold  # noqa: E402  # the folders come first
+from secondshift.ledger.opening import open_ledger  # noqa: E402
+from secondshift.records.states import State  # noqa: E402
+from secondshift.runtime.executors.processes import start_ticks  # noqa: E402
+from secondshift.runtime.keepersight import lease_holder  # noqa: E402
 
 HOUSE = Path(__file__).resolve().parents[1]
 MARK = 2.60

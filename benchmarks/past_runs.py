@@ -20,7 +20,11 @@ import uuid
 from contextlib import closing
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+import preparing
+
+preparing.environment()
+
+ROOT = preparing.ROOT
 STORE = ROOT / "tests" / "runtime" / "pastruns" / "fixtures" / "mlflow.db"
 STUDY = """command = "python train.py --lr {lr} --seed {seed}"
 [objective]

@@ -15,14 +15,18 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-from populations.train import DIMENSIONS, Job
+import preparing
 
-from secondshift.policies.schedulers import budgets, fifo, population
-from secondshift.policies.searchers import uniform
-from secondshift.records.studies import Budget, Objective, Parameter, Policy, Space, Study, Value
-from secondshift.records.trials import Trial
-from secondshift.testing.simulated_nights import play
+preparing.environment()
+
+import numpy as np  # noqa: E402  # the folders come first
+from populations.train import DIMENSIONS, Job  # noqa: E402
+
+from secondshift.policies.schedulers import budgets, fifo, population  # noqa: E402
+from secondshift.policies.searchers import uniform  # noqa: E402
+from secondshift.records.studies import Budget, Objective, Parameter, Policy, Space, Study, Value  # noqa: E402
+from secondshift.records.trials import Trial  # noqa: E402
+from secondshift.testing.simulated_nights import play  # noqa: E402
 
 STEPS, SIZE, GRID = 600, 8, 40
 SLICES = (30, 60, 100)  # steps

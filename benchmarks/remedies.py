@@ -18,10 +18,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from secondshift.interfaces.drills import running
-from secondshift.interfaces.drills.judging import SAME, Row, goodput, judged
-from secondshift.interfaces.drills.kinds import KINDS
-from secondshift.ledger.opening import open_ledger
+import preparing
+
+preparing.environment()
+
+from secondshift.interfaces.drills import running  # noqa: E402  # the folders come first
+from secondshift.interfaces.drills.judging import SAME, Row, goodput, judged  # noqa: E402
+from secondshift.interfaces.drills.kinds import KINDS  # noqa: E402
+from secondshift.ledger.opening import open_ledger  # noqa: E402
 
 RECOVERABLE = tuple(name for name, kind in KINDS.items() if kind.ends == "mended")
 RUN_S = 20.0  # of one run beside others, with its restarts; the night's limit is made of it

@@ -15,20 +15,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "src")]
+import preparing
 
-if find_spec("scipy") is None:  # a bare python3: go on in start.py's environment
-    known = [home for home in (HERE.parent / ".start" / name / "bin" / "python" for name in ("dev", "run")) if home.exists()]
-    if not known:
-        sys.exit("scipy is not installed here. Run `python3 start.py --version` once, then this again.")
-    os.execv(known[0], [str(known[0]), *sys.argv])
-
-for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"  # before numpy is loaded
+preparing.environment()
+preparing.one_thread()
 
 import numpy as np  # noqa: E402  # the folders and the threads come first
 from captain.parts import Reported  # noqa: E402
@@ -84,7 +76,7 @@ def played(place: Path, way: str, seed: int, given: argparse.Namespace) -> list[
     out = place / "ticks.json"
     command = [sys.executable, str(Path(__file__).resolve()), "--seconds", f"{given.seconds:g}", "--slots", str(given.slots),
                "--night", str(file), way, str(out)]  # fmt: skip
-    env = {**os.environ, "PYTHONPATH": str(HERE.parent / "src"), "SECONDSHIFT_HOST_DIR": str(place / "host")}
+    env = {**os.environ, "PYTHONPATH": str(preparing.ROOT / "src"), "SECONDSHIFT_HOST_DIR": str(place / "host")}
     subprocess.run(command, env=env, check=True, timeout=given.seconds + PATIENCE_S, stdin=subprocess.DEVNULL)
     return json.loads(out.read_text())
 

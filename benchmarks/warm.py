@@ -12,22 +12,15 @@ Results: docs/search/warm.md.
 import argparse
 import csv
 import json
-import os
 import sys
 import tempfile
 from array import array
-from importlib.util import find_spec
 from pathlib import Path
 
-os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before numpy; small matrices
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "src")]
+import preparing
 
-if find_spec("scipy") is None:  # a bare python3: go on in start.py's environment
-    known = [home for home in (HERE.parent / ".start" / name / "bin" / "python" for name in ("dev", "run")) if home.exists()]
-    if not known:
-        sys.exit("scipy is not installed here. Run `python3 start.py --version` once, then this again.")
-    os.execv(known[0], [str(known[0]), *sys.argv])
+preparing.environment()
+preparing.one_thread()
 
 import numpy as np  # noqa: E402  # the folders come first
 from search.buying import METRIC, Counter  # noqa: E402
@@ -36,7 +29,7 @@ from warming.instances import EARLIER, HORIZON, NOW, load  # noqa: E402
 
 from secondshift.records.pastruns import PastRun  # noqa: E402
 
-CURVES = HERE / "warming" / "curves"  # a folder that need not exist: the shop takes instances.py from beside it
+CURVES = Path(__file__).with_name("warming") / "curves"  # it need not exist: instances.py beside it does
 METHOD = "model+freezethaw:warm_start=true"
 BUDGETS = (1.0, 2.0, 5.0)  # full trainings
 BEFORE = 10.0  # full trainings of the earlier study

@@ -23,10 +23,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "src"))
+import preparing
 
-from secondshift.runtime.readers.checksums import masked_crc32c  # noqa: E402  # after the path
+preparing.environment()
+ROOT = preparing.ROOT
+
+from secondshift.runtime.readers.checksums import masked_crc32c  # noqa: E402  # the folders come first
 
 POINTS, BAD = 1000, 100
 TARGET_S = 5.0

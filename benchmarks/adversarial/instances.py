@@ -6,29 +6,16 @@ its noise; `truth` what it would log without.
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
+from search.axes import unit_cube
 
 HORIZON = 27  # halving compares after 3 and after 9
 AXES = 3
 ABOUT = 200  # instances of a case, that can be asked for
 SHOWN = 5  # digits of a coordinate, as the shop writes it down
 Shape = Callable[["Case", np.ndarray, np.ndarray], np.ndarray]  # point, share of the horizon that is done -> losses
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Axis:
-    """One parameter, as the shop asks for it: from 0 to 1."""
-
-    name: str
-    kind: Literal["float"] = "float"
-    lo: float = 0.0
-    hi: float = 1.0
-    log: bool = False
-    choices: tuple[str, ...] = ()
 
 
 def crossing(case: "Case", u: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -93,7 +80,7 @@ class Case:
         rng = np.random.default_rng([zlib.crc32(kind.encode()), self.number])
         self.centre, self.weights = rng.uniform(0.15, 0.85, AXES), rng.dirichlet(np.full(AXES, 2.0)) + 0.1
         self.turned = rng.standard_normal(AXES)
-        self.space = tuple(Axis(name=f"x{place}") for place in range(AXES))
+        self.space = unit_cube(AXES)
 
     def curve(self, u: np.ndarray) -> np.ndarray:
         """What the script logs after each epoch."""

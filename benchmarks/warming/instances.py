@@ -3,11 +3,10 @@
 Losses of now lie between 0 and 1, where all begin. Earlier ones log in other units.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
+from search.axes import unit_cube
 
 HORIZON = 40
 AXES = 4
@@ -15,18 +14,6 @@ ABOUT = 100  # studies of each kind, that can be asked for
 NOW = "now"
 RELATED, MISLEADING = ("near", "kin"), ("elsewhere", "opposite")
 EARLIER = (*RELATED, *MISLEADING)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Axis:
-    """One parameter, as the shop asks for it: from 0 to 1."""
-
-    name: str
-    kind: Literal["float"] = "float"
-    lo: float = 0.0
-    hi: float = 1.0
-    log: bool = False
-    choices: tuple[str, ...] = ()
 
 
 class Case:
@@ -37,7 +24,7 @@ class Case:
 
     def __init__(self, name: str) -> None:
         self.kind, number = name.split("-")
-        self.space = tuple(Axis(name=f"x{place}") for place in range(AXES))
+        self.space = unit_cube(AXES)
         now = np.random.default_rng([11, int(number)])
         self.centre, self.weights = now.uniform(0.1, 0.9, AXES), now.dirichlet(np.full(AXES, 1.5)) + 0.05
         self.rate = now.uniform(3, 8)
