@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from secondshift.policies.forecasters import fitting
-from secondshift.policies.models.outlook import MEMO, fitted, job
+from secondshift.policies.models.outlook import MEMO, fitted, job, outlook
 from secondshift.policies.models.spaces import region
 from secondshift.policies.models.thawing import bench
 from secondshift.policies.schedulers import budgets, fifo, freezethaw
@@ -135,8 +135,10 @@ def test_nothing_is_a_copy_of_what_waits_for_its_first_look() -> None:
     waits = queued(replace(seen, shift=replace(seen.shift, slots=12), free_devices=tuple("abcdefghijkl")), 1)  # type: ignore[type-var]
     candidate = waits.trials[f"t{len(waits.trials)}"].candidate
     waits = replace(waits, candidates={**waits.candidates, candidate: replace(waits.candidates[candidate], params=liked.params)})
-    others = [float(one.params["x"]) for one in model.decide(waits) if "promises most" in one.reason]
-    assert len(others) >= 5 and min(abs(x - float(liked.params["x"])) for x in others) > 1e-3
+    view = outlook(waits)
+    others = [one.params for one in model.decide(waits) if "promises most" in one.reason]
+    assert view is not None and len(others) >= 5
+    assert view.joint.alike(view.placed(others), view.placed([liked.params])).max() <= model.ALIKE
 
 
 def test_every_other_choice_is_among_points_all_over_the_space_alone() -> None:
