@@ -15,8 +15,11 @@ from secondshift.records.orders import Order
 from secondshift.records.studies import Objective, Sandbox, Study
 from secondshift.runtime import changes, originals, workspaces
 from secondshift.runtime.executors import confinement
+from secondshift.runtime.executors.attempt_files import environment
+from secondshift.runtime.executors.folders import write_order
 from secondshift.runtime.executors.supervision import confined
 from secondshift.runtime.originals import OtherCode
+from secondshift.runtime.readers.collecting import collect_attempt
 from secondshift.runtime.repositories import STORE, ChangeUnusable, TryLater
 from secondshift.runtime.sandbox import training
 from secondshift.runtime.sandbox.confining import Means, means
@@ -50,7 +53,7 @@ def ground(tmp_path: Path) -> Ground:
 
 def order(ground: Ground, *command: str, trial: str = "t1", **env: str) -> Order:
     folder = ground.private / "attempts" / f"{trial}.a1"
-    for path in (folder / "tmp", ground.private / "trials" / trial):
+    for path in (*(folder / part for part in ("tmp", "out", "points")), ground.private / "trials" / trial):
         path.mkdir(parents=True, exist_ok=True)
     return Order(
         attempt=f"{trial}.a1", trial=trial, number=1, token=1, command=command or (sys.executable, "train.py"),
@@ -177,6 +180,49 @@ def test_a_candidate_may_write_into_its_own_tree_outputs_and_temporary_files(gro
     made = order(ground, OUT=str(ground.private / "attempts/t1.a1/tmp"))
     done = run(workspaces.placed(ground, made, "c2", changed(ground, {"train.py": script + "print('ok')\n"})))
     assert (done.stdout, done.stderr) == ("ok\n", "")
+
+
+def test_a_candidate_puts_nothing_in_the_place_of_what_its_supervisor_keeps(ground: Ground, kept_by: str) -> None:
+    """The supervisor, outside of the sandbox, would read or write where a link there leads, and obey a request."""
+    made, secret, here = order(ground), ground.place.parent / "secret", ["output.log", "exit.reserve", "child.json"]
+    secret.write_text("key")
+    for name in here:
+        Path(made.folder, name).write_text("as it was")
+    script = f"""import os
+folder, secret = {made.folder!r}, {str(secret)!r}
+tries = [lambda path: os.unlink(path), lambda path: os.symlink(secret, path), lambda path: os.link('lib.py', path),
+         lambda path: os.rename('train.py', path), lambda path: open(path, 'a').write('x'), lambda path: os.mkfifo(path),
+         lambda path: os.rename(folder, folder + 'x')]
+for name in {[*here, "exit.json", "control.json", "stopping"]!r}:
+    for number, one in enumerate(tries):
+        try:
+            one(os.path.join(folder, name))
+            print(name, number)
+        except OSError:
+            pass
+print('tried')
+"""
+    done = run(workspaces.placed(ground, made, "c2", changed(ground, {"train.py": script})))
+    assert (done.stdout, done.stderr) == ("tried\n", "")
+    left = {path.name: path.read_text() for path in Path(made.folder).iterdir() if path.is_file()}
+    assert left == dict.fromkeys(here, "as it was")
+
+
+def test_what_a_confined_script_logs_through_the_sdk_is_read(ground: Ground, kept_by: str) -> None:
+    made = order(ground)
+    script = "import secondshift\nrun = secondshift.init()\nrun.log(0, loss=0.5)\nrun.close()\n"
+    placed = workspaces.placed(ground, made, "c2", changed(ground, {"train.py": script}))
+    write_order(placed)
+    variables = environment(asdict(placed), "token")
+    done = subprocess.run(confined(asdict(placed)), cwd=placed.cwd, env=variables, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    (chunk,) = collect_attempt(made.folder, {}, trial="t1", attempt="t1.a1")
+    assert chunk.fragment.startswith("points/") and {b.metric: list(b.values) for b in chunk.batches}["loss"] == [0.5]
+    assert collect_attempt(made.folder, {chunk.fragment: chunk.end}, trial="t1", attempt="t1.a1") == []
+    own = Path(made.folder, chunk.fragment)
+    own.rename(own.with_name("other"))
+    own.symlink_to("other")
+    assert collect_attempt(made.folder, {}, trial="t1", attempt="t1.a1") == [], "a link may lead to the points of another trial"
 
 
 @pytest.mark.skipif(confinement.version() < confinement.SIGNALS, reason="this kernel does not keep signals inside")

@@ -24,6 +24,7 @@ from secondshift.runtime.protectedfiles import protected_files
 from secondshift.runtime.repositories import STORE, Base, ChangeUnusable, TryLater
 from secondshift.runtime.sandbox.training import Site, front
 from secondshift.runtime.sourcenames import is_source
+from secondshift.tracking.wire import PLACE
 
 
 class ChangeRefused(SecondshiftError):
@@ -216,8 +217,8 @@ def _moved(order: Order, ground: Ground, tree: Path, top: Path) -> Order:
 
 
 def _own(order: Order, tree: Path) -> tuple[str, ...]:
-    """What a candidate may write."""
-    return str(tree), order.folder, order.checkpoints
+    """What a candidate may write: not the attempt's folder itself, where the supervisor keeps what it goes by and reads back."""
+    return str(tree), *(f"{order.folder}/{part}" for part in ("tmp", "out", PLACE)), order.checkpoints
 
 
 def _twin(word: str, tree: Path, top: Path, private: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 
+from secondshift.tracking import wire
 from secondshift.tracking.directives import Directives
 
 FOLDER_VARIABLE = "SECONDSHIFT_ATTEMPT"
@@ -20,11 +21,13 @@ class Order:
 
     __slots__ = (
         "attempt", "checkpoint_every_s", "checkpoints", "directives", "eval_every_steps", "folder", "from_step",
-        "horizon_steps", "keep_checkpoints", "keep_older", "params", "private", "seed", "trial", "until_step",
+        "horizon_steps", "keep_checkpoints", "keep_older", "params", "points", "private", "seed", "trial", "until_step",
     )  # fmt: skip
 
     def __init__(self, values: dict, folder: str) -> None:
         self.folder = folder  # of the attempt; empty outside a study
+        own = os.path.join(folder, wire.PLACE)
+        self.points = own if folder and os.path.isdir(own) else folder  # where its fragments go
         self.attempt = str(values.get("attempt", ""))
         self.trial = str(values.get("trial", ""))
         self.seed = int(values.get("seed", 0))

@@ -93,7 +93,7 @@ class Run:
         self._silent_at_exit = worker  # a worker's end says nothing about the attempt, unless it calls close() itself
         self._fragment = None
         if order.folder:
-            self._fragment = Fragment(order.folder, base=process.began(), warn=self._warn)
+            self._fragment = Fragment(order.points, base=process.began(), warn=self._warn)
             self._greet(worker=worker)
             self._fragment.open()
         self._stops = Stops(order.folder, handle_signals=bool(order.folder) and not worker)

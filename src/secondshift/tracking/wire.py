@@ -1,7 +1,8 @@
 """The format of a fragment: the file into which one training process writes its points and notes.
 
 A fragment is called `<pid>-<start>.frag` (start: boot-clock nanoseconds in hexadecimal at its opening), lies in the
-attempt's folder and is only ever appended to by the one process that made it. All numbers are little-endian.
+attempt's folder (or in `points` there: a confined script may not write beside what its supervisor keeps) and is only
+ever appended to by the one process that made it. All numbers are little-endian.
 
     header   MAGIC (6 bytes), version (u8), newline
     frame    length (u32), crc32 (u32), body; `length` is that of the body, the checksum covers length and body
@@ -27,6 +28,7 @@ VERSION = 1
 HEADER = MAGIC + bytes((VERSION, 0x0A))
 SUFFIX = ".frag"
 DROPPED_SUFFIX = ".dropped"
+PLACE = "points"  # in the attempt's folder: where fragments go, if it is there
 SYS = "sys/"  # begins the names of metrics that the SDK samples by itself
 STEP_S, DATA_S, RSS_MB = SYS + "step_s", SYS + "data_s", SYS + "rss_mb"
 WALL = "_wall_s"  # hidden metric, one point per log call: seconds since the attempt's process began

@@ -17,7 +17,8 @@ SIGNALS = 6  # the first that keeps signals inside (Linux 6.12)
 OF_FILES = 1 << 1 | 1 << 14  # write, truncate: what a rule on a file may allow
 OF_FOLDERS = OF_FILES | sum(1 << bit for bit in range(4, 14))  # and to make, remove, rename and link
 WITH_PARENT = "--with-parent"  # first of the arguments: the command dies when its parent does
-HIDE = "--hide"  # then: a folder, and one in it that can be read all the same
+HIDE = "--hide"  # then: a folder
+SHOW = "--show"  # then, as often as there are some: a path in it that can be read all the same
 DIES_WITH_PARENT = 1  # of prctl
 NOT_CONFINED = 126  # exit code
 
@@ -58,7 +59,7 @@ def confined(command: list[str], writable: list[str], *, with_parent: bool = Fal
     return [*keeper, *writable, "/dev", "--", *command]
 
 
-def confine(writable: list[str], hidden: str = "", shown: str = "") -> None:
+def confine(writable: list[str], hidden: str = "", shown: tuple[str, ...] = ()) -> None:
     """Let this process write below these paths only. Raises OSError where the kernel cannot do it: nothing was taken then.
 
     hidden: a folder of which it may read no file but below what it may write, and below `shown`. Because rules only give,
@@ -72,7 +73,7 @@ def confine(writable: list[str], hidden: str = "", shown: str = "") -> None:
     rules = Rules(files=OF_FOLDERS | read, network=0, scoped=1 << 1 if known >= SIGNALS else 0)
     ruleset = _done(libc.syscall(CREATE, ctypes.byref(rules), 24 if known >= SIGNALS else 8, 0))
     given = [(path, read | (OF_FOLDERS if os.path.isdir(path) else OF_FILES)) for path in writable]
-    for path, allowed in given + [(path, read) for path in ([*_beside(hidden), shown] if hidden else ())]:
+    for path, allowed in given + [(path, read) for path in ([*_beside(hidden), *shown] if hidden else ())]:
         try:
             fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except OSError:
@@ -108,9 +109,11 @@ def main(arguments: list[str]) -> int:
     if arguments[0] == WITH_PARENT:
         arguments = arguments[1:]
         ctypes.CDLL(None).prctl(DIES_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
-    hidden = shown = ""
+    hidden, shown = "", ()
     if arguments[0] == HIDE:
-        hidden, shown, arguments = arguments[1], arguments[2], arguments[3:]
+        hidden, arguments = arguments[1], arguments[2:]
+    while arguments[0] == SHOW:
+        shown, arguments = (*shown, arguments[1]), arguments[2:]
     place = arguments.index("--")
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)  # Python ignores them, and a command would inherit that

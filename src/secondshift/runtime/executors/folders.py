@@ -7,6 +7,7 @@ from pathlib import Path
 from secondshift.records.orders import Order
 from secondshift.records.trials import Exit
 from secondshift.runtime.executors.attempt_files import read_object, to_json, write_atomic
+from secondshift.tracking.wire import PLACE
 
 EXIT_FIELDS = frozenset(field.name for field in fields(Exit))
 
@@ -14,7 +15,8 @@ EXIT_FIELDS = frozenset(field.name for field in fields(Exit))
 def write_order(order: Order) -> None:
     """Write order.json, params.json and the files of the order, each at once, and make the attempt's folders. Raises OSError."""
     folder = Path(order.folder)
-    for part in (folder / "tmp", folder / "out", Path(order.checkpoints)):
+    own = (folder / PLACE,) if order.writable or order.sandbox else ()
+    for part in (folder / "tmp", folder / "out", *own, Path(order.checkpoints)):
         part.mkdir(parents=True, exist_ok=True)
     for name, text in order.files.items():
         path = folder / name

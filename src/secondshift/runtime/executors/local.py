@@ -1,5 +1,6 @@
 """Runs attempts as processes of this host, each under a supervisor that outlives the loop."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -30,6 +31,7 @@ from secondshift.runtime.executors.protocol import COLLECT_LIMIT, Mode
 from secondshift.runtime.executors.remains import end_remains, supervised
 from secondshift.runtime.lending import Lending
 from secondshift.runtime.readers.collecting import collect_attempt, seen
+from secondshift.runtime.readers.fragments import entries
 from secondshift.runtime.snapshots import Snapshots
 from secondshift.tracking import wire
 
@@ -135,11 +137,12 @@ class LocalExecutor:
 
     def written(self, attempt: str) -> Mapping[str, int]:
         """Give the sizes of the attempt's fragments; see `Listening`."""
-        try:
-            with os.scandir(self._folder_of(attempt)) as found:
-                return {one.name: one.stat().st_size for one in found if one.name.endswith(wire.SUFFIX)}
-        except OSError:
-            return {}
+        folder, sizes = self._folder_of(attempt), {}
+        for name in entries(folder):
+            if name.endswith(wire.SUFFIX):
+                with contextlib.suppress(OSError):
+                    sizes[name] = os.lstat(folder / name).st_size
+        return sizes
 
     def seen(self, attempt: str, written: Sequence[str] = ()) -> Mapping[str, Mapping[str, int]]:
         """List the metrics of an attempt that ended, wherever they stand; see `Seeing`."""

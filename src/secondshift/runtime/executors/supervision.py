@@ -351,7 +351,8 @@ def confined(order: dict) -> list[str]:
         return command
     keeper = os.path.join(os.path.dirname(os.path.abspath(__file__)), "confinement.py")
     private = os.path.dirname(os.path.dirname(order["folder"]))  # what other trials left is none of its business
-    return [sys.executable, "-I", "-S", keeper, "--hide", private, f"{private}/candidates.git", *writable, "--", *command]
+    shown = ["--show", f"{private}/candidates.git", "--show", order["folder"]]
+    return [sys.executable, "-I", "-S", keeper, "--hide", private, *shown, *writable, "--", *command]
 
 
 def main(folder: str, driver: str = "") -> int:

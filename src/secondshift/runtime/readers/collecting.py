@@ -14,7 +14,7 @@ from secondshift.runtime.readers.columns import Columns
 from secondshift.runtime.readers.dialects import Dialect, dialect_of
 from secondshift.runtime.readers.eventfiles import read_events
 from secondshift.runtime.readers.file_stores import metric_name, read_database, read_metric
-from secondshift.runtime.readers.fragments import LIMIT, collect_folder
+from secondshift.runtime.readers.fragments import LIMIT, collect_folder, entries
 from secondshift.runtime.readers.offline_runs import read_run
 from secondshift.runtime.readers.samples import read_samples
 from secondshift.runtime.readers.sources import OUTPUT, Followed, followed_files
@@ -79,10 +79,7 @@ def _metrics(found: object) -> MetricsFrom:
 
 
 def _uses_sdk(folder: str) -> bool:
-    try:
-        return any(name.endswith(wire.SUFFIX) for name in os.listdir(folder))
-    except OSError:
-        return False
+    return any(name.endswith(wire.SUFFIX) for name in entries(folder))
 
 
 def _files(folder: str, cwd: str, metrics: MetricsFrom, offsets: Mapping[str, int], ended: bool) -> list[Followed]:

@@ -58,13 +58,13 @@ def collect_folder(
     if ended is None:
         ended = os.path.exists(os.path.join(folder, "exit.json"))
     chunks = []
-    for name in _entries(folder):
+    for name in entries(folder):
         if limit <= 0:
             break
         offset = offsets.get(name, 0)
         if name.endswith(wire.SUFFIX):
             path = os.path.join(folder, name)
-            chunk = read_fragment(path, offset, trial=trial, attempt=attempt, limit=limit, ended=ended)
+            chunk = read_fragment(path, offset, trial=trial, attempt=attempt, name=name, limit=limit, ended=ended)
         elif ended and offset == 0 and (mark := _DROPPED.fullmatch(name)):
             values = {"points": int(mark["points"]), "reason": "the attempt's folder could not be written"}
             note = Note(kind="dropped", values=values)
@@ -78,17 +78,18 @@ def collect_folder(
 
 
 def read_fragment(
-    path: str | os.PathLike[str], offset: int, *, trial: str, attempt: str, limit: int = LIMIT, ended: bool = False
+    path: str | os.PathLike[str], offset: int, *, trial: str, attempt: str, name: str = "", limit: int = LIMIT, ended: bool = False
 ) -> Chunk:
     """Return the points and notes of whole frames from `offset` on, about `limit` bytes, half a MiB at least.
 
     `offset` is 0 or the `end` of an earlier chunk. An unfinished frame at the end is waited for, or, with `ended`,
-    reported as damage. A file that is missing, shorter than `offset` or not a plain file gives an empty chunk.
+    reported as damage. A file that is missing, shorter than `offset`, a link or not a plain file gives an empty chunk.
+    name: in the attempt's folder; empty: that of the file.
     """
-    name = os.path.basename(path)
+    name = name or os.path.basename(path)
     empty = Chunk(attempt=attempt, fragment=name, start=offset, end=offset)
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return empty
     try:
@@ -337,7 +338,12 @@ def _names_before(path: str, fd: int, status: os.stat_result, offset: int) -> _N
     return known
 
 
-def _entries(folder: str | os.PathLike[str]) -> list[str]:
+def entries(folder: str | os.PathLike[str]) -> list[str]:
+    """The names of what lies in an attempt's folder, and in the one that is there for fragments alone."""
+    return [*_listed(folder), *(f"{wire.PLACE}/{name}" for name in _listed(os.path.join(folder, wire.PLACE)))]
+
+
+def _listed(folder: str | os.PathLike[str]) -> list[str]:
     try:
         return sorted(os.listdir(folder))
     except OSError:

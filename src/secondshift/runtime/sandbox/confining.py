@@ -154,12 +154,12 @@ def _in_bubblewrap(command: list[str], policy: Policy, by: Means) -> list[str]:
 
 
 def _hiding(policy: Policy) -> list[str]:
-    """The words that hide one folder, and show one in it: Landlock's keeper knows of no more."""
+    """The words that hide one folder, and show what may be read in it: Landlock's keeper knows of no more."""
     if not policy.hidden:
         return []
     hidden = policy.hidden[0]
     shown = [path for path in (*policy.readable, *policy.writable) if path.startswith(f"{hidden}/")]
-    return [confinement.HIDE, hidden, shown[0] if shown else "/dev/null"]
+    return [confinement.HIDE, hidden, *(word for path in shown for word in (confinement.SHOW, path))]
 
 
 def _limiting(policy: Policy) -> list[str]:

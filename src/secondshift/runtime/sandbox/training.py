@@ -44,7 +44,7 @@ def policy_of(order: Order, study: Study, site: Site, writable: Sequence[str]) -
     return Policy(
         writable=tuple(path for path in writable if path != "/dev"),
         readable=(
-            str(site.top), str(site.place), str(site.store), *environments, *editable(environments), *paths, *data,
+            order.folder, str(site.top), str(site.place), str(site.store), *environments, *editable(environments), *paths, *data,
             *resolver, *map(os.path.expanduser, rules.read),
         ),
         hidden=(str(site.private),), home=home(), network="all" if rules.network else "none",
