@@ -58,10 +58,10 @@ def study(place: Path) -> Path:
 class Raw:
     """A client that writes what it likes."""
 
-    def __init__(self, place: Path, *more: str) -> None:
-        self.process = subprocess.Popen(
-            [*SERVER, "--study", str(place), *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENV
-        )
+    def __init__(self, place: Path, *more: str, program: str = "") -> None:
+        words = [sys.executable, "-c", program] if program else [*SERVER, "--study", str(place), *more]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, env=ENV)
         self.number = 0
         self.cut = threading.Timer(100, self.process.kill)
         self.cut.start()
@@ -177,14 +177,19 @@ def test_what_a_tool_prints_by_accident_is_no_part_of_the_protocol(sdk: Any, tmp
         "tools.TOOLS = {**tools.TOOLS, 'study': replace(tools.TOOLS['study'], does=loud)}\n"
         "server.serve(door.Door(), tools.offered(read_only=False), tools.called, version='1')"
     )
-    client = Raw.__new__(Raw)
-    client.number = 0
-    client.process = subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENV
+    client = Raw(tmp_path, program=program).begin()
+    assert client.call("study") == {"read": ""}
+    assert client.close() == 0
+
+
+def test_a_server_ends_although_its_client_reads_nothing_and_keeps_its_end_open(sdk: Any, tmp_path: Path) -> None:
+    program = (
+        "from secondshift.interfaces.mcp import door, server, tools, wires\nwires.DEAF_S = 0.5\n"
+        "server.serve(door.Door(), tools.offered(read_only=False), tools.called, version='1')"
     )
-    client.cut = threading.Timer(100, client.process.kill)
-    client.cut.start()
-    assert client.begin().call("study") == {"read": ""}
+    client = Raw(tmp_path, program=program).begin()
+    for _ in range(2000):  # their answers are more than a pipe holds
+        client.send(b"no message")
     assert client.close() == 0
 
 

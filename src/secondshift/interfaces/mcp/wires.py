@@ -5,6 +5,7 @@ The SDK's own pair drops a line that it cannot read, and keeps one of any length
 
 import json
 import os
+import select
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -13,6 +14,8 @@ from typing import Any
 
 LONGEST = 1 << 20  # bytes of one message
 CHUNK = 1 << 16
+AT_ONCE = select.PIPE_BUF  # bytes that can be written without waiting once something can
+DEAF_S = 60.0  # longest wait for a client to read on; then it is taken to have left, though its end of the pipe is open
 UNREADABLE, MISSHAPEN = -32700, -32600  # codes of JSON-RPC
 
 
@@ -98,7 +101,8 @@ async def streams(source: int, sink: int) -> AsyncIterator[tuple[Any, Any]]:
     async def give(texts: Any, told: Any) -> None:
         async with texts:
             async for one in texts:
-                await to_thread.run_sync(_written, sink, told(one))
+                if not await to_thread.run_sync(_written, sink, told(one)):
+                    both.cancel_scope.cancel()
 
     async with anyio.create_task_group() as both:
         both.start_soon(give, to_client, lambda one: one.message.model_dump_json(by_alias=True, exclude_unset=True))
@@ -111,12 +115,15 @@ async def streams(source: int, sink: int) -> AsyncIterator[tuple[Any, Any]]:
 _one_at_a_time = threading.Lock()
 
 
-def _written(sink: int, text: str) -> None:
-    """Write a whole line; a client that has left is no fault of ours."""
+def _written(sink: int, text: str) -> bool:
+    """Write a whole line; False for a client that reads no more. That it has left is no fault of ours."""
     left = memoryview(text.encode() + b"\n")
     with _one_at_a_time:
         try:
             while left:
-                left = left[os.write(sink, left) :]
+                if not select.select([], [sink], [], DEAF_S)[1]:
+                    return False
+                left = left[os.write(sink, left[:AT_ONCE]) :]
         except BrokenPipeError:
-            return
+            return False
+    return True
