@@ -18,10 +18,11 @@ from secondshift.interfaces.brief.citations import carried, cited, ranges
 from secondshift.interfaces.brief.compose import compose
 from secondshift.interfaces.brief.write import newest_shift, page, write_brief
 from secondshift.interfaces.messages.catalogue import tell
-from secondshift.records.events import ChargeSettled, IncidentOpened, ShiftEnded, ShiftStarted
+from secondshift.records.evaluations import Evaluation
+from secondshift.records.events import ChargeSettled, IncidentOpened, ShiftEnded, ShiftStarted, TrialEvaluated
 from secondshift.records.incidents import Incident
 from secondshift.records.nights import Brief, Section, Shift, Statement
-from secondshift.records.studies import Budget
+from secondshift.records.studies import Budget, Policy
 from secondshift.records.trials import Exit
 
 SEOUL = timezone(timedelta(hours=9))
@@ -176,6 +177,22 @@ def test_a_trial_without_a_finite_objective_is_never_the_best() -> None:
     brief = composed(night.close())
     assert any(line.startswith("Best complete trial: t1") for line in said(brief, "found"))
     assert any("t2" in line and "without a finite" in line for line in said(brief, "found"))
+
+
+def test_of_a_search_for_programs_the_evaluators_word_is_told_and_no_boast() -> None:
+    searching = {"evaluate": ("python", "check.py", "{artefact}"), "policy": Policy(searcher="programs")}
+    night = Night(study=replace(STUDY, **searching)).open()  # type: ignore[arg-type]  # fields of a study
+    for boast in (0.4, 0.001, 0.002, 0.3):
+        complete(night, {"lr": 0.01}, [boast] * 9)
+    night.add(TrialEvaluated(evaluation=Evaluation(trial="t1", value=0.4)))
+    night.add(TrialEvaluated(evaluation=Evaluation(trial="t2", problem="crash", detail="no packing")))
+    night.add(TrialEvaluated(evaluation=Evaluation(trial="t4", value=0.25)))
+    brief = composed(night.close())
+    best = next(s for part in brief.sections for s in part.statements if s.key == "found.best")
+    assert tell(best).startswith("Best complete trial: t4, val_loss 0.25") and {e.seq for e in night.events} >= set(best.facts)
+    assert any(e.seq in best.facts and isinstance(e.payload, TrialEvaluated) for e in night.events)
+    assert any("2 trials ended without a finite val_loss: t2, t3" in line for line in said(brief, "found"))
+    assert "0.001" not in " ".join(said(brief, "found"))
 
 
 def test_a_night_of_nan_alone_does_not_say_that_nothing_was_trained_to_the_end() -> None:

@@ -1,6 +1,7 @@
 """The inbox from outside: an idea is handed over without an engine, taken in once, told in the brief, and drawn."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,6 +113,18 @@ def test_what_breaks_a_guard_is_told_with_value_distance_and_how_often() -> None
     assert "25.5 in the worst of its runs, 3.5 too high, in 2 of 3 pairs; the baseline breaks it in 0" in said
     row = verdict_row(found)
     assert (row["guard"], row["guard_value"], row["guard_runs"]) == ("mem <= 22", 25.5, 2)
+
+
+@pytest.mark.parametrize(("state", "pairs", "words"), [
+    ("open", 0, "must not win"), ("refuted", 3, "did not win: it failed to"), ("refuted", 0, "did not win: it failed to"),
+    ("undecided", 0, "has not failed to win: it failed to"), ("undecided", 3, "has not failed to win: it failed to"),
+])  # fmt: skip
+def test_a_canary_is_told_by_what_became_of_it_and_not_as_an_idea_that_waits(state: str, pairs: int, words: str) -> None:
+    before = known(state=state, canary="no-op", answer="it failed to")
+    found = replace(before.verdicts["e1"], ending="unsettled", decision="undecided", pairs=pairs, low=-math.inf, high=math.inf)
+    said = statement(replace(before, verdicts={"e1": found}), before.ideas["e1"])
+    assert words in tell(said, "en") and "no pair of fresh seeds" not in tell(said, "en") and "--set" not in tell(said, "en")
+    assert tell(said, "ko").startswith("카나리아")
 
 
 def test_words_alone_and_refused_ones_say_what_is_missing() -> None:

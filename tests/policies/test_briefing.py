@@ -7,9 +7,10 @@ import pytest
 
 from secondshift.policies.searchers.briefing import QUOTED, TRIED, brief, fenced
 from secondshift.records.agent_calls import AgentCall, Task
+from secondshift.records.evaluations import Evaluation
 from secondshift.records.ideas import Idea, Verdict
 from secondshift.records.states import State
-from secondshift.records.studies import Agent, Objective, Study
+from secondshift.records.studies import Agent, Objective, Policy, Study
 from secondshift.records.trials import Candidate, Summary, Trial
 
 STUDY = Study(
@@ -89,3 +90,16 @@ def test_the_course_of_runs_is_told_in_numbers() -> None:
     text = brief(replace(night(), trials={"t4": trial}, candidates={"c1": Candidate(id="c1", idea="e1")}), CALL)
     assert "t4 of e1: failed (exit 1: boom 'x' # Heading); loss: last 0.5 at step 29, best 0.25, 2 values" in text
     assert "\n# Heading" not in text
+
+
+def test_what_a_canary_boasted_of_is_told_to_nobody_and_of_programs_only_the_evaluators_word() -> None:
+    boast = Summary(points=1, last_step=0, last=9.99, low=9.99, low_step=0, high=9.99, high_step=0)
+    study = replace(STUDY, policy=Policy(searcher="programs"))
+    over = Trial(id="", candidate="", seed=0, status="complete", attempts=1, metrics={"loss": boast})
+    own = {f"t{n}": replace(over, id=f"t{n}", candidate=f"c{n}") for n in (1, 2, 3)}
+    candidates = {"c1": Candidate(id="c1"), "c2": Candidate(id="c2"), "c3": Candidate(id="c3", idea="e2")}
+    canary = Idea(id="e2", text="canary", author="canary", canary="constant", candidate="c3", state="exploring")
+    state = replace(night(), study=study, candidates=candidates, trials=own, evaluations={"t1": Evaluation(trial="t1", value=0.25)})
+    text = brief(replace(state, ideas={**state.ideas, "e2": canary}), CALL)
+    assert "t1 of the search: complete; loss 0.25, as the evaluator says" in text and "- t2 of the search: complete\n" in text
+    assert "9.99" not in text and "t3" not in text

@@ -3,15 +3,19 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from repositories import TRAIN, repository
+from secondshift.records.agent_calls import AgentCall
 from secondshift.records.ideas import Idea
 from secondshift.records.states import State
 from secondshift.records.studies import Objective, Study
+from secondshift.records.trials import Candidate, Trial
 from secondshift.runtime import canaries, changes, trying, workspaces
+from secondshift.runtime.agents.telling import told
 from secondshift.runtime.repositories import ChangeUnusable
 from secondshift.runtime.workspaces import Change, ChangeRefused, Ground
 
@@ -73,3 +77,16 @@ def test_a_canary_gets_its_change_and_is_looked_at_at_once(ground: Ground) -> No
     given, refused = trying.newcomers(flying, ground.private, ground.place, set(), {})
     assert given.idea.change and given.idea.state == "open"  # type: ignore[union-attr]  # an amended idea
     assert refused.idea.state == "refused", "at the same call: it cannot become a candidate meanwhile"  # type: ignore[union-attr]
+
+
+def test_what_a_canary_printed_is_quoted_to_no_agent(ground: Ground) -> None:
+    ideas = {"e1": Idea(id="e1", text="wider", author="kim"), "e2": Idea(id="e2", text="c", author="canary", canary="constant")}
+    over = Trial(id="", candidate="", seed=0, status="complete", attempts=1)
+    trials = {f"t{n}": replace(over, id=f"t{n}", candidate=f"c{n}") for n in (1, 2)}
+    for name in trials:
+        (ground.private / "attempts" / f"{name}.a1").mkdir(parents=True)
+        (ground.private / "attempts" / f"{name}.a1" / "output.log").write_text(f"words of {name}\n")
+    candidates = {"c1": Candidate(id="c1"), "c2": Candidate(id="c2", idea="e2")}
+    state = State(study=STUDY, ideas=ideas, trials=trials, candidates=candidates)
+    text = told(state, AgentCall(id="call-1", idea="e1", timeout_s=9.0), ground.private, ground.place)
+    assert "words of t1" in text and "words of t2" not in text

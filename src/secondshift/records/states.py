@@ -209,6 +209,12 @@ class State:
         found = self.evaluations.get(trial.id)
         return found.value if found is not None and not found.problem and math.isfinite(found.value) else None
 
+    def of_canary(self, trial: Trial) -> bool:
+        """Say whether a trial runs a change that must not win."""
+        candidate = self.candidates.get(trial.candidate)
+        idea = self.ideas.get(candidate.idea) if candidate is not None else None
+        return idea is not None and bool(idea.canary)
+
     def has_defaults(self, candidate: str) -> bool:
         """Say whether a candidate is the study as it is: its own code, and every parameter at its default."""
         known = self.candidates.get(candidate)

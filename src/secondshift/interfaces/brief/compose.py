@@ -12,6 +12,7 @@ from secondshift.interfaces.brief.standing import not_proved
 from secondshift.interfaces.brief.trace import Trace, trace
 from secondshift.interfaces.brief.troubles import failed, incidents, needs_you
 from secondshift.interfaces.brief.wrong import wrong
+from secondshift.interfaces.readmodel.objectives import as_judged
 from secondshift.records.events import AttemptOrdered, Event, RequestReceived
 from secondshift.records.nights import Brief, Section, Statement
 from secondshift.records.states import State
@@ -24,7 +25,7 @@ def compose(state: State, events: Iterable[Event], objective: Objective, shift: 
     `state` is the fold of the facts up to the shift's end (or up to now while it goes on), `events` are those facts
     in order, `written_at` is UTC seconds. A shift of which nothing is recorded gives a brief that says so.
     """
-    return compose_traced(state, trace(events, shift, objective), objective, shift, written_at=written_at)
+    return compose_traced(as_judged(state), trace(events, shift, objective), objective, shift, written_at=written_at)
 
 
 def compose_traced(state: State, night: Trace, objective: Objective, shift: str, *, written_at: float) -> Brief:

@@ -28,6 +28,7 @@ from secondshift.records.events import (
     StudyAmended,
     StudyOpened,
     TrialClosed,
+    TrialEvaluated,
     TrialQueued,
     VerdictReached,
 )
@@ -123,6 +124,7 @@ class Trace:
     last_at: float = 0.0
     last: int = 0
     study: int = 0  # the newest study.opened or study.amended: where caps and the objective stand
+    judges: bool = False  # the evaluator says what a trial of the search came to
     told: dict[str, list[Event]] = field(default_factory=dict)  # of this shift, by kind
     trials: dict[str, TrialTrace] = field(default_factory=dict)
     reserved: dict[str, float] = field(default_factory=dict)  # device-seconds set aside, by charge
@@ -182,8 +184,8 @@ def _shift(found: Trace, event: Event, shift: str) -> None:
             found.shift, found.started = s, event.seq
         case ShiftEnded(shift=s, reason=reason) if s == shift:
             found.ended, found.reason, found.ended_at = event.seq, reason, event.at
-        case StudyOpened() | StudyAmended():
-            found.study = event.seq
+        case StudyOpened(study=study) | StudyAmended(study=study):
+            found.study, found.judges = event.seq, study.judges_search()
         case _:
             pass
 
@@ -228,6 +230,8 @@ def _trial(found: Trace, event: Event, objective: Objective, proposals: dict[str
             of(said.trial).forecasts[said.step] = event.seq
         case ChargeReserved(charge=c, device_s=s):
             found.reserved[c] = found.reserved.get(c, 0.0) + s
+        case TrialEvaluated(evaluation=word) if found.judges:
+            of(word.trial).final = of(word.trial).best = event.seq
         case ChargeSettled(trial=t) as charge:
             of(t).settled.append(event.seq)
             found.settled.append((event.seq, charge))

@@ -16,6 +16,7 @@ from secondshift.interfaces.brief.render_json import render_json
 from secondshift.interfaces.brief.render_markdown import render_markdown
 from secondshift.interfaces.brief.trace import Trace, trace
 from secondshift.interfaces.messages.formats import LANGUAGES
+from secondshift.interfaces.readmodel.objectives import as_judged
 from secondshift.ledger.fold import fold
 from secondshift.ledger.stores import Ledger
 from secondshift.records.events import Event, ShiftStarted
@@ -72,6 +73,7 @@ def page(ledger: Ledger, state: State, shift: str) -> Page:
     if night.ended and night.ended < state.last_seq:
         state = fold(State(), ledger.read(until=night.ended))
         night = trace(ledger.read(until=night.ended), shift, _objective(state))
+    state = as_judged(state)
     brief = compose_traced(state, night, _objective(state), shift, written_at=_when(night))
     facts = _facts(ledger, carried(brief))
     return Page(brief=brief, figures=_figures(ledger, night, state), facts=facts)

@@ -10,6 +10,7 @@ from secondshift.errors import SecondshiftError
 from secondshift.interfaces.cli.askers import asker as asker  # verbs at a desk have these from here
 from secondshift.interfaces.cli.askers import study_file as study_file
 from secondshift.interfaces.cli.languages import language as language
+from secondshift.interfaces.readmodel.objectives import as_judged
 from secondshift.interfaces.readmodel.overview import Holder
 from secondshift.ledger.fold import fold
 from secondshift.ledger.leases import Lease
@@ -39,7 +40,7 @@ class Desk:
             self._known = load_state(self.ledger, self.folder / "cache" / "state.bin")
         else:
             self._known = fold(self._known, self.ledger.read(self._known.last_seq))
-        return self._known
+        return as_judged(self._known)
 
     def holder(self) -> Holder:
         """Who works on the study now, as far as this machine can see."""

@@ -11,9 +11,10 @@ from secondshift.interfaces.readmodel.objectives import steps_to, written
 from secondshift.interfaces.readmodel.overview import tier_line
 from secondshift.interfaces.readmodel.reasons import story
 from secondshift.records import events as facts
+from secondshift.records.evaluations import Evaluation
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
-from secondshift.records.studies import Value
+from secondshift.records.studies import Study, Value
 from secondshift.records.trials import Trial
 
 AS_IN_WHY = (
@@ -87,6 +88,8 @@ def _statements(state: State, event: facts.Event) -> Iterator[Statement]:
             yield Statement(key="told.resumed" if again else "told.started", values=values)
     elif isinstance(payload, facts.AttemptEnded):
         yield from _ended(state, state.trials[payload.attempt.partition(".")[0]])
+    elif isinstance(payload, facts.TrialEvaluated) and state.study is not None and state.study.judges_search():
+        yield _judged(state.study, payload.evaluation)
     elif isinstance(payload, facts.IdeaCaptured | facts.IdeaAmended) and payload.idea.state != "exploring":
         yield idea_statement(state, payload.idea)
     elif isinstance(payload, facts.BaselineMoved) and payload.idea:
@@ -96,7 +99,7 @@ def _statements(state: State, event: facts.Event) -> Iterator[Statement]:
 
 
 def _ended(state: State, trial: Trial) -> Iterator[Statement]:
-    value = trial.objective(state.study.objective) if state.study else None
+    value = state.result(trial)
     values: dict[str, Value] = {"trial": trial.id, "status_word": trial.status, "reason": trial.reason}
     yield Statement(key="told.left", values=values)
     if value is not None and state.study is not None:
@@ -104,6 +107,13 @@ def _ended(state: State, trial: Trial) -> Iterator[Statement]:
         values = {"metric": state.study.objective.metric, "value": value, "horizon": horizon}
         key = f"told.value_{trial.mark()}" if trial.mark() else "told.value"
         yield Statement(key=key, values={**values, "steps": steps_to(trial.logged_step, horizon)})
+
+
+def _judged(study: Study, found: Evaluation) -> Statement:
+    """The evaluator's word on a trial of a search for programs."""
+    if found.problem:
+        return Statement(key="told.judged_nothing", values={"trial": found.trial, "detail": found.detail or "—"})
+    return Statement(key="told.judged", values={"trial": found.trial, "metric": study.objective.metric, "value": found.value})
 
 
 def _params(state: State, trial: Trial) -> str:

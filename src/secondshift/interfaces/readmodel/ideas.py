@@ -71,7 +71,10 @@ def statement(state: State, idea: Idea) -> Statement:
     found = state.verdicts.get(idea.id)
     who = ", ".join((idea.author, *idea.also))
     values: dict[str, str | int | float] = {"idea": idea.id, "text": named(idea), "author": who}
-    unsaid = found is None or not found.pairs or (idea.settled() and found.ending == "unsettled")  # a canary that did not win
+    unsaid, unsettled = found is None or not found.pairs, found is None or found.ending == "unsettled"
+    if idea.canary and (unsaid or unsettled) and idea.state not in ("exploring", "refused"):
+        key = {"open": "flying", "refuted": "failed"}.get(idea.state, "stray")
+        return Statement(key=f"ideas.canary_{key}", values={**values, "reason": idea.answer or "—"})
     if idea.state in ("refused", "open") or found is None or unsaid:
         key = {"refused": "refused", "open": "open"}.get(idea.state, "begun")
         if key == "open" and not (idea.params or idea.change):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from secondshift.interfaces.messages.formats import number
@@ -13,6 +14,26 @@ from secondshift.records.trials import Summary, Trial
 
 if TYPE_CHECKING:  # windows nest deep; only names of types are needed
     from secondshift.records.states import State
+
+
+def as_judged(state: State) -> State:
+    """The state as windows show it: of a search for programs the evaluator says what a trial came to, and not the trial itself."""
+    study = state.study
+    if study is None or not study.judges_search():
+        return state
+    metric = study.objective.metric
+
+    def told(trial: Trial) -> Trial:
+        others, value = {name: one for name, one in trial.metrics.items() if name != metric}, state.result(trial)
+        step = trial.logged_step if trial.logged_step >= 0 else study.horizon_steps - 1
+        word = {} if value is None else {metric: _word(value, step)}
+        return replace(trial, metrics={**others, **word})
+
+    return replace(state, trials={t.id: told(t) if t.revision == study.revision else t for t in state.trials.values()})
+
+
+def _word(value: float, step: int) -> Summary:
+    return Summary(points=1, first_step=step, last_step=step, last=value, low=value, low_step=step, high=value, high_step=step)
 
 
 def best_yet(objective: Objective, metrics: Mapping[str, Summary]) -> float | None:

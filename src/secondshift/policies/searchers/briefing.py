@@ -207,9 +207,11 @@ def _params(one: Idea) -> str:
 
 def _runs(state: State, study: Study) -> Iterator[str]:
     """The course of the newest runs, and what the captain saw in them."""
-    ran = [trial for trial in state.trials.values() if trial.attempts and trial.revision == study.revision][-NEWEST:]
-    lines = [_course(state, study, trial) for trial in ran]
-    lines += [f"- The captain on {_line(one.subject)}: {_line(one.finding)[:200]}" for one in state.incidents.values()][-NEWEST:]
+    flown = {trial.id for trial in state.trials.values() if state.of_canary(trial)}  # what they boast of is nobody's example
+    ran = [t for t in state.trials.values() if t.attempts and t.revision == study.revision and t.id not in flown]
+    lines = [_course(state, study, trial) for trial in ran[-NEWEST:]]
+    seen = [one for one in state.incidents.values() if one.subject not in flown]
+    lines += [f"- The captain on {_line(one.subject)}: {_line(one.finding)[:200]}" for one in seen[-NEWEST:]]
     if lines:
         yield "## Recent runs\n\n" + "\n".join(lines)
 
@@ -218,7 +220,10 @@ def _course(state: State, study: Study, trial: Trial) -> str:
     summary, idea = trial.metrics.get(study.objective.metric), state.candidates[trial.candidate].idea
     whose = f"of {idea}" if idea else "of the baseline" if trial.candidate == state.baseline else "of the search"
     course = ""
-    if summary is not None and summary.points:
+    if study.judges_search():
+        value = state.result(trial)
+        course = f"; {study.objective.metric} {value:.6g}, as the evaluator says" if value is not None else ""
+    elif summary is not None and summary.points:
         best = summary.low if study.objective.goal == "min" else summary.high
         course = f"; {study.objective.metric}: last {summary.last:.5g} at step {summary.last_step}, best {best:.5g}"
         course += f", {summary.non_finite} values that were no numbers" if summary.non_finite else ""

@@ -18,7 +18,8 @@ OUTPUTS = 3  # trials whose outputs are quoted, the newest
 
 def told(state: State, call: AgentCall, private: Path, place: Path) -> str:
     """The text of a call's brief, with what looks like a secret masked."""
-    newest = [trial for trial in reversed(list(state.trials.values())) if trial.attempts and trial.status in ("failed", "complete")]
+    over = (t for t in reversed(list(state.trials.values())) if t.attempts and t.status in ("failed", "complete"))
+    newest = [trial for trial in over if not state.of_canary(trial)]
     outputs = {
         trial.id: tail(str(private / "attempts" / f"{trial.id}.a{trial.attempts}" / "output.log"), OUTPUT_BYTES)
         for trial in newest[:OUTPUTS]
