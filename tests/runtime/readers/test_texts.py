@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from secondshift.runtime.readers import texts
@@ -95,7 +95,11 @@ def test_any_cuts_and_restarts_give_the_same_points_once(path: Path, dialect: st
     read_in_pieces(path, DIALECTS[dialect], data, cuts)
 
 
+BARS = "".join(BAR.format(0, 0) for _ in range(3))
+
+
 @exact
+@example(data=f"loss: 0\r\nstep=0 loss=0.0\n{BARS}step,acc\nstep=0 loss=0.0\n".encode(), cuts=[(193, True, False)])
 @given(data=contents, cuts=st.lists(st.tuples(st.integers(0, 900), st.booleans(), st.booleans()), max_size=6))
 def test_any_cuts_give_the_same_points_where_lines_are_too_long_and_readings_small(
     path: Path, data: bytes, cuts

@@ -143,7 +143,7 @@ def _advance(
     if returns or not _at_once(data[begin:last], place.dialect, into):
         halted = terminal.read(data, begin, last, -1 if stop is None else stop - base)
         if halted >= 0:
-            place.position += halted
+            place.position, place.overlong = base + halted, terminal.within
             return halted > 0
     tail = data[last:]
     if len(tail) > LINE_CAP:
@@ -185,13 +185,20 @@ class Terminal:
         self.into = into
         self.open: tuple[int, str, Progress] | None = None  # where a line that is not settled begins, and what it says
         self.left = False  # the open line was ended; it is a bar, and another may still be drawn below it
+        self.within = False  # `stop` was reached within a line of which no more is looked at
 
     def read(self, data: bytes, begin: int, last: int, stop: int) -> int:
         """Take in the pieces of data[begin:last]; return where `stop` was reached, -1 if it was not."""
         for piece in _PIECE.finditer(data, begin, last):
             if 0 <= stop <= self.settled(piece.start()):
                 return self.settled(piece.start())
-            if piece[2] == b"\n" or len(piece[1]) > LINE_CAP:
+            if len(piece[1]) > LINE_CAP:
+                self.feed(piece.start(), piece.end(), _text(piece[1], self.into))
+                if 0 <= stop < piece.end():  # its end had not been written yet when this offset was committed
+                    self.settle()
+                    self.within = True
+                    return stop
+            elif piece[2] == b"\n":
                 self.feed(piece.start(), piece.end(), _text(piece[1], self.into))
             else:
                 self.turn(piece.start(), piece.end(), _text(piece[1], self.into))
