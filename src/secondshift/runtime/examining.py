@@ -122,13 +122,15 @@ class Examiner:
         limit = state.study.agent.check_timeout_s if state.study is not None else 0.0
         elapsed, log = time.monotonic() - check.began, check.folder / "output.log"
         ended = os.waitid(os.P_PID, check.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-        if not ended and elapsed <= limit and log.stat().st_size <= MOST_BYTES:
+        wrote = log.stat().st_size
+        if not ended and elapsed <= limit and wrote <= MOST_BYTES:
             return None
         said = tail(str(log), SAID)
         code = self._end(check)
         self.checking = None
         fault: Fault = "" if ended and code == 0 else "check failed" if ended else "check timed out"
-        detail = "" if not fault else f"exit code {code}: {said}" if ended else f"it took longer than {limit:g} s: {said}"
+        why = f"exit code {code}" if ended else f"it took longer than {limit:g} s" if wrote <= MOST_BYTES else f"it wrote {wrote} bytes"
+        detail = f"{why}: {said}" if fault else ""
         return Examination(code=check.code, fault=fault, detail=detail, likeness=check.like, elapsed_s=elapsed)
 
     def _end(self, check: _Check) -> int:
