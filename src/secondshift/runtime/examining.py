@@ -129,7 +129,8 @@ class Examiner:
         code = self._end(check)
         self.checking = None
         fault: Fault = "" if ended and code == 0 else "check failed" if ended else "check timed out"
-        why = f"exit code {code}" if ended else f"it took longer than {limit:g} s" if wrote <= MOST_BYTES else f"it wrote {wrote} bytes"
+        cut = f"it took longer than {limit:g} s" if wrote <= MOST_BYTES else f"it wrote {wrote} bytes"
+        why = f"exit code {code}" if ended else cut
         detail = f"{why}: {said}" if fault else ""
         return Examination(code=check.code, fault=fault, detail=detail, likeness=check.like, elapsed_s=elapsed)
 
