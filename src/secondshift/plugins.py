@@ -82,6 +82,7 @@ ROTA: Mapping[str, str] = {
 }
 # What windows may ask of the evidence before a night.
 FORESIGHT = "secondshift.policies.evidence.foresight:reaches"
+QUOTE = "secondshift.policies.models.quoting:quote"
 # What windows may ask of all curves of a study, looking back.
 HINDSIGHT: Mapping[str, str] = {
     "counterfactual": "secondshift.policies.models.hindsight:counterfactual",
@@ -165,6 +166,11 @@ def rota() -> RotaReading:
 def foresight() -> "Callable[[State, float], tuple[Any, ...]]":  # Any: windows know no policy, and read its fields
     """Give the function that says how many ideas so many device-seconds settle, for effects of several sizes."""
     return _load("foresight", FORESIGHT)
+
+
+def quoting() -> "Callable[[State], Any]":  # Any: windows know no policy, and read its fields
+    """Give the function that says what the shift of a state may cost."""
+    return _load("quote", QUOTE)
 
 
 def hindsight(name: str) -> "Callable[[State], Any]":  # Any: windows know no policy, and read its fields

@@ -1,14 +1,17 @@
 """What a night says while it works: the facts people wait for, one line each, as they are recorded."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
+from secondshift import plugins
 from secondshift.interfaces.cli.printing import cited
 from secondshift.interfaces.messages.catalogue import tell
 from secondshift.interfaces.readmodel.duties import named
 from secondshift.interfaces.readmodel.ideas import statement as idea_statement
 from secondshift.interfaces.readmodel.objectives import steps_to, written
 from secondshift.interfaces.readmodel.overview import tier_line
+from secondshift.interfaces.readmodel.quotes import quoted
 from secondshift.interfaces.readmodel.reasons import story
 from secondshift.records import events as facts
 from secondshift.records.evaluations import Evaluation
@@ -55,6 +58,7 @@ def _statements(state: State, event: facts.Event) -> Iterator[Statement]:
         yield Statement(key="told.taken", values={"token": payload.token, "holder": payload.holder})
     elif isinstance(payload, facts.ShiftStarted):
         yield Statement(key="told.began", values={"shift": payload.shift.id, "slots": payload.shift.slots})
+        yield from quoted(plugins.quoting()(replace(state, now_s=event.at)))
         if (tier := tier_line(state.study)) is not None:
             yield tier
     elif isinstance(payload, facts.StudyAmended) and "proof" in payload.changed and state.shift is not None:

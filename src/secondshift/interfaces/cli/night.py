@@ -14,6 +14,7 @@ from secondshift.interfaces.brief.write import write_brief
 from secondshift.interfaces.cli.desk import language, open_desk, study_file
 from secondshift.interfaces.cli.narration import Narrator
 from secondshift.interfaces.cli.printing import document
+from secondshift.interfaces.cli.quoting import show_quote
 from secondshift.interfaces.cli.spans import seconds
 from secondshift.interfaces.wake import write_page
 from secondshift.records.events import BriefWritten
@@ -39,6 +40,9 @@ def run(
         int | None, Parameter(help="Trials at once; left out: what the study or the machine says.")
     ] = None,
     resume: Annotated[bool, Parameter(negative="", help="Only go on with a shift that broke off; begin none.")] = False,
+    quote: Annotated[
+        bool, Parameter(negative="", help="Only say what such a shift may cost; begin none.")
+    ] = False,
     study: Study = None,
     json: Json = False,
 ) -> int:
@@ -51,6 +55,8 @@ def run(
         raise SecondshiftError(f"--slots was given {slots}. Expected at least 1: how many trials may run at once.")
     file = study_file(study)
     for_s = seconds(for_) if for_ is not None else None
+    if quote:
+        return show_quote(file, until=until, for_s=for_s, slots=slots, lang=language(None), json=json)
     if not json:
         return keep(file, until=until or "", for_s=for_s, detach=detach, slots=slots or 0, resume=resume)
     with redirect_stdout(sys.stderr):
