@@ -164,6 +164,12 @@ def test_every_event_kind_is_documented() -> None:
     assert not missing, f"docs/reference/events.md does not name: {missing}. Write each as `kind`."
 
 
+def test_every_benchmark_is_listed() -> None:
+    table = (ROOT / "benchmarks" / "README.md").read_text("utf-8")
+    scripts = {path.name for path in (ROOT / "benchmarks").glob("*.py")}
+    assert len(scripts) > 20 and [name for name in sorted(scripts) if f"`{name}`" not in table] == []
+
+
 def test_every_public_name_is_documented() -> None:
     package = module_or_skip("secondshift")
     missing = undocumented(sorted(package.__all__), reference_page("python.md"))
