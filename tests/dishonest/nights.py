@@ -12,6 +12,7 @@ from secondshift import shifts
 from secondshift.ledger.opening import open_ledger
 from secondshift.ledger.snapshots import load_state
 from secondshift.policies.evidence.pairing import pairs_of
+from secondshift.policies.models.handing import thinking
 from secondshift.records.events import Event
 from secondshift.records.states import State
 from secondshift.runtime import changes
@@ -96,7 +97,7 @@ def work(study: Path, *, pairs: int, most_s: float = 100.0) -> State:
 
     def tell(state: State, events: Sequence[Event]) -> None:
         trying = [idea for idea in state.ideas.values() if idea.state in ("open", "exploring")]
-        done = state.ideas and all(
+        done = state.ideas and not thinking(state) and all(
             idea.state == "exploring" and len((p := pairs_of(state, idea)).candidate) + p.void >= pairs for idea in trying
         )
         if done and not stopped:

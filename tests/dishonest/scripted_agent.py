@@ -127,6 +127,15 @@ def mends() -> None:
     good(0.12)
 
 
+def breaks() -> None:
+    """Brings a change that crashes in training, and a whole one when it is shown what the training said."""
+    if "What went wrong the first time" not in brief:
+        good(0.13)
+        edit("import json", "import nowhere_to_be_found, json")
+    elif "No module named" in brief and "+import nowhere_to_be_found" in brief:
+        good(0.16)
+
+
 def commits() -> None:
     """Commits its work to a branch, as many agents do."""
     good(0.14)

@@ -34,6 +34,7 @@ PLAYED = {
     "spam": ["spammed", "spammed"],
     "mends": ["crashed", "changed"],
     "spies": ["crashed", "crashed"],
+    "breaks": ["changed", "changed"],
 }
 
 
@@ -108,7 +109,7 @@ def test_an_idea_that_no_call_could_change_has_an_answer_that_says_why(night: Ni
 
 
 def test_honest_changes_are_judged_by_what_they_leave_and_cheats_gain_nothing(night: Night) -> None:
-    for role in ("mends", "daemon"):
+    for role in ("mends", "daemon", "breaks"):
         assert min(pairs_of(night.state, night.idea(role)).differences()) > 0.0
     for role in ("cheat", "injects"):
         assert set(pairs_of(night.state, night.idea(role)).differences()) == {0.0}
@@ -118,6 +119,15 @@ def test_the_second_call_is_told_the_error_of_the_first_and_no_other(night: Nigh
     first, second = night.calls("mends")
     assert "I could not find the file" in night.told(second) and "What went wrong" not in night.told(first)
     assert "Leave the number of steps alone." in night.told(first)
+
+
+def test_a_change_that_crashed_in_training_is_mended_once_and_judged_as_another_comparison(night: Night) -> None:
+    idea, (first, second) = night.idea("breaks"), night.calls("breaks")
+    assert second.repairs == first.id and idea.change == second.change != first.change
+    ran = [one for one in night.state.candidates.values() if one.idea == idea.id]
+    assert [one.code for one in ran] == [first.change, second.change] and idea.candidate == ran[1].id
+    others = [one.rank for one in night.state.ideas.values() if one.id != idea.id]
+    assert idea.rank > 0 and idea.rank not in others and night.state.comparisons == 1 + sum(map(bool, others)) + 1
 
 
 def test_an_agent_sees_the_variables_that_the_study_names_and_neither_ledger_nor_secrets(night: Night) -> None:

@@ -75,6 +75,17 @@ def test_the_second_call_is_told_what_went_wrong() -> None:
     assert "What went wrong" not in brief(night(), CALL)
 
 
+def test_a_change_that_crashed_in_training_is_shown_with_the_error() -> None:
+    first = AgentCall(id="call-1", idea="e1", ending="changed", change="0" * 32)
+    idea = replace(night().ideas["e1"], state="exploring", candidate="c2", change="0" * 32)
+    trial = Trial(id="t7", candidate="c2", seed=0, pair=0, status="failed", reason="exit 1: No module named 'x'", attempts=1)
+    state = replace(night(), calls={"call-1": first}, ideas={**night().ideas, "e1": idea}, trials={"t7": trial},
+                    candidates={"c2": Candidate(id="c2", idea="e1")})  # fmt: skip
+    text = brief(state, replace(CALL, repairs="call-1"), patches={"call-1": "+import x"})
+    assert "came to no result (t7)" in text and "No module named 'x'" in text
+    assert "What call-1 changed:" in text and "+import x" in text and "as it was before that change" in text
+
+
 def test_a_search_names_the_parent_its_worth_and_shows_what_inspires() -> None:
     trial = Trial(id="t1", candidate="c1", seed=0, status="complete", metrics={"loss": Summary(points=1, last=0.25, last_step=29)})
     state = replace(night(), trials={"t1": trial}, candidates={"c1": Candidate(id="c1")})

@@ -38,6 +38,7 @@ class World:
     slots: int = 2
     values: tuple[float, ...] = ()
     faults: tuple[Fault, ...] = ()  # what is wrong with the n-th change
+    crashes: tuple[int, ...] = ()  # calls whose program crashes in training
     state: State = field(default_factory=State)
     ages: dict[str, int] = field(default_factory=dict)
     idle: list[int] = field(default_factory=list)  # free slots in each round after something was queued for the first time
@@ -87,9 +88,11 @@ class World:
         for attempt in list(self.state.attempts.values()):
             self.ages[attempt.id] = self.ages.get(attempt.id, 0) + 1
             if self.ages[attempt.id] >= self.train:
+                code = self.state.candidates[self.state.trials[attempt.trial].candidate].code.rpartition("+")[2]
+                crashed = bool(code) and int(code, 16) in self.crashes
                 self.record(
                     facts.AttemptStarted(attempt=attempt.id, supervisor=1, pid=1),
-                    facts.AttemptEnded(attempt=attempt.id, exit=Exit(code=0)),
+                    facts.AttemptEnded(attempt=attempt.id, exit=Exit(code=int(crashed))),
                     facts.ChargeSettled(charge=attempt.id, trial=attempt.trial, device_s=1.0),
                 )
         for trial in self.state.to_evaluate():
@@ -163,6 +166,15 @@ def test_a_change_that_fails_its_check_is_mended_once_and_never_trained() -> Non
     assert (mended.task, mended.number) == (state.calls["call-1"].task, 2)
     bad = {f"{n:032x}" for n in (1, 2, 3, 4)}
     assert not any(c.code.rpartition("+")[2] in bad for c in state.candidates.values())
+
+
+def test_a_program_that_crashes_in_training_is_mended_once() -> None:
+    world = World(values=climbing(), crashes=(1, 3, 4)).begin().night()
+    mends = {call.repairs: call for call in world.state.calls.values() if call.repairs}
+    assert {"call-1", "call-3"} <= set(mends) and all(call.task == world.state.calls[name].task for name, call in mends.items())
+    reasons = [d.reason for d in world.log if d.verb == "call" and d.calls[0].repairs == "call-1"]
+    assert reasons and all(reason.endswith("what went wrong: its program crashed.") for reason in reasons)
+    assert not any(mends[name].id in mends for name in mends), "what mends is not mended"
 
 
 def test_the_memo_is_small_and_a_search_without_it_comes_to_the_same_population() -> None:

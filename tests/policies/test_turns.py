@@ -6,14 +6,16 @@ import pytest
 
 from secondshift.arbitrate import arbitrate
 from secondshift.ledger.fold import fold
+from secondshift.policies.evidence import racing
 from secondshift.policies.models.handing import thinking
 from secondshift.policies.searchers import turns
 from secondshift.records import events as facts
 from secondshift.records.agent_calls import AgentCall, CallEnding
-from secondshift.records.ideas import Idea
+from secondshift.records.ideas import Idea, IdeaState, Verdict
 from secondshift.records.nights import Shift
 from secondshift.records.states import State
 from secondshift.records.studies import Agent, Budget, Objective, Study
+from secondshift.records.trials import Candidate
 
 AGENT = Agent(command=("agent", "{brief_file}"), turns=10, price_usd=2.0, money_usd=20.0, timeout_s=60.0)
 
@@ -70,6 +72,65 @@ def test_a_failed_call_is_followed_by_one_that_is_told_its_error_and_then_the_id
     idea = night.state.ideas["e1"]
     assert idea.state == "undecided" and "call-2: exit 3: boom" in idea.answer and "--patch FILE" in idea.answer
     assert not thinking(night.state)
+
+
+def crashing(crashed: int = 1, baseline_crashed: int = 0, pairs: int = 1, state: IdeaState = "exploring") -> Night:
+    """A night in which the agent's change for e1 was run."""
+    night = Night(ideas=1)
+    night.tick()
+    night.end("call-1", "changed", change="0" * 32)
+    night.tick()
+    candidates = {"c1": Candidate(id="c1"), "c2": Candidate(id="c2", code="0" * 32, idea="e1")}
+    idea = replace(night.state.ideas["e1"], state=state, candidate="c2", baseline="c1", rank=1)
+    said = Verdict(idea="e1", candidate="c2", baseline="c1", decision="undecided", pairs=pairs, crashed=crashed,
+                   baseline_crashed=baseline_crashed)  # fmt: skip
+    ideas, verdicts = {"e1": idea}, {"e1": said}
+    night.state = replace(night.state, candidates=candidates, ideas=ideas, verdicts=verdicts, baseline="c1", comparisons=1)
+    return night
+
+
+@pytest.mark.parametrize("state", ["exploring", "refuted"])
+def test_a_change_that_crashes_where_the_baseline_runs_is_mended_once_as_another_comparison(state: IdeaState) -> None:
+    night = crashing(state=state)
+    assert thinking(night.state), "the shift does not end over it"
+    (second,) = night.tick()
+    assert (second.idea, second.repairs, second.number) == ("e1", "call-1", 2)
+    assert not racing.decide(replace(night.state, free_devices=("cpu-0",))), "no more seeds for what is being mended"
+    night.end("call-2", "changed", change="1" * 32)
+    assert thinking(night.state) and not night.tick()
+    idea = night.state.ideas["e1"]
+    assert (idea.state, idea.change, idea.candidate) == ("open", "1" * 32, ""), "it begins anew, and takes another rank"
+    again = replace(night.state.verdicts["e1"], candidate="c3")
+    standing = replace(idea, state="exploring", candidate="c3", baseline="c1", rank=2)
+    night.state = replace(night.state, ideas={"e1": standing}, verdicts={"e1": again})
+    assert not night.tick() and not thinking(night.state), "two calls are all there are"
+
+
+@pytest.mark.parametrize(("crashed", "baseline_crashed", "pairs"), [(0, 0, 1), (1, 0, 2), (1, 1, 1), (0, 0, 0)])
+def test_what_came_to_a_result_once_or_crashes_with_the_baseline_is_judged_as_it_is(
+    crashed: int, baseline_crashed: int, pairs: int
+) -> None:
+    night = crashing(crashed, baseline_crashed, pairs)
+    assert not night.tick() and not thinking(night.state)
+    assert racing.decide(replace(night.state, free_devices=("cpu-0",)))
+
+
+def test_where_no_call_can_be_made_or_none_mended_it_a_crashing_change_gets_more_seeds() -> None:
+    night = crashing()
+    assert night.state.study is not None
+    poor = replace(night.state.study, agent=replace(AGENT, turns=1))
+    free = replace(night.state, free_devices=("cpu-0",))
+    assert racing.decide(replace(free, study=poor)) and not racing.decide(free)
+    night.tick()
+    night.end("call-2", "no change")
+    assert not night.tick() and night.state.ideas["e1"].state == "exploring"
+    assert racing.decide(replace(night.state, free_devices=("cpu-0",)))
+
+
+def test_a_change_that_a_person_brought_is_not_sent_to_the_agent() -> None:
+    night = crashing()
+    night.state = replace(night.state, ideas={"e1": replace(night.state.ideas["e1"], change="2" * 32)})
+    assert not night.tick()
 
 
 def test_an_idea_whose_last_change_touched_what_is_protected_is_refused() -> None:

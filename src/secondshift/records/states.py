@@ -195,6 +195,16 @@ class State:
         on = self.candidates.get(call.task.parent)
         return "+".join(filter(None, (on.code if on is not None else "", call.change)))
 
+    def failed_run(self, call: AgentCall) -> Trial | None:
+        """The newest run that came to nothing of what a call brought; None where there is none."""
+        idea = self.ideas.get(call.idea)
+        if not call.change or (idea is not None and idea.change != call.change):
+            return None
+        code = self.code_of(call)
+        named = {idea.candidate} if idea is not None else {c.id for c in self.candidates.values() if c.code == code}
+        failed = (t for t in reversed(list(self.trials.values())) if t.status == "failed" and t.candidate in named)
+        return next(failed, None)
+
     def to_examine(self) -> list[AgentCall]:
         """Calls of a search whose change nobody has looked at yet, oldest first."""
         changed = (call for call in self.calls.values() if call.task.parent and call.ending == "changed")

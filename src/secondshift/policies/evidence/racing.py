@@ -14,6 +14,7 @@ from secondshift.policies.evidence.canaries import withheld
 from secondshift.policies.evidence.levels import level
 from secondshift.policies.evidence.pairing import pairs_of, trial_of
 from secondshift.policies.evidence.verdicts import pair_cost, pairs_left
+from secondshift.policies.models.handing import calls_by_idea, mending
 from secondshift.policies.models.resuming import may_resume
 from secondshift.policies.models.spaces import region
 from secondshift.records.decisions import Decision, answer, explore, found_baseline, repeat, start
@@ -51,7 +52,9 @@ def decide(state: State) -> list[Decision]:
     begun = [_begin(state, idea) for idea in state.ideas.values() if _may_begin(state, idea)]
     if begun:
         return begun
-    field = [_runner(state, idea) for idea in state.ideas.values() if idea.state == "exploring"]
+    calls = calls_by_idea(state)
+    mended = {name for name, known in calls.items() if mending(state, state.ideas[name], known)}
+    field = [_runner(state, idea) for idea in state.ideas.values() if idea.state == "exploring" and idea.id not in mended]
     hopeless = [r for r in field if (r.pairs >= FAIR and r.left > HOPELESS) or r.void > max(r.pairs, MOST_VOID)]
     if not _affordable(state) and not _confirming(state):
         hopeless = field

@@ -96,13 +96,15 @@ def brought(state: State) -> list[AgentCall]:
 def to_mend(state: State) -> list[AgentCall]:
     """Calls of the search that came to nothing and may be told so once, oldest first."""
     mended = {call.repairs for call in state.calls.values()}
-    return [call for call in _calls(state) if not call.repairs and call.id not in mended and _mendable(state, call)]
+    failed = {state.candidates[t.candidate].code for t in state.trials.values() if t.pair < 0 and t.status == "failed"}
+    return [call for call in _calls(state) if not call.repairs and call.id not in mended and _mendable(state, call, failed)]
 
 
-def _mendable(state: State, call: AgentCall) -> bool:
+def _mendable(state: State, call: AgentCall, failed: set[str]) -> bool:
     if call.ending == "changed":
-        seen = state.examinations.get(state.code_of(call))
-        return seen is not None and seen.fault in MENDABLE
+        code = state.code_of(call)
+        seen = state.examinations.get(code)
+        return seen is not None and (seen.fault in MENDABLE or code in failed)
     return call.ending in ("crashed", "unusable")
 
 

@@ -32,16 +32,42 @@ def due(state: State) -> Iterator[Idea]:
         return
     calls = calls_by_idea(state)
     for idea in state.ideas.values():
-        if in_words(idea) and may_try(calls.get(idea.id, ())):
+        known = calls.get(idea.id, ())
+        if (in_words(idea) and may_try(known)) or (crashed(state, idea, known) and _may_call(known)):
             yield idea
 
 
 def may_try(calls: Sequence[AgentCall]) -> bool:
-    """Say whether an idea with these calls may have another one; not while one of them goes on."""
+    """Say whether an idea with these calls may have another one, as long as none of them brought a change."""
+    return _may_call(calls) and not any(call.ending == "changed" for call in calls)
+
+
+def _may_call(calls: Sequence[AgentCall]) -> bool:
     tries = [call for call in calls if call.counts()]
     lost = sum(call.ending == "lost" for call in calls)
-    over = any(call.open() or call.ending == "changed" for call in tries)
-    return len(tries) < MOST_TRIES and lost < MOST_LOST and not over
+    return len(tries) < MOST_TRIES and lost < MOST_LOST and not any(call.open() for call in calls)
+
+
+def crashed(state: State, idea: Idea, calls: Sequence[AgentCall]) -> bool:
+    """Say whether the change that a call brought for an idea came to no result in any of its runs, and the baseline always did."""
+    found = state.verdicts.get(idea.id)
+    if found is None or found.candidate != idea.candidate or idea.state not in ("exploring", "refuted"):
+        return False
+    theirs = any(call.ending == "changed" and call.change == idea.change for call in calls)
+    return theirs and 0 < found.pairs == found.crashed and not found.baseline_crashed
+
+
+def mending(state: State, idea: Idea, calls: Sequence[AgentCall]) -> bool:
+    """Say whether a call that mends an idea's change is out or can be made, so that more runs of it as it is would be wasted."""
+    if not crashed(state, idea, calls):
+        return False
+    return calls[-1].open() or (_may_call(calls) and affordable(state) > 0 and in_time(state))
+
+
+def mended(state: State, idea: Idea, calls: Sequence[AgentCall]) -> bool:
+    """Say whether the newest call brought another change for an idea whose first one crashed."""
+    last = calls[-1]
+    return bool(last.repairs) and last.ending == "changed" and last.change != idea.change and crashed(state, idea, calls)
 
 
 def affordable(state: State) -> int:
@@ -60,11 +86,17 @@ def thinking(state: State) -> bool:
     """Say whether something to run may still come of an agent: it is at work, or will be, or has just ended."""
     if state.calling or state.to_examine() or brought(state):
         return True
-    if any(in_words(state.ideas[name]) and not may_try(known) for name, known in calls_by_idea(state).items()):
+    calls = calls_by_idea(state)
+    if any(_ends_a_wait(state, state.ideas[name], known) for name, known in calls.items()):
         return True
     if affordable(state) <= 0 or not in_time(state):
         return False
     return next(due(state), None) is not None or (searches_programs(state) and bool(start_of(state)) and trials_left(state) != 0)
+
+
+def _ends_a_wait(state: State, idea: Idea, calls: Sequence[AgentCall]) -> bool:
+    """Say whether what the calls came to is still to be taken in."""
+    return (in_words(idea) and not may_try(calls)) or mended(state, idea, calls)
 
 
 def in_time(state: State) -> bool:

@@ -19,6 +19,7 @@ from secondshift.records.studies import Study
 from secondshift.records.trials import Trial
 
 QUOTED = 4_000  # letters of one quotation
+PATCH = 8_000  # of the change that is to be mended
 PROGRAM = 12_000  # of a person's own words
 TRIED = 16_000  # for ideas in full lines; older ones are put short, and none is left out
 LISTED = 2_000  # for the patterns of what is protected
@@ -33,13 +34,13 @@ def brief(
     """Write the brief of a call as Markdown.
 
     program: a person's own words; outputs: the ends of trials' outputs, by trial; patches: what candidates that a search shows
-    change, by candidate.
+    change, by candidate, and what the call that is mended changed, by call.
     """
     study = state.study
     assert study is not None, "there is no call without a study"
     searched = [] if call.idea else [_search(state, call), *_shown(state, call, patches or {}), *_dead(state, study)]
     asked = [_idea(state.ideas[call.idea])] if call.idea else searched
-    parts = [_task(study, call), _question(study), *asked, *_mend(state, call), *_program(program)]
+    parts = [_task(study, call), _question(study), *asked, *_mend(state, call, patches or {}), *_program(program)]
     parts += [_allowed(study), _check(state, study), _tried(state, call.idea), *_runs(state, study), *_outputs(outputs or {})]
     return "\n\n".join(parts) + "\n"
 
@@ -119,23 +120,28 @@ def _worth(state: State, candidate: str) -> str:
     return f" ({state.study.objective.metric} {value:.6g})" if value is not None and state.study is not None else ""
 
 
-def _mend(state: State, call: AgentCall) -> Iterator[str]:
+def _mend(state: State, call: AgentCall, patches: Mapping[str, str]) -> Iterator[str]:
     before = state.calls.get(call.repairs)
     if before is not None:
+        came, noted = _failure(state, before)
         yield (
             f"## What went wrong the first time\n\nYou were called for this before ({before.id}); it came to: "
-            f"{_came(state, before)}. This is the last call for it. What was noted:\n\n{fenced(_noted(state, before))}"
+            f"{came}. This is the last call for it. What was noted:\n\n{fenced(noted)}"
         )
+        if patches.get(before.id, "").strip():
+            kept = "The folder is as it was before that change. Bring all of it that is to stay, and what it lacked."
+            yield f"What {before.id} changed:\n\n{fenced(patches[before.id], PATCH)}\n\n{kept}"
 
 
-def _came(state: State, before: AgentCall) -> str:
+def _failure(state: State, before: AgentCall) -> tuple[str, str]:
+    """What a call that is mended came to, and what was noted of it."""
     seen = state.examinations.get(state.code_of(before)) if before.change else None
-    return seen.fault if seen is not None and seen.fault else before.ending
-
-
-def _noted(state: State, before: AgentCall) -> str:
-    seen = state.examinations.get(state.code_of(before)) if before.change else None
-    return (seen.detail if seen is not None else "") or before.detail or before.ending
+    if seen is not None and seen.fault:
+        return seen.fault, seen.detail or seen.fault
+    run = state.failed_run(before)
+    if run is not None:
+        return f"a change that ran and came to no result ({run.id})", run.reason or run.status
+    return before.ending, before.detail or before.ending
 
 
 def _program(program: str) -> Iterator[str]:

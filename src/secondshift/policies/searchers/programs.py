@@ -121,7 +121,8 @@ def _why(state: State, study: Study, found: Mating) -> str:
 
 def _mended(state: State, study: Study, failed: AgentCall) -> Decision:
     seen = state.examinations.get(state.code_of(failed)) if failed.change else None
-    wrong = seen.fault if seen is not None else failed.ending
+    crashed = "its program crashed" if failed.change else failed.ending
+    wrong = seen.fault if seen is not None and seen.fault else crashed
     return _call(state, study, failed.task, reason=f"{failed.id} gets one more call, which is told what went wrong: {wrong}.",
                  repairs=failed.id)  # fmt: skip
 

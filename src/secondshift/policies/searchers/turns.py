@@ -1,13 +1,14 @@
 """When the agent is called: ideas in words, oldest first, as many at once as the study says; one more call mends a failed one.
 
-What a call left becomes the change of its idea, and goes the way of every change. An idea whose calls came to nothing has
-its answer: what went wrong, and that anybody can still bring the change.
+What a call left becomes the change of its idea, and goes the way of every change; one that crashes wherever the baseline runs
+is mended once, too, and is then another comparison. An idea whose calls came to nothing has its answer: what went wrong, and
+that anybody can still bring the change.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from secondshift.policies.models.handing import affordable, calls_by_idea, due, in_time, in_words, may_try
+from secondshift.policies.models.handing import affordable, calls_by_idea, due, in_time, in_words, may_try, mended
 from secondshift.records.agent_calls import AgentCall
 from secondshift.records.decisions import Decision, answer, call
 from secondshift.records.ideas import Idea
@@ -34,6 +35,8 @@ def decide(state: State) -> list[Decision]:
 def _answered(state: State, idea: Idea, calls: Sequence[AgentCall]) -> Decision | None:
     """What the newest call of an idea makes of it; None while it goes on, or may be tried again."""
     last = calls[-1]
+    if mended(state, idea, calls):
+        return _anew(state, idea, last)
     if last.open() or not in_words(idea):
         return None
     if last.ending == "changed":
@@ -50,6 +53,16 @@ def _answered(state: State, idea: Idea, calls: Sequence[AgentCall]) -> Decision 
     return answer(after, reason=f"{idea.id} ends without a change: {last.id} {last.ending}.", by=NAME, based_on=(last.id,))
 
 
+def _anew(state: State, idea: Idea, last: AgentCall) -> Decision:
+    """Judge a mended change from its first fresh seed on: what the crashed one was is over."""
+    after = replace(
+        idea, state="open", change=last.change, candidate="", baseline="", first_pair=state.next_pair,
+        answer="the mended change becomes a candidate as soon as there is room for it",
+    )  # fmt: skip
+    why = f"The change of {idea.id} crashed; the agent mended it ({last.id}), and it is judged as another change."
+    return answer(after, reason=why, by=NAME, based_on=(last.id,))
+
+
 def _called(state: State, idea: Idea, calls: Sequence[AgentCall]) -> Decision:
     assert state.study is not None, "decide() says so"
     agent = state.study.agent
@@ -61,5 +74,6 @@ def _called(state: State, idea: Idea, calls: Sequence[AgentCall]) -> Decision:
     )  # fmt: skip
     why = f"{idea.id} is an idea in words, which the agent is to turn into a change: {idea.text[:80]}"
     if failed is not None:
-        why = f"{idea.id} gets one more call, which is told what went wrong in {failed.id}: {failed.ending}"
+        wrong = "its change crashed" if failed.ending == "changed" else failed.ending
+        why = f"{idea.id} gets one more call, which is told what went wrong in {failed.id}: {wrong}"
     return call(one, reason=why, by=NAME)

@@ -20,11 +20,15 @@ def told(state: State, call: AgentCall, private: Path, place: Path) -> str:
     """The text of a call's brief, with what looks like a secret masked."""
     over = (t for t in reversed(list(state.trials.values())) if t.attempts and t.status in ("failed", "complete"))
     newest = [trial for trial in over if not state.of_canary(trial)]
+    before = state.calls.get(call.repairs)
+    broken = state.failed_run(before) if before is not None else None
+    newest = [broken, *(trial for trial in newest if trial.id != broken.id)] if broken is not None else newest
     outputs = {
         trial.id: tail(str(private / "attempts" / f"{trial.id}.a{trial.attempts}" / "output.log"), OUTPUT_BYTES)
         for trial in newest[:OUTPUTS]
     }
-    patches = {name: _patch(state, name, private) for name in call.task.beside}
+    patches = {name: _patch(state.candidates[name].code, private) for name in call.task.beside}
+    patches |= {before.id: _patch(before.change, private)} if before is not None else {}
     text = plugins.briefing()(state, call, program=_program(place), outputs=outputs, patches=patches)
     return mask(text.encode("utf-8", "replace"), config=True)[0].decode("utf-8", "replace")
 
@@ -37,9 +41,8 @@ def _program(place: Path) -> str:
         return ""
 
 
-def _patch(state: State, candidate: str, private: Path) -> str:
-    """What a candidate of a search changes of the study's code, oldest change first."""
-    code = state.candidates[candidate].code
+def _patch(code: str, private: Path) -> str:
+    """What code changes, oldest change first."""
     try:
         return "\n".join(changes.read(private, digest).decode("utf-8", "replace") for digest in code.split("+") if digest)
     except ChangeUnusable:
