@@ -21,8 +21,9 @@ from secondshift.records.states import State
 from secondshift.records.studies import Agent, Objective, Study
 from secondshift.runtime import changes
 from secondshift.runtime.agents import trees
-from secondshift.runtime.agents.calling import Caller, at_work, token_of
+from secondshift.runtime.agents.calling import Caller, at_work
 from secondshift.runtime.executors.processes import carriers
+from secondshift.runtime.tokens import token_of
 from secondshift.runtime.workspaces import Ground
 
 LONG_S = 60.0
@@ -110,7 +111,7 @@ def test_one_that_nobody_watches_over_any_more_is_settled_in_full_as_assumed_and
     first.processes["call-1"].wait(LONG_S)
     call = ended(engine(place), state)
     assert (call.ending, call.usd, call.assumed) == ("lost", 1.25, True)
-    assert not carriers({token_of(home)}) and not (home / "tree").exists()
+    assert not carriers({token_of("agent", home)}) and not (home / "tree").exists()
 
 
 def test_a_claimed_call_is_never_begun_twice(place: Path) -> None:

@@ -30,7 +30,7 @@ from secondshift.runtime.keeper import FINAL
 
 VERBS = ("demo", "init", "doctor", "run", "status", "show", "why", "watch", "brief", "replay", "sql", "stop", "import", "yield",
          "oncall", "service", "incidents", "answer", "drill", "serve",
-         "idea", "ideas", "accept", "promote", "mcp")  # fmt: skip
+         "idea", "ideas", "accept", "promote", "mcp", "clean")  # fmt: skip
 Said = SimpleNamespace
 
 
@@ -82,7 +82,7 @@ def say(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
 def test_help_shows_at_most_twenty_verbs_in_their_groups_and_not_the_engine(say: Callable[..., Said]) -> None:
     out = say("--help").out
     assert [part for part in ("Run a night", "Look", "Act") if part in out] == ["Run a night", "Look", "Act"]
-    assert all(f" {verb} " in out for verb in VERBS) and len(VERBS) <= 25
+    assert all(f" {verb} " in out for verb in VERBS) and len(VERBS) <= 27  # raised for `clean` (issue 7 names it)
     assert "engine " not in out.replace("engine runs", "")
 
 

@@ -2,7 +2,6 @@
 does it pass the quick check of the study. One at a time; the check is a process of its own, which the loop does not wait for."""
 
 import contextlib
-import hashlib
 import os
 import shutil
 import signal
@@ -25,6 +24,7 @@ from secondshift.runtime.executors.attempt_files import tail
 from secondshift.runtime.measuring import MOST_BYTES, end_all
 from secondshift.runtime.repositories import TryLater
 from secondshift.runtime.secrecy import revealed
+from secondshift.runtime.tokens import token_of
 from secondshift.runtime.workspaces import Change, ChangeRefused, Ground
 
 SAID = 600  # letters of a failed check that are kept
@@ -98,7 +98,7 @@ class Examiner:
         """Lay the change out in a tree of its own and start the check in it."""
         assert state.study is not None, "work() says so"
         folder = self.private / "checks" / call.change
-        token = f"check-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:24]}"
+        token = token_of("check", folder)
         end_all(token)  # what outlived an engine that died over this very check
         tree = folder / "tree"
         (folder / "tmp").mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,6 @@
 """The study's own evaluator, run on what a trial left: in a process of its own that knows nothing of the trial's."""
 
 import errno
-import hashlib
 import math
 import os
 import shutil
@@ -25,6 +24,7 @@ from secondshift.runtime.executors.attempt_files import read_object, tail
 from secondshift.runtime.measuring import MOST_BYTES, end_all, printed
 from secondshift.runtime.protectedfiles import protected_files
 from secondshift.runtime.secrecy import revealed
+from secondshift.runtime.tokens import token_of
 
 TIMEOUT_S = 600.0  # of one evaluation
 SAID = 600  # letters of its last words that are kept
@@ -83,7 +83,7 @@ class Referee:
     def _begin(self, state: State, study: Study, trial: Trial, command_for: CommandFor, digest: Digest) -> None:
         self._check_evaluator(study, digest)
         folder = self.private / "evaluations" / trial.id
-        token = f"judge-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:24]}"
+        token = token_of("judge", folder)
         end_all(token)  # what outlived an engine that died while it judged this very trial
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "tmp").mkdir(parents=True, exist_ok=True)

@@ -114,6 +114,10 @@ app.command(
     help="Give this machine back: pause what runs, until --end.",
 )  # fmt: skip
 app.command(
+    f"{VERBS}.cleaning:clean", name="clean", sort_key=8.6, group=ACT,
+    help="Delete what nothing needs any more; --dry-run only says what.",
+)  # fmt: skip
+app.command(
     f"{VERBS}.oncall:oncall", name="oncall", sort_key=5.5, group=LOOK,
     help="Show who is on call, why and until when; hand over, swap.",
 )  # fmt: skip

@@ -1,7 +1,6 @@
 """Calls that are ordered and have not ended: starts the process that watches over each, and takes in how it ended."""
 
 import fcntl
-import hashlib
 import json
 import os
 import subprocess
@@ -24,6 +23,7 @@ from secondshift.runtime.cleanenv import KEPT
 from secondshift.runtime.executors.attempt_files import tail
 from secondshift.runtime.measuring import end_all
 from secondshift.runtime.secrecy import revealed
+from secondshift.runtime.tokens import token_of
 
 LEAVE_S = 2.0  # for a process that has nothing left to do
 AGAIN_S = 2.0  # between two starts of the process for one call
@@ -99,7 +99,7 @@ class Caller:
         brief, agent = told(state, call, self.private, self.place), study.agent
         order = {
             "home": str(home), "private": str(self.private), "place": str(self.place), "on": call.baseline, "lease": state.token,
-            "study": codec.encode(facts.StudyOpened(study=study))[1], "brief": brief, "token": token_of(home),
+            "study": codec.encode(facts.StudyOpened(study=study))[1], "brief": brief, "token": token_of("agent", home),
             "command": self.command(study, home, brief), "timeout_s": call.timeout_s, "grace_s": agent.grace_s,
             "output_cap_bytes": int(agent.output_cap_mb * 1e6), "memory_mb": agent.memory_mb, "hosts": agent.hosts,
             "readable": [os.path.expanduser(path) for path in agent.readable], "reserved_usd": call.reserved_usd,
@@ -128,11 +128,6 @@ def environment(study: Study) -> dict[str, str]:
     named = {name: os.environ[name] for name in study.agent.env if name in os.environ}
     fixed = {"PYTHONDONTWRITEBYTECODE": "1", "GIT_TERMINAL_PROMPT": "0", "NO_COLOR": "1"}
     return {**base, **revealed(dict(study.launch.env), {}), **named, **fixed}
-
-
-def token_of(home: Path) -> str:
-    """What marks the processes of one call: the same for every engine."""
-    return f"agent-{hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:24]}"
 
 
 def at_work(home: Path) -> bool:
@@ -173,7 +168,7 @@ def _ended(call: AgentCall, found: dict[str, Any]) -> AgentCall:
 
 def _lost(call: AgentCall, home: Path) -> AgentCall:
     """Nobody saw how it ended: what it may have cost is assumed in full, and what it left running is ended."""
-    end_all(token_of(home))
+    end_all(token_of("agent", home))
     trees.cleared(home)
     why = "whoever watched over it was killed; it is settled at all that was set aside"
     return replace(call, ending="lost", usd=call.reserved_usd, assumed=True, detail=why)

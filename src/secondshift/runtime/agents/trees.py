@@ -147,5 +147,5 @@ def cleared(home: Path) -> None:
     """Delete a workspace; brief, output and result stay. What cannot be deleted costs space and nothing else."""
     for name in ("tree", "tmp"):
         shutil.rmtree(home / name, ignore_errors=True)
-    for name in ("index", "excluded"):
+    for name in ("index", "index.lock", "excluded"):  # the lock: of a git that was killed
         (home / name).unlink(missing_ok=True)
