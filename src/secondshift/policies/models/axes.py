@@ -9,12 +9,19 @@ TOLERANCE = 1e-9  # of a step: what rounding may take from the last level
 
 def levels(parameter: Parameter) -> int | None:
     """Count the values an axis can take; None if it is continuous."""
+    if continuous(parameter):
+        return None
     if parameter.kind == "categorical":
         return len(parameter.choices)
     step = spacing(parameter)
     if step is None:
         return None
     return int((parameter.high - parameter.low) / step + TOLERANCE) + 1
+
+
+def continuous(parameter: Parameter) -> bool:
+    """Say whether an axis takes any number between its ends."""
+    return parameter.kind == "float" and not parameter.step
 
 
 def spacing(parameter: Parameter) -> float | None:
@@ -49,6 +56,8 @@ def index_of(parameter: Parameter, value: Value) -> int | None:
 
 def decode(parameter: Parameter, u: float) -> Value:
     """Turn a number from 0 to 1 into a value; equal stretches are equally likely to hold it (in log, if it is log)."""
+    if not parameter.log and continuous(parameter):  # first: it is asked thousands of times a tick
+        return min(parameter.low + u * (parameter.high - parameter.low), float(parameter.high))
     count = levels(parameter)
     if parameter.log:
         low, high = _log_edges(parameter)
@@ -57,8 +66,7 @@ def decode(parameter: Parameter, u: float) -> Value:
             return min(max(value, float(parameter.low)), float(parameter.high))
         index = round((value - parameter.low) / (spacing(parameter) or 1.0))
         return level(parameter, min(max(index, 0), count - 1))
-    if count is None:
-        return min(parameter.low + u * (parameter.high - parameter.low), float(parameter.high))
+    assert count is not None, "what is continuous is a float without steps"
     return level(parameter, min(int(u * count), count - 1))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr
 
-from secondshift.policies.models.axes import encode
+from secondshift.policies.models.axes import continuous, encode
 from secondshift.policies.models.earlier import LEAST_ROOM, MOST_EARLIER, MOST_OF_EACH, Past, earlier, thinned
 from secondshift.policies.models.guarding import barred
 from secondshift.policies.models.joint import Joint, Points, fit, prior
@@ -132,6 +132,8 @@ def features(ground: Region, given: Sequence[Mapping[str, Value]]) -> np.ndarray
 
 
 def _columns(parameter: Parameter, values: list[Value | None]) -> list[np.ndarray]:
+    if continuous(parameter):
+        return [np.array([INACTIVE if value is None else _placed(parameter, value) for value in values])]
     known: dict[tuple[type, Value | None], float] = {}
     for value in values:
         key = (type(value), value)
@@ -147,7 +149,7 @@ def _columns(parameter: Parameter, values: list[Value | None]) -> list[np.ndarra
 
 
 def _placed(parameter: Parameter, value: Value) -> float:
-    if parameter.kind == "float" and parameter.step is None and isinstance(value, float) and math.isfinite(value):
+    if continuous(parameter) and isinstance(value, float) and math.isfinite(value):
         value = min(max(value, float(parameter.low)), float(parameter.high))  # a script may round what it was given
     try:
         return encode(parameter, value)

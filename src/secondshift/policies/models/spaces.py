@@ -27,7 +27,7 @@ class Region:
         """Turn a point of the unit cube (a number per parameter, in order) into parameters; constraints may break."""
         params: dict[str, Value] = {}
         for parameter, u in zip(self.parameters, point, strict=True):
-            if active(parameter, params):
+            if not parameter.when or active(parameter, params):
                 params[parameter.name] = decode(parameter, u)
         return params
 

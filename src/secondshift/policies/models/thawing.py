@@ -4,6 +4,7 @@ The searcher proposes only where the scheduler is about to look, so both read th
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -153,7 +154,7 @@ def _agreement(study: Study, curves: list[Curve], look: int) -> tuple[float, flo
 
 def _at(objective: Objective, curve: Curve, step: int) -> float:
     """The loss of a curve after so many steps, as the objective counts it; inf where there is none."""
-    found = [objective.loss(value) for at, value in zip(curve.steps, curve.values, strict=True) if at <= step]
-    if not found:
+    found = curve.values[: bisect_right(curve.steps, step)]
+    if not len(found):
         return math.inf
-    return min(found) if objective.at == "best" else found[-1]
+    return min(map(objective.loss, found)) if objective.at == "best" else objective.loss(found[-1])

@@ -14,7 +14,7 @@ from secondshift.policies.models.enumerations import Finite, enumeration
 from secondshift.policies.models.outlook import Outlook, coming_too, foreseen, improvement, outlook
 from secondshift.policies.models.proposals import RECENT, Point, drawn, fill, shuffled, wanted
 from secondshift.policies.models.spaces import Region, region
-from secondshift.policies.models.thawing import SCHEDULER, bench
+from secondshift.policies.models.thawing import SCHEDULER, Bench, bench
 from secondshift.records.decisions import Decision
 from secondshift.records.states import State
 from secondshift.records.studies import Study, Value
@@ -39,24 +39,26 @@ def decide(state: State) -> list[Decision]:
     if study is None:
         return []
     count = wanted(state)
-    if count and study.policy.scheduler == SCHEDULER:
-        found = bench(state, study)
+    if count <= 0:
+        return []
+    found, ground = bench(state, study), region(study.space)
+    if study.policy.scheduler == SCHEDULER:
         count = min(count, found.first_looks() - len(found.queued))
     if count <= 0:
         return []
-    ground = region(study.space)
 
     def points(newest: Mapping[str, Value] | None) -> Iterator[Point]:
-        return _points(state, study, ground)
+        return _points(state, study, ground, found)
 
     return fill(state, by=NAME, ground=ground, points=points, word="Drawn at random from the search space", count=count)
 
 
-def _points(state: State, study: Study, ground: Region) -> Iterator[Point]:
+def _points(state: State, study: Study, ground: Region, found: Bench) -> Iterator[Point]:
     """Give points without end, or until a finite space is used up: those that the model likes, and some at random."""
     rng = np.random.default_rng([study.seed, study.revision, len(state.candidates), 1])
     tried = [candidate.params for candidate in state.candidates.values() if candidate.revision == study.revision]
-    known = {frozenset(params.items()) for params in tried}  # to look up: a walk over a thousand took as long as the model
+    names = [parameter.name for parameter in ground.parameters]
+    known = {_key(names, params) for params in tried}  # to look up: a walk over a thousand took as long as the model
     finite = enumeration(ground)
     others = _at_random(state, ground, finite, tried, rng)
     whole = [finite.at(position) for position in range(finite.size)] if finite and finite.size <= FINITE else None
@@ -64,14 +66,13 @@ def _points(state: State, study: Study, ground: Region) -> Iterator[Point]:
     plain = outlook(state, curves) if len(tried) >= AT_FIRST or (curves is not None and curves.earlier) else None
     share = _share(plain) if plain is not None else 1.0
     blind = plain is not None and not plain.seen.own()
-    found = bench(state, study)
     view = coming_too(state, plain, [*found.coming, *((one.id, found.look) for one in found.queued)]) if plain else None
     on_its_way = [name for name in view.rows if name not in plain.rows] if view and plain else []
     while True:
         point = None
         if view is not None and rng.random() >= share:
             offered = whole if whole is not None else _offered(state, ground, view, rng)
-            new = [params for params in offered if frozenset(params.items()) not in known]
+            new = [params for params in offered if _key(names, params) not in known]
             point = _liked(study, ground, view, on_its_way, new, blind)
         if point is None:
             params = next((params for params in others if params not in tried), None)
@@ -79,11 +80,16 @@ def _points(state: State, study: Study, ground: Region) -> Iterator[Point]:
                 return
             point = Point(params=params)
         tried.append(point.params)
-        known.add(frozenset(point.params.items()))
+        known.add(_key(names, point.params))
         yield point
         if view is not None:
             on_its_way.append(f"candidate {len(tried)}")
             view = view.expecting(on_its_way[-1:], view.placed([point.params]), [found.look])
+
+
+def _key(names: Sequence[str], params: Mapping[str, Value]) -> tuple[Value | None, ...]:
+    """Parameters to be looked up: their values in the order of the space, None where one is not active."""
+    return tuple(map(params.get, names))
 
 
 def _share(view: Outlook) -> float:
