@@ -109,7 +109,9 @@ def night(folder: Path, marks: list[int], minutes: float) -> Course:
 
 def found(state: State, course: Course) -> dict[str, object]:
     """The figures of a night, in the order in which programs were judged."""
-    values = [(state.trials[name].candidate, one) for name, one in state.evaluations.items()]
+    searched = {name: one for name, one in state.evaluations.items() if state.trials[name].pair < 0}
+    values = [(state.trials[name].candidate, one) for name, one in searched.items()]
+    put_to_the_test = [(idea, state.verdicts.get(idea.id)) for idea in state.ideas.values() if not idea.canary]
     so_far, first, best = 0.0, 0, ""
     for number, (candidate, one) in enumerate(values, 1):
         if not one.problem and one.value > so_far:
@@ -125,7 +127,8 @@ def found(state: State, course: Course) -> dict[str, object]:
         "came to no result": sum(bool(one.problem) for _, one in values),
         "engine killed at evaluations": course.kills, "starts of the command": course.starts, "seconds": round(course.seconds, 1),
         "calls without an end": len(state.calling), "charges unsettled": len(state.charges),
-        "evaluated twice": len(values) - len(dict.fromkeys(state.trials[name].candidate for name in state.evaluations)),
+        "evaluated twice": len(values) - len({candidate for candidate, _ in values}),
+        "put to the test": [(i.id, i.candidate, i.state, v and v.ending, v and v.pairs) for i, v in put_to_the_test],
         "published, by models": PUBLISHED,
     }  # fmt: skip
 

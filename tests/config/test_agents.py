@@ -56,3 +56,15 @@ def test_words_stay_words_whatever_the_brief_says(tmp_path: Path) -> None:
     told = "two words; $(rm -rf ~) {workspace}"
     words = calling(study, Path("/s/agents/call-1"), told)
     assert words == ("my-agent", "--text", told, "--at=/s/agents/call-1/tree", "/s/agents/call-1/brief.md", "{x}")
+
+
+@pytest.mark.parametrize(("policy", "nominates"), [
+    ('searcher = "programs"', True), ('searcher = "programs"\nnominate = false', False), ('searcher = "random"', False),
+    ('searcher = "random"\nnominate = true', True),
+])  # fmt: skip
+def test_a_search_for_programs_nominates_its_best_unless_told_otherwise(tmp_path: Path, policy: str, nominates: bool) -> None:
+    judge = f'[evaluate]\ncommand = ["python", "eval.py", "{{artefact}}"]\n[policy]\n{policy}\n'
+    (tmp_path / "eval.py").write_text("")
+    study, mistakes = read(tmp_path, 'command = "a {brief}"\nsubscription = true\nturns = 3', judge)
+    assert study is not None, mistakes
+    assert study.policy.nominate is nominates

@@ -92,7 +92,7 @@ def known(**changes) -> State:
     ("better", "held up", "HELD UP"), ("worse", "refuted", "DIDN'T"), ("too small", "refuted", "too small"),
     ("no better", "refuted", "not better by what matters"), ("unsettled", "undecided", "UNDECIDED"),
     ("unprotected metric", "undecided", "unprotected metric"), ("same for every seed", "undecided", "the same for every seed"),
-    ("more time", "undecided", "take much longer"),
+    ("more time", "undecided", "take much longer"), ("same number each time", "undecided", "NO VERDICT, the same number each time"),
     ("guard not checked", "undecided", "whether it keeps to mem <= 22"),
     ("breaks a guard", "refuted", "breaks the guard mem <= 22"),
     ("crashes more", "refuted", "no result more often"),

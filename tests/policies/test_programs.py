@@ -1,6 +1,7 @@
 """A search for programs: who is asked for what, that no device waits for a model, and that a restart changes nothing."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -19,7 +20,7 @@ from secondshift.records.ideas import Idea
 from secondshift.records.nights import Shift
 from secondshift.records.states import State
 from secondshift.records.studies import Agent, Budget, Objective, Parameter, Policy, Space, Study
-from secondshift.records.trials import Exit
+from secondshift.records.trials import Exit, Trial
 
 STUDY = Study(
     name="packing", command="python pack.py", folder=".", objective=Objective(metric="sum", goal="max"), horizon_steps=1,
@@ -42,6 +43,7 @@ class World:
     state: State = field(default_factory=State)
     ages: dict[str, int] = field(default_factory=dict)
     idle: list[int] = field(default_factory=list)  # free slots in each round after something was queued for the first time
+    deciders: tuple[Callable[[State], list[Decision]], ...] = (turns.decide, budgets.decide, fifo.decide, programs.decide)
     log: list[Decision] = field(default_factory=list)
     seen: list[State] = field(default_factory=list)
 
@@ -61,12 +63,16 @@ class World:
         number = int(call.rpartition("-")[2]) - 1
         return self.values[number] if number < len(self.values) else 0.0
 
+    def judged(self, trial: Trial) -> Evaluation:
+        code = self.state.candidates[trial.candidate].code.rpartition("+")[2]
+        return Evaluation(trial=trial.id, value=self.worth(f"call-{int(code, 16)}") if code else 0.0)
+
     def round(self) -> bool:
         taken = {device for a in self.state.attempts.values() for device in a.devices}
         free = tuple(f"cpu-{n}" for n in range(self.slots) if f"cpu-{n}" not in taken)
         self.state = replace(self.state, free_devices=free, now_s=self.state.last_at)
         self.seen.append(self.state)
-        made = [d for decide in (turns.decide, budgets.decide, fifo.decide, programs.decide) for d in decide(self.state)]
+        made = [d for decide in self.deciders for d in decide(self.state)]
         self.log += made
         facts_made = arbitrate(self.state, made)
         self.record(*facts_made)
@@ -96,9 +102,7 @@ class World:
                     facts.ChargeSettled(charge=attempt.id, trial=attempt.trial, device_s=1.0),
                 )
         for trial in self.state.to_evaluate():
-            code = self.state.candidates[trial.candidate].code.rpartition("+")[2]
-            value = self.worth(f"call-{int(code, 16)}") if code else 0.0
-            self.record(facts.TrialEvaluated(evaluation=Evaluation(trial=trial.id, value=value)))
+            self.record(facts.TrialEvaluated(evaluation=self.judged(trial)))
         return not self.state.ending
 
     def night(self, rounds: int = 900) -> "World":

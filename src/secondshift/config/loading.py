@@ -254,7 +254,7 @@ def _study(file: StudyFile, space: Space, given: tuple[Mapping[str, Value], ...]
         schedule=file.horizon.schedule,
         space=space,
         budget=_budget(file),
-        policy=Policy(**file.policy.model_dump(exclude={"seed", "try_first"}), try_first=given),
+        policy=_policy(file, given),
         launch=_launch(file),
         metrics=MetricsFrom(**file.metrics.model_dump()),
         tier=tier_named(file),
@@ -287,6 +287,14 @@ def _sandbox(file: StudyFile) -> Sandbox:
         network=table.network, read=tuple(table.read), processes=table.processes,
         memory_bytes=int((table.memory_gb or 0.0) * 1e9), file_bytes=int((table.file_gb or 0.0) * 1e9),
     )  # fmt: skip
+
+
+def _policy(file: StudyFile, given: tuple[Mapping[str, Value], ...]) -> Policy:
+    """The policy of a study; of a search for programs the best is put to the test unless the file says otherwise."""
+    table = file.policy
+    told = table.model_dump(exclude={"seed", "try_first", "nominate"})
+    nominate = table.searcher == PROGRAMS if table.nominate is None else table.nominate
+    return Policy(**told, nominate=nominate, try_first=given)
 
 
 def _budget(file: StudyFile) -> Budget:

@@ -346,7 +346,7 @@ class PolicyTable(Table):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     max_failure_rate: Share = 0.5
     failure_floor: Count = 6
-    nominate: bool = False
+    nominate: bool | None = None
     max_interruptions: Annotated[int, Field(ge=0)] = 3
     population: Annotated[int, Field(ge=4, le=1000)] = 8
     try_first: list[dict[Word, Any]] = []  # Any: read and checked by `searches`

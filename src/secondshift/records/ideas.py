@@ -9,7 +9,7 @@ Value = bool | int | float | str  # as in records.studies
 IdeaState = Literal["open", "exploring", "held up", "refuted", "undecided", "refused"]
 Ending = Literal[
     "", "better", "too small", "no better", "worse", "crashes more", "unsettled", "unprotected metric", "same for every seed",
-    "more time", "breaks a guard", "guard not checked",
+    "same number each time", "more time", "breaks a guard", "guard not checked",
 ]  # fmt: skip
 Canary = Literal["", "no-op", "constant", "metric"]
 SET = "set."  # before the name of a parameter in the arguments of a request

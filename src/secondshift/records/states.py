@@ -173,7 +173,8 @@ class State:
 
     def judged(self, idea: Idea) -> bool:
         """Say whether an idea counts by what the study's evaluator says, of its candidate and of the baseline."""
-        return bool(idea.change and self.study is not None and self.study.evaluate)
+        study = self.study
+        return study is not None and bool(study.evaluate) and (bool(idea.change) or study.judges_search())
 
     def to_evaluate(self) -> list[Trial]:
         """Trials whose artefact waits for the study's evaluator, those of the oldest fresh seed first."""

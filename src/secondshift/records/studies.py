@@ -101,7 +101,7 @@ class Policy:
     min_steps: int = 0  # first rung; 0: horizon / eta^2, at least 1
     max_failure_rate: float = 0.5  # the study ends when more than this share of at least `failure_floor` trials failed
     failure_floor: int = 6
-    nominate: bool = False  # when the search is over, its best becomes an idea that fresh seeds judge
+    nominate: bool = False  # the best of the search becomes an idea that fresh seeds judge
     max_interruptions: int = 3  # restarts without progress before a trial is given up
     population: int = 8  # trials that train side by side, where the scheduler is "population"
     try_first: tuple[Mapping[str, Value], ...] = ()  # whole sets of parameters that are tried after the baseline

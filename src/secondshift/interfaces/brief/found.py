@@ -214,8 +214,10 @@ def _unconfirmed(night: Trace, state: State, best: Trial, facts: tuple[int, ...]
     if not judged:
         yield Statement(key="unproven.not_a_verdict", facts=facts)
     elif not any(idea.state == "held up" for idea in judged):
-        values = {"idea": judged[-1].id, "pairs": state.verdicts[judged[-1].id].pairs}
-        yield Statement(key="unproven.not_confirmed", values=values, facts=night.of_idea(judged[-1].id))
+        verdict = state.verdicts[judged[-1].id]
+        key = "same_number" if verdict.ending == "same number each time" else "not_confirmed"
+        values = {"idea": judged[-1].id, "pairs": verdict.pairs}
+        yield Statement(key=f"unproven.{key}", values=values, facts=night.of_idea(judged[-1].id))
 
 
 def unproven(night: Trace, state: State, objective: Objective) -> Iterable[Statement]:

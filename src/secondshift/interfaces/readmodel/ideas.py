@@ -93,7 +93,7 @@ def statement(state: State, idea: Idea) -> Statement:
         ending = found.ending.replace(" ", "_")
         return Statement(key=f"ideas.{ending}", values={**values, "evalue": math.exp(min(found.log_evidence, 700.0)),
                                                         "needed": 1.0 / found.level})  # fmt: skip
-    if found.ending in ("unprotected metric", "same for every seed", "more time", "guard not checked"):
+    if found.ending in ("unprotected metric", "same for every seed", "same number each time", "more time", "guard not checked"):
         return Statement(key=f"ideas.{found.ending.replace(' ', '_')}", values=values)
     if found.neither():
         return Statement(key="ideas.neither", values=values)

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from secondshift.policies.evidence.canaries import withheld
-from secondshift.policies.evidence.honesty import reservation
+from secondshift.policies.evidence.honesty import deterministic, reservation
 from secondshift.policies.evidence.levels import level
 from secondshift.policies.evidence.pairing import Pairs, pairs_of
 from secondshift.policies.models.guarding import Confirmed, confirmed
@@ -23,9 +23,10 @@ NEWEST = 200  # trials that say what a pair costs
 SIDE = 0.025  # error of each side of the interval that is shown
 REFUTE = SIDE  # of refuting one idea, so that interval and verdict agree; false keeps, not these, add up over a study
 
+SAME_NUMBER = "is better by the same number each time, so there is no luck to rule out and no verdict"
 DECISIONS: Mapping[Ending, Literal["supported", "refuted", "undecided"]] = {
     "better": "supported", "unsettled": "undecided", "unprotected metric": "undecided", "same for every seed": "undecided",
-    "more time": "undecided", "guard not checked": "undecided",
+    "same number each time": "undecided", "more time": "undecided", "guard not checked": "undecided",
 }  # fmt: skip
 
 
@@ -58,7 +59,7 @@ def verdict(state: State, idea: Idea, pairs: Pairs) -> Verdict:
     ending, kept = _ending(better, allowed, least), confirmed(state, idea)
     if kept.worst is not None and ending in ("better", "unsettled"):
         ending = "breaks a guard"  # no more seeds can mend that
-    elif ending == "better":
+    elif ending == "better" or (ending == "unsettled" and _plainly_better(state, idea, better, least)):
         ending = reservation(state, idea) or ("guard not checked" if kept.unchecked is not None else ending)
     if ending == "better" and withheld(state, idea):
         ending = "unsettled"  # until the canaries have failed to win
@@ -74,6 +75,11 @@ def verdict(state: State, idea: Idea, pairs: Pairs) -> Verdict:
         crashed=pairs.crashed, baseline_crashed=pairs.baseline_crashed, void=pairs.void,
         pairing=pairs.gain_of_pairing(), pairs_left=left, device_s_left=left * pair_cost(state), **_of_guard(ending, kept),
     )  # fmt: skip
+
+
+def _plainly_better(state: State, idea: Idea, better: np.ndarray, least: float) -> bool:
+    """Say whether an idea is better by the same number each time: no more seeds can tell more."""
+    return len(better) > 0 and middle(better) > 0.0 and middle(better) >= least and deterministic(state, idea)
 
 
 def _of_guard(ending: Ending, kept: Confirmed) -> dict[str, Any]:
@@ -129,12 +135,13 @@ def _reason(
         "crashes more": f"{idea.id} comes to no result more often",
         "unprotected metric": f"{idea.id} looks better, but its own process reports its metric",
         "same for every seed": f"{idea.id} looks better, but its result is the same for every seed: it is one run, not many",
+        "same number each time": f"{idea.id} {SAME_NUMBER}",
         "more time": f"{idea.id} looks better, but its runs take much longer than the baseline's",
         "breaks a guard": f"{idea.id} {_broken(kept)}",
         "guard not checked": f"{idea.id} looks better, but nothing that counts says whether it keeps to {_unchecked(kept)}",
     }.get(ending, f"{idea.id} is not settled")  # fmt: skip
-    refuted = DECISIONS.get(ending, "refuted") == "refuted"
-    return f"{said}: {seeds}." if refuted else f"{said}: {seeds}; {odds}."  # those odds are of being better at all
+    plain = DECISIONS.get(ending, "refuted") == "refuted" or ending == "same number each time"
+    return f"{said}: {seeds}." if plain else f"{said}: {seeds}; {odds}."  # those odds are of being better at all
 
 
 def _broken(kept: Confirmed) -> str:

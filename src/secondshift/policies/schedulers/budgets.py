@@ -1,6 +1,8 @@
-"""When the shift is over: the deadline, the device time, the wall time, or the number of trials has been used up."""
+"""When the shift is over: the deadline, the device time, the wall time, or the number of trials has been used up.
 
-from secondshift.policies.models.nominating import finish
+And when only that is left which fresh seeds are to have: then the best of the search is nominated, where the study says so."""
+
+from secondshift.policies.models.nominating import early, finish
 from secondshift.records.decisions import Decision, end
 from secondshift.records.states import MIN_GRANT_S, State
 
@@ -15,7 +17,7 @@ def decide(state: State) -> list[Decision]:
     if reason:
         return [end(reason=reason, by=NAME)]
     reason = _trials(state)
-    return finish(state, reason=reason, by=NAME) if reason else []
+    return finish(state, reason=reason, by=NAME) if reason else early(state)
 
 
 def _deadline(state: State) -> str:
