@@ -97,6 +97,20 @@ def _hosts(value: list[str]) -> list[str]:
     return value
 
 
+def _model(value: str) -> str:
+    provider, _, name = value.partition(":")
+    if value and (provider not in ("openai", "anthropic") or not name.strip() or len(name.split()) != 1):
+        raise ValueError('a protocol and the name of a model, such as "openai:NAME" or "anthropic:NAME"')
+    return value
+
+
+def _base_url(value: str) -> str:
+    found = re.fullmatch(r"https?://[A-Za-z0-9.-]+(?::(\d{1,5}))?(?:/[^\s?#@]*)?", value)
+    if value and (found is None or int(found[1] or 1) not in range(1, 65536)):
+        raise ValueError('an address without a name, a password or a query, such as "https://llm.example.com/v1"')
+    return value
+
+
 def _parameter_file(value: str) -> str:
     if "/" in value or not value.endswith(FORMATS) or value in FORMATS:
         raise ValueError('the name of a file that ends with .json, .yaml, .yml or .toml, such as "params.yaml"')
@@ -161,6 +175,13 @@ class AgentTable(Table):
     """[agent]"""
 
     command: str | list[Word] = []
+    model: Annotated[str, AfterValidator(_model)] = ""
+    base_url: Annotated[str, AfterValidator(_base_url)] = ""
+    api_key_env: Annotated[str, AfterValidator(_variable)] = ""
+    price_per_million_input_usd: Amount | None = None
+    price_per_million_output_usd: Amount | None = None
+    max_output_tokens: Annotated[int, Field(ge=256, le=1_000_000)] = 8192
+    show_kb: Annotated[int, Field(ge=1, le=10_000)] = 100
     timeout: Duration = 900.0
     turns: Count | None = None
     parallel: Annotated[int, Field(ge=1, le=64)] = 1

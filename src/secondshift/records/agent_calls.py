@@ -13,11 +13,12 @@ CallEnding = Literal[
     "timed out",  # it was ended at its time limit
     "over budget",  # it was ended because it reported to have cost more than was set aside for it
     "spammed",  # it was ended because it wrote more output, or more files, than it may
+    "unreachable",  # the endpoint of the model gave no answer: limits, overload, no key, no network
     "unusable",  # what it left cannot be made a change: too large, a submodule, nothing that git could compare
     "cancelled",  # it was ended because the shift did
     "lost",  # whoever watched over it was killed: what it did is not known
 ]
-CLEAN_FAULTS: tuple[CallEnding, ...] = ("cancelled", "lost")  # nobody's doing: the idea gets another call for it
+CLEAN_FAULTS: tuple[CallEnding, ...] = ("cancelled", "lost", "unreachable")  # nobody's doing: the idea gets another call for it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +56,10 @@ class AgentCall:
     elapsed_s: float = 0.0  # of the agent's own process
     overhead_s: float = 0.0  # what we took around it: making the workspace, reading what it left
     output_bytes: int = 0
+    input_tokens: int = 0  # that the model was sent; as the endpoint counted them, or as the agent reports
+    output_tokens: int = 0  # that it wrote
+    requests: int = 0  # to the endpoint, failed ones too
+    estimated: bool = False  # of some request no count came back: it is taken at its most
     unenforced: tuple[str, ...] = ()  # what of its confinement nothing on this machine enforced
 
     def open(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Literal
 
 Goal = Literal["min", "max"]
 Value = bool | int | float | str
+Provider = Literal["openai", "anthropic"]  # of models: whose protocol is spoken
 TierName = Literal["opaque", "resumable", "cooperative"]
 # Why a tier is in effect or not; "": recorded before anything was proved, and taken as it is.
 ProofState = Literal["", "proved", "failed", "missing", "stale", "trusted", "not needed"]
@@ -292,10 +293,26 @@ class Gate:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """A model behind an endpoint, which is asked for changes by a program of ours."""
+
+    provider: Provider | Literal[""] = ""  # whose protocol the endpoint speaks; empty: no model is asked
+    name: str = ""  # as the endpoint knows it
+    base_url: str = ""  # empty: the provider's own
+    key_env: str = ""  # the variable that holds the key; its value is recorded nowhere
+    key_needed: bool = True  # False: an endpoint of one's own, which may want none
+    input_usd: float = 0.0  # of a million tokens that it is sent
+    output_usd: float = 0.0  # of a million tokens that it writes
+    output_tokens: int = 8192  # that one answer may have
+    show_bytes: int = 100_000  # of files that it is shown at most
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Agent:
     """The [agent] of a study: what turns an idea in words into a change."""
 
     command: tuple[str, ...] = ()  # with {brief_file} and {workspace}; empty: nobody does
+    model: Model = Model()  # that is asked by the command, which is then ours
     timeout_s: float = 900.0  # of one call
     turns: int | None = None  # calls over all nights of the study; None: as many as money allows
     parallel: int = 1  # calls at once

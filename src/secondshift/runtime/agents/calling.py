@@ -17,7 +17,8 @@ from secondshift.records import events as facts
 from secondshift.records.agent_calls import AgentCall, CallEnding
 from secondshift.records.states import State
 from secondshift.records.studies import Study
-from secondshift.runtime.agents import trees
+from secondshift.runtime.agents import orders, trees
+from secondshift.runtime.agents.counting import counted
 from secondshift.runtime.agents.telling import told
 from secondshift.runtime.cleanenv import KEPT
 from secondshift.runtime.executors.attempt_files import tail
@@ -97,12 +98,16 @@ class Caller:
         self.starts[call.id] += 1
         self.started_at[call.id] = time.monotonic()
         brief, agent = told(state, call, self.private, self.place), study.agent
+        command, seen = self.command(study, home, brief), agent.readable
+        if agent.model.provider:
+            command = orders.words(study, home, most_usd=call.reserved_usd, timeout_s=call.timeout_s)
+            seen = (*seen, *orders.seen(agent.model))
         order = {
             "home": str(home), "private": str(self.private), "place": str(self.place), "on": call.baseline, "lease": state.token,
             "study": codec.encode(facts.StudyOpened(study=study))[1], "brief": brief, "token": token_of("agent", home),
-            "command": self.command(study, home, brief), "timeout_s": call.timeout_s, "grace_s": agent.grace_s,
+            "command": command, "counted": bool(agent.model.provider), "timeout_s": call.timeout_s, "grace_s": agent.grace_s,
             "output_cap_bytes": int(agent.output_cap_mb * 1e6), "memory_mb": agent.memory_mb, "hosts": agent.hosts,
-            "readable": [os.path.expanduser(path) for path in agent.readable], "reserved_usd": call.reserved_usd,
+            "readable": [os.path.expanduser(path) for path in seen], "reserved_usd": call.reserved_usd,
             "writable": [os.path.expanduser(path) for path in agent.writable], "env": environment(study),
         }  # fmt: skip
         with open(home / "running.log", "ab") as log:
@@ -122,12 +127,14 @@ class Caller:
 def environment(study: Study) -> dict[str, str]:
     """The variables of an agent: what a program needs to run at all, those of the study, and those that [agent] env names.
 
-    What looks like a secret in [launch] env is for the training, and stays out.
+    What looks like a secret in [launch] env is for the training, and stays out; all of it does where a model is asked, so that
+    nothing that was meant for the training decides what our program is made of.
     """
     base = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith("LC_")}
     named = {name: os.environ[name] for name in study.agent.env if name in os.environ}
     fixed = {"PYTHONDONTWRITEBYTECODE": "1", "GIT_TERMINAL_PROMPT": "0", "NO_COLOR": "1"}
-    return {**base, **revealed(dict(study.launch.env), {}), **named, **fixed}
+    training = {} if study.agent.model.provider else revealed(dict(study.launch.env), {})
+    return {**base, **training, **named, **fixed}
 
 
 def at_work(home: Path) -> bool:
@@ -155,15 +162,29 @@ def _read(home: Path) -> dict[str, Any] | None:  # Any: JSON as `running` wrote 
 
 
 def _ended(call: AgentCall, found: dict[str, Any]) -> AgentCall:
-    """How a call ended by what its process wrote down. It is settled at what was set aside, or at more if more is reported."""
+    """How a call ended by what its process wrote down."""
     ending = found.get("ending") if found.get("ending") in ENDINGS else "unusable"
-    began = found.get("elapsed_s", 0.0) > 0.0
-    usd = max(call.reserved_usd, float(found.get("usd", 0.0)) if call.reserved_usd else 0.0) if began else 0.0
+    usd, assumed = _settled(call, found)
     return replace(
-        call, ending=ending, usd=usd, change=found.get("change", ""), detail=str(found.get("detail", ""))[:DETAIL],
-        elapsed_s=found.get("elapsed_s", 0.0), overhead_s=found.get("overhead_s", 0.0),
-        output_bytes=found.get("output_bytes", 0), unenforced=tuple(found.get("unenforced", ())),
+        call, ending=ending, usd=usd, assumed=assumed, **counted(found.get("tokens", {})), change=found.get("change", ""),
+        detail=str(found.get("detail", ""))[:DETAIL], elapsed_s=found.get("elapsed_s", 0.0),
+        overhead_s=found.get("overhead_s", 0.0), output_bytes=found.get("output_bytes", 0),
+        unenforced=tuple(found.get("unenforced", ())),
     )  # fmt: skip
+
+
+def _settled(call: AgentCall, found: dict[str, Any]) -> tuple[float, bool]:
+    """What a call is settled at, and whether that is assumed.
+
+    A command's word can only raise what was set aside. Where our own program counted every request, it is what they cost; where
+    that was ended in the middle of one, all that was set aside.
+    """
+    if found.get("elapsed_s", 0.0) <= 0.0 or not call.reserved_usd:
+        return 0.0, False
+    reported = float(found.get("usd", 0.0))
+    if found.get("counted") == "whole":
+        return reported, False
+    return max(call.reserved_usd, reported), found.get("counted") == "broken off"
 
 
 def _lost(call: AgentCall, home: Path) -> AgentCall:

@@ -23,6 +23,7 @@ from secondshift.records.agent_calls import CallEnding
 from secondshift.records.events import VERSION, StudyOpened
 from secondshift.runtime import changes
 from secondshift.runtime.agents import trees
+from secondshift.runtime.agents.counting import counted
 from secondshift.runtime.executors.attempt_files import claim_once, tail, write_atomic
 from secondshift.runtime.executors.processes import (
     PR_SET_CHILD_SUBREAPER,
@@ -42,7 +43,7 @@ from secondshift.runtime.workspaces import Ground
 LOOK_S = 0.02  # between two looks at the agent
 WORDS = 300  # letters of its last output that are kept
 QUESTION_BYTES = 2000
-USAGE_BYTES = 4096
+USAGE_BYTES = 16_384
 BUSY, CLAIMED = 3, 4  # exit codes: another one is at work; one that was at work is gone
 ASKS = re.compile(r"(\?|\[y/n\]|\(y/n\)|\(yes/no\))[\s:>]*$", re.IGNORECASE)
 
@@ -57,6 +58,7 @@ class Run:
     elapsed_s: float = 0.0
     output_bytes: int = 0
     usd: float = 0.0  # that it reported to have cost
+    told: dict[str, Any] = field(default_factory=dict)  # all of what it reported, as it stands there
     unenforced: tuple[str, ...] = field(default_factory=tuple)
 
 
@@ -97,8 +99,11 @@ def _called(order: dict[str, Any], home: Path, ended: dict[str, Any]) -> dict[st
     write_atomic(str(home / "brief.md"), order["brief"].encode())
     run = _ran(order, home, tree)
     ended |= {"elapsed_s": run.elapsed_s, "output_bytes": run.output_bytes, "usd": run.usd, "unenforced": run.unenforced}
+    ended |= {"tokens": counted(run.told), "counted": _counting(order, run)}
     if run.cause:
         return {**ended, "ending": run.cause, "detail": run.detail}
+    if order.get("counted") and run.told.get("ending"):  # our own program says what its files do not
+        return {**ended, "ending": run.told["ending"], "detail": str(run.told.get("detail", ""))}
     left = trees.left(ground, tree)
     if left.spilled:
         return {**ended, "ending": "spammed", "detail": left.spilled}
@@ -155,6 +160,8 @@ def _ran(order: dict[str, Any], home: Path, tree: trees.Tree) -> Run:
         pid, problem = spawn(words, cwd=str(tree.cwd), variables=variables, output=output.fileno())
         _watch(pid, order, home, output.fileno(), run)
         run.code = _end(pid, token, order["grace_s"] if run.cause and not (home / "now").exists() else 0.0)
+        run.told = _reported(home)
+        run.usd = _usd(run.told)
         run.output_bytes = os.fstat(output.fileno()).st_size
         if run.output_bytes > order["output_cap_bytes"]:
             os.ftruncate(output.fileno(), order["output_cap_bytes"])
@@ -174,19 +181,38 @@ def _watch(pid: int, order: dict[str, Any], home: Path, output: int, run: Run) -
             run.cause, run.detail = "spammed", f"it wrote more than {cap / 1e6:g} MB of output"
         elif (home / "cancel").exists():
             run.cause, run.detail = "cancelled", "the shift ended"
-        elif (usd := _reported(home)) > most > 0.0:
+        elif (usd := _usd(_reported(home))) > most > 0.0:
             run.cause, run.detail = "over budget", f"it reports to have cost {usd:.4g} USD, and {most:.4g} were set aside"
         if run.cause:
             break
         time.sleep(LOOK_S)
-    run.usd = _reported(home)
 
 
-def _reported(home: Path) -> float:
-    """What the agent, or a script around it, says it has cost so far; it can only raise what is settled."""
+def _counting(order: dict[str, Any], run: Run) -> str:
+    """How far our own program counted: "whole", or "broken off" in the middle of a request. Empty: a command's word.
+
+    Before it asks for the first time it writes that down; without that nothing was asked.
+    """
+    if not order.get("counted"):
+        return ""
+    asked = os.path.lexists(Path(order["home"]) / "out" / "usage.json")
+    return "broken off" if asked and run.told.get("in_flight") is not False else "whole"
+
+
+def _reported(home: Path) -> dict[str, Any]:
+    """What the agent, or a script around it, says it has used so far."""
     try:
-        usd = float(json.loads(_written(home / "out" / "usage.json", USAGE_BYTES))["usd"])
-    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
+        told = json.loads(_written(home / "out" / "usage.json", USAGE_BYTES))
+    except (ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _usd(told: dict[str, Any]) -> float:
+    """What it says it has cost; it can only raise what is settled, where it is no program of ours."""
+    try:
+        usd = float(told["usd"])
+    except (ValueError, KeyError, TypeError, OverflowError):
         return 0.0
     return max(0.0, usd) if math.isfinite(usd) else 0.0
 

@@ -55,7 +55,7 @@ def _served(caller: socket.socket, may: May, refused: Refused, room: threading.B
                 return
             with other:
                 _answer(caller, "200 Connection established", "")
-                _pass_on(caller, other)
+                joined(caller, other)
     finally:
         room.release()
 
@@ -98,7 +98,7 @@ def _answer(caller: socket.socket, status: str, body: str) -> None:
     caller.sendall(f"HTTP/1.1 {status}\r\n{length}\r\n{body}".encode())
 
 
-def _pass_on(one: socket.socket, other: socket.socket) -> None:
+def joined(one: socket.socket, other: socket.socket) -> None:
     """Pass on what either side says, until both have said all or nobody speaks for long."""
     with selectors.DefaultSelector() as ears:
         for ear, mouth in ((one, other), (other, one)):
