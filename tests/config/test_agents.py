@@ -41,6 +41,37 @@ def test_each_mistake_is_named_with_the_line_that_would_mend_it(tmp_path: Path, 
     assert study is None and said in mistakes and "agent" in mistakes
 
 
+MODEL = 'model = "openai:small"\nprice_per_call_usd = 0.5\nturns = 3\n'
+TOKENS = "price_per_million_input_usd = 3\nprice_per_million_output_usd = 15\n"
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    (MODEL, "price_per_million_input_usd = 3"),
+    (MODEL + "price_per_million_input_usd = 3", "what a million tokens cost"),
+    ('model = "openai:small"\nturns = 3\n' + TOKENS, "price_per_call_usd = 0.50"),
+    ('model = "openai:small"\nprice_per_call_usd = 0.5\n' + TOKENS, "turns = 24, or money_usd = 15"),
+    (MODEL + TOKENS + 'command = "a {brief}"', "not both"),
+    (MODEL.replace("openai:", "") + TOKENS, 'such as "openai:NAME"'),
+    (MODEL.replace("openai:", "mystery:") + TOKENS, 'such as "openai:NAME"'),
+    (MODEL + TOKENS + 'base_url = "https://kim:pass@llm.example.com"', "without a name, a password"),
+    (MODEL + TOKENS + 'base_url = "http://localhost:99999/v1"', "address"),
+    (MODEL + TOKENS + 'api_key_env = "sk-123"', "the name of an environment variable"),
+    ('command = "a {brief}"\nsubscription = true\nturns = 3\nshow_kb = 5', "a model beside it"),
+])  # fmt: skip
+def test_each_mistake_of_a_model_is_named_too(tmp_path: Path, text: str, said: str) -> None:
+    study, mistakes = read(tmp_path, text)
+    assert study is None and said in mistakes and "agent" in mistakes
+
+
+def test_a_model_is_a_command_of_ours_that_reaches_its_endpoint_and_is_given_its_key(tmp_path: Path) -> None:
+    found = agent(tmp_path, MODEL + TOKENS + 'hosts = ["files.example.com:443"]\nenv = ["OPENAI_ORG_ID"]\n')
+    assert found.command and (found.model.provider, found.model.name, found.model.key_needed) == ("openai", "small", True)
+    assert found.hosts == ("api.openai.com:443", "files.example.com:443") and found.env == ("OPENAI_API_KEY", "OPENAI_ORG_ID")
+    assert (found.model.input_usd, found.model.output_usd, found.price_usd) == (3.0, 15.0, 0.5)
+    own = agent(tmp_path, 'model = "anthropic:a/b:c"\nbase_url = "http://localhost:8000/v1"\nsubscription = true\nturns = 3\n')
+    assert (own.model.name, own.hosts, own.model.key_needed) == ("a/b:c", ("localhost:8000",), False)
+
+
 def test_a_study_without_an_agent_has_none_and_needs_no_price(tmp_path: Path) -> None:
     assert agent(tmp_path, "").command == ()
 

@@ -151,6 +151,29 @@ def test_a_call_that_we_lost_or_ended_ourselves_says_nothing_of_the_idea_but_cos
     assert night.tick() and night.state.calls_left() == 5
 
 
+def test_an_endpoint_that_does_not_answer_costs_no_idea_its_tries_and_is_left_alone_until_the_next_shift() -> None:
+    night = Night(ideas=2)
+    for number in range(1, 4):
+        assert night.tick(), "it may answer the next time"
+        night.end(f"call-{number}", "unreachable", usd=0.0, detail="no key")
+    assert not night.tick() and not thinking(night.state)
+    waiting = night.state.ideas["e2"]
+    assert waiting.state == "open" and "cannot be reached (call-3: no key)" in waiting.answer
+    said = night.state
+    night.tick()
+    assert night.state.ideas == said.ideas, "it is said once"
+    night.state = replace(night.state, shift=Shift(id="s2", started_at=5.0))
+    assert [call.idea for call in night.tick()] == ["e1"]
+
+
+def test_an_endpoint_that_answers_now_and_then_is_asked_on() -> None:
+    night = Night(ideas=3)
+    for number, ending in enumerate(("unreachable", "unreachable", "changed", "unreachable", "unreachable"), 1):
+        assert night.tick()
+        night.end(f"call-{number}", ending, change="0" * 32 if ending == "changed" else "")
+    assert night.tick()
+
+
 def test_one_that_is_lost_again_and_again_is_not_called_for_ever() -> None:
     night = Night(ideas=1)
     for number in range(1, 4):

@@ -23,6 +23,7 @@ from secondshift.interfaces.cli.spans import seconds
 from secondshift.interfaces.messages.catalogue import filled, say
 from secondshift.interfaces.messages.formats import duration
 from secondshift.interfaces.plain import one_line
+from secondshift.interfaces.readmodel.models import askable
 from secondshift.records.proofs import Finding
 from secondshift.records.studies import Study
 from secondshift.runtime.guessing import sketch
@@ -148,6 +149,7 @@ def prospects(found: Examined, lang: str) -> list[str]:
         said.append(say("doctor.buys_sdk", lang))
     if found.untried and proof.usable:
         said.append(say("doctor.untried", lang, names=", ".join(found.untried)))
+    said += [filled(one.key, one.values, lang) for one in askable(study.agent.model)]
     for key, path in (("doctor.kept_proof", found.proof_file), ("doctor.kept_runs", found.kept)):
         if path is not None:
             said.append(say(key, lang, path=str(path)))

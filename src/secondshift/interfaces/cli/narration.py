@@ -9,6 +9,7 @@ from secondshift.interfaces.cli.printing import cited
 from secondshift.interfaces.messages.catalogue import tell
 from secondshift.interfaces.readmodel.duties import named
 from secondshift.interfaces.readmodel.ideas import statement as idea_statement
+from secondshift.interfaces.readmodel.models import askable
 from secondshift.interfaces.readmodel.objectives import steps_to, written
 from secondshift.interfaces.readmodel.overview import tier_line
 from secondshift.interfaces.readmodel.quotes import quoted
@@ -59,6 +60,8 @@ def _statements(state: State, event: facts.Event) -> Iterator[Statement]:
     elif isinstance(payload, facts.ShiftStarted):
         yield Statement(key="told.began", values={"shift": payload.shift.id, "slots": payload.shift.slots})
         yield from quoted(plugins.quoting()(replace(state, now_s=event.at)))
+        if state.study is not None:
+            yield from askable(state.study.agent.model)
         if (tier := tier_line(state.study)) is not None:
             yield tier
     elif isinstance(payload, facts.StudyAmended) and "proof" in payload.changed and state.shift is not None:

@@ -9,6 +9,7 @@ from secondshift.records.ideas import Idea
 from secondshift.records.states import State
 
 MOST_TRIES = 2  # of an idea: the second is told the error of the first
+MOST_UNREACHED = 3  # calls of a shift in a row that found no endpoint; then none is made before the next shift
 MOST_LOST = 3  # calls for one idea that were nobody's fault
 
 
@@ -73,13 +74,25 @@ def mended(state: State, idea: Idea, calls: Sequence[AgentCall]) -> bool:
 def affordable(state: State) -> int:
     """Count the calls that could be made now, by their number and by money."""
     study = state.study
-    if study is None or not study.agent.command:
+    if study is None or not study.agent.command or unreached(state) is not None:
         return 0
     left, usd, price = state.calls_left(), state.usd_left(), study.agent.price_usd or 0.0
     counts = [] if left is None else [left]
     if usd is not None and price > 0.0:
         counts.append(max(0, int(usd / price + 1e-9)))
     return min(counts, default=0)
+
+
+def unreached(state: State) -> AgentCall | None:
+    """The newest call, where the last ones of this shift all found no endpoint to ask: the next would find none either."""
+    if state.shift is None:
+        return None
+    newest: list[AgentCall] = []
+    for call in reversed(list(state.calls.values())):
+        if call.ordered_at < state.shift.started_at or len(newest) == MOST_UNREACHED:
+            break
+        newest += [] if call.open() else [call]
+    return newest[0] if [call.ending for call in newest] == ["unreachable"] * MOST_UNREACHED else None
 
 
 def thinking(state: State) -> bool:

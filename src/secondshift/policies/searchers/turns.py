@@ -5,10 +5,19 @@ is mended once, too, and is then another comparison. An idea whose calls came to
 that anybody can still bring the change.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from secondshift.policies.models.handing import affordable, calls_by_idea, due, in_time, in_words, may_try, mended
+from secondshift.policies.models.handing import (
+    affordable,
+    calls_by_idea,
+    due,
+    in_time,
+    in_words,
+    may_try,
+    mended,
+    unreached,
+)
 from secondshift.records.agent_calls import AgentCall
 from secondshift.records.decisions import Decision, answer, call
 from secondshift.records.ideas import Idea
@@ -27,6 +36,8 @@ def decide(state: State) -> list[Decision]:
     answers = [said for name in calls if (said := _answered(state, state.ideas[name], calls[name])) is not None]
     if state.shift is None or state.ending or not in_time(state):
         return answers
+    if (silent := unreached(state)) is not None:
+        return [*answers, *_waiting(state, silent)]
     room = min(study.agent.parallel - len(state.calling), affordable(state))
     ideas = [idea for _, idea in zip(range(max(0, room)), due(state), strict=False)]
     return [*answers, *(_called(state, idea, calls.get(idea.id, ())) for idea in ideas)]
@@ -61,6 +72,17 @@ def _anew(state: State, idea: Idea, last: AgentCall) -> Decision:
     )  # fmt: skip
     why = f"The change of {idea.id} crashed; the agent mended it ({last.id}), and it is judged as another change."
     return answer(after, reason=why, by=NAME, based_on=(last.id,))
+
+
+def _waiting(state: State, silent: AgentCall) -> Iterator[Decision]:
+    """Say of each idea in words, once, that it waits for an endpoint that answers."""
+    what = silent.detail.partition("\n")[0]
+    for idea in filter(in_words, due(state)):
+        why = f"the agent cannot be reached ({silent.id}: {what}); it is called again in the next shift, "
+        why += f"or {BRINGS.format(id=idea.id)}"
+        if idea.answer != why:
+            after, reason = replace(idea, answer=why), f"{idea.id} waits: the model's endpoint gave no answer ({silent.id})."
+            yield answer(after, reason=reason, by=NAME, based_on=(silent.id,))
 
 
 def _called(state: State, idea: Idea, calls: Sequence[AgentCall]) -> Decision:
