@@ -26,12 +26,15 @@ from repositories import git  # noqa: E402  # pyright: ignore[reportMissingImpor
 from secondshift import shifts  # noqa: E402
 from secondshift.ledger.opening import open_ledger  # noqa: E402
 from secondshift.ledger.snapshots import load_state  # noqa: E402
+from secondshift.policies.evidence.pairing import pairs_of  # noqa: E402
+from secondshift.policies.evidence.racing import FAIR  # noqa: E402
 from secondshift.records.events import Event  # noqa: E402
+from secondshift.records.ideas import Idea  # noqa: E402
 from secondshift.records.states import State  # noqa: E402
 from secondshift.runtime.spool import put_request  # noqa: E402
 
 # 24 calls: those that fail get a second one. "good" first, so that fresh seeds are run for it while others still play.
-ROLES = ("good", "noop", "lazy", "cheat", "stubborn", "looper", "asks", "wonders", "spam", "litters", "daemon", "escapes",
+ROLES = ("good", "noop", "lazy", "cheat", "stubborn", "looper", "asks", "breaks", "spam", "litters", "daemon", "escapes",
          "injects", "mends", "commits")  # fmt: skip
 QUICK = ("good", "noop", "cheat", "lazy", "daemon", "injects")
 CHEATS = ("noop", "lazy", "cheat", "stubborn", "escapes", "injects")
@@ -105,13 +108,13 @@ def staged(folder: Path, places: Sequence[Path], parallel: int) -> Path:
 
 
 def worked(study: Path, minutes: float) -> State:
-    """Work until the good idea has its verdict and no call is left, or the time is over."""
+    """Work until the good idea has its verdict, every other change some fresh seeds, and no call is left, or the time is over."""
     asked: list[bool] = []
 
     def tell(state: State, events: Sequence[Event]) -> None:
         good = next((idea for idea in state.ideas.values() if "[good]" in idea.text), None)
-        words = any(idea.state == "open" for idea in state.ideas.values())
-        if good is not None and good.settled() and not words and not state.calling and not asked:
+        open_ones = any(idea.state == "open" or _unseen(state, idea) for idea in state.ideas.values())
+        if good is not None and good.settled() and not open_ones and not state.calling and not asked:
             asked.append(True)
             put_request(study.parent / ".secondshift", "stop", {}, "soak")
 
@@ -121,6 +124,11 @@ def worked(study: Path, minutes: float) -> State:
         return load_state(ledger, study.parent / ".secondshift" / "none.bin")
     finally:
         ledger.close()
+
+
+def _unseen(state: State, idea: Idea) -> bool:
+    """Say whether an idea that is being tried has had fewer fresh seeds than every one gets."""
+    return idea.state == "exploring" and len(pairs_of(state, idea).candidate) < FAIR
 
 
 def audited(state: State, changed: int, running: list[str]) -> dict[str, tuple[float, str]]:
@@ -135,6 +143,9 @@ def audited(state: State, changed: int, running: list[str]) -> dict[str, tuple[f
         "cheats that held up": (sum(role[name].state == "held up" for name in CHEATS if name in role), "0"),
         "good idea held up": (role["good"].state == "held up", "1"),
         "its no-op held up": (role["noop"].state == "held up", "0"),
+        "changes without a fresh seed": (
+            sum(bool(one.candidate) and not pairs_of(state, one).candidate for one in role.values()), "0"
+        ),
         "calls without an ending": (sum(not call.ending for call in calls), "0"),
         "median of our own time around a call, s": (over[len(over) // 2] if over else 0.0, ""),
     }  # fmt: skip

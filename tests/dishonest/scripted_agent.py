@@ -131,7 +131,7 @@ def breaks() -> None:
     """Brings a change that crashes in training, and a whole one when it is shown what the training said."""
     if "What went wrong the first time" not in brief:
         good(0.13)
-        edit("import json", "import nowhere_to_be_found, json")
+        TRAIN.write_text("import nowhere_to_be_found\n" + TRAIN.read_text())
     elif "No module named" in brief and "+import nowhere_to_be_found" in brief:
         good(0.16)
 
