@@ -11,7 +11,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -87,8 +87,8 @@ sample_every_s = 0
 """
 
 
-def staged(folder: Path, places: Sequence[Path], parallel: int) -> Path:
-    """Make the study, in git; its file."""
+def staged(folder: Path, places: Sequence[Path], parallel: int, agent: Mapping[str, object] | None = None) -> Path:
+    """Make the study, in git; its file. agent: its [agent] table, instead of the scripted one."""
     data, target = map(np.asarray, load_digits(return_X_y=True))
     (folder / "data").mkdir(parents=True)
     order = np.random.default_rng(0).permutation(len(target))
@@ -96,9 +96,9 @@ def staged(folder: Path, places: Sequence[Path], parallel: int) -> Path:
         np.save(folder / "data" / f"{name}_x.npy", data[rows] / 16.0)
         np.save(folder / "data" / f"{name}_y.npy", target[rows])
     command = [sys.executable, "-I", "-S", str(SCRIPT), "{brief_file}", *map(str, places)]
-    agent = {"command": command, "price_per_call_usd": 0.5, "turns": 24, "money_usd": 12.0, "timeout": 15, "parallel": parallel,
-             "readable": [str(SCRIPT)], "output_cap_mb": 1}  # fmt: skip
-    lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in agent.items())
+    scripted = {"command": command, "price_per_call_usd": 0.5, "turns": 24, "money_usd": 12.0, "timeout": 15, "parallel": parallel,
+                "readable": [str(SCRIPT)], "output_cap_mb": 1}  # fmt: skip
+    lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in (agent or scripted).items())
     for name, text in {"train.py": TRAIN, "eval.py": EVAL, "secondshift.toml": TOML + lines}.items():
         (folder / name).write_text(text)
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "the study"]):

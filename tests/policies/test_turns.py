@@ -166,8 +166,19 @@ def test_an_endpoint_that_does_not_answer_costs_no_idea_its_tries_and_is_left_al
     assert [call.idea for call in night.tick()] == ["e1"]
 
 
+def test_an_idea_that_no_endpoint_takes_lets_others_pass_and_waits_for_the_next_shift() -> None:
+    night = Night(ideas=2)
+    asked: list[str] = []
+    while ordered := night.tick():
+        asked += [call.idea for call in ordered]
+        night.end(ordered[0].id, "unreachable" if ordered[0].idea == "e1" else "changed", change="0" * 32, detail="too long")
+    assert asked == ["e1", "e1", "e2"] and "cannot be reached (call-2: too long)" in night.state.ideas["e1"].answer
+    judged = {**night.state.ideas, "e2": replace(night.state.ideas["e2"], state="refuted")}
+    assert night.state.ideas["e1"].state == "open" and not thinking(replace(night.state, ideas=judged))
+
+
 def test_an_endpoint_that_answers_now_and_then_is_asked_on() -> None:
-    night = Night(ideas=3)
+    night = Night(ideas=4)
     for number, ending in enumerate(("unreachable", "unreachable", "changed", "unreachable", "unreachable"), 1):
         assert night.tick()
         night.end(f"call-{number}", ending, change="0" * 32 if ending == "changed" else "")

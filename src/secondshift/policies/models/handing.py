@@ -10,6 +10,7 @@ from secondshift.records.states import State
 
 MOST_TRIES = 2  # of an idea: the second is told the error of the first
 MOST_UNREACHED = 3  # calls of a shift in a row that found no endpoint; then none is made before the next shift
+MOST_UNREACHED_EACH = 2  # for one idea: there may be something about it that no endpoint takes
 MOST_LOST = 3  # calls for one idea that were nobody's fault
 
 
@@ -34,6 +35,8 @@ def due(state: State) -> Iterator[Idea]:
     calls = calls_by_idea(state)
     for idea in state.ideas.values():
         known = calls.get(idea.id, ())
+        if _unreached(state, known, MOST_UNREACHED_EACH) is not None:
+            continue
         if (in_words(idea) and may_try(known)) or (crashed(state, idea, known) and _may_call(known)):
             yield idea
 
@@ -85,14 +88,25 @@ def affordable(state: State) -> int:
 
 def unreached(state: State) -> AgentCall | None:
     """The newest call, where the last ones of this shift all found no endpoint to ask: the next would find none either."""
+    return _unreached(state, list(state.calls.values()), MOST_UNREACHED)
+
+
+def unreached_for(state: State, idea: Idea) -> AgentCall | None:
+    """The newest call for an idea, where it has to wait for the next shift because no endpoint was found for it."""
+    known = [call for call in state.calls.values() if call.idea == idea.id]
+    return _unreached(state, known, MOST_UNREACHED_EACH)
+
+
+def _unreached(state: State, calls: Sequence[AgentCall], most: int) -> AgentCall | None:
+    """The newest of these calls, if as many of them as this ended in this shift, last and in a row, without an endpoint."""
     if state.shift is None:
         return None
     newest: list[AgentCall] = []
-    for call in reversed(list(state.calls.values())):
-        if call.ordered_at < state.shift.started_at or len(newest) == MOST_UNREACHED:
+    for call in reversed(calls):
+        if call.ordered_at < state.shift.started_at or len(newest) == most:
             break
         newest += [] if call.open() else [call]
-    return newest[0] if [call.ending for call in newest] == ["unreachable"] * MOST_UNREACHED else None
+    return newest[0] if [call.ending for call in newest] == ["unreachable"] * most else None
 
 
 def thinking(state: State) -> bool:

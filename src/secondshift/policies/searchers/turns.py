@@ -17,6 +17,7 @@ from secondshift.policies.models.handing import (
     may_try,
     mended,
     unreached,
+    unreached_for,
 )
 from secondshift.records.agent_calls import AgentCall
 from secondshift.records.decisions import Decision, answer, call
@@ -36,8 +37,7 @@ def decide(state: State) -> list[Decision]:
     answers = [said for name in calls if (said := _answered(state, state.ideas[name], calls[name])) is not None]
     if state.shift is None or state.ending or not in_time(state):
         return answers
-    if (silent := unreached(state)) is not None:
-        return [*answers, *_waiting(state, silent)]
+    answers += _waiting(state)
     room = min(study.agent.parallel - len(state.calling), affordable(state))
     ideas = [idea for _, idea in zip(range(max(0, room)), due(state), strict=False)]
     return [*answers, *(_called(state, idea, calls.get(idea.id, ())) for idea in ideas)]
@@ -74,10 +74,14 @@ def _anew(state: State, idea: Idea, last: AgentCall) -> Decision:
     return answer(after, reason=why, by=NAME, based_on=(last.id,))
 
 
-def _waiting(state: State, silent: AgentCall) -> Iterator[Decision]:
+def _waiting(state: State) -> Iterator[Decision]:
     """Say of each idea in words, once, that it waits for an endpoint that answers."""
-    what = silent.detail.partition("\n")[0]
-    for idea in filter(in_words, due(state)):
+    of_all, calls = unreached(state), calls_by_idea(state)
+    for idea in filter(in_words, state.ideas.values()):
+        silent = of_all or unreached_for(state, idea)
+        if silent is None or not may_try(calls.get(idea.id, ())):
+            continue
+        what = silent.detail.partition("\n")[0]
         why = f"the agent cannot be reached ({silent.id}: {what}); it is called again in the next shift, "
         why += f"or {BRINGS.format(id=idea.id)}"
         if idea.answer != why:

@@ -181,7 +181,7 @@ def _watch(pid: int, order: dict[str, Any], home: Path, output: int, run: Run) -
             run.cause, run.detail = "spammed", f"it wrote more than {cap / 1e6:g} MB of output"
         elif (home / "cancel").exists():
             run.cause, run.detail = "cancelled", "the shift ended"
-        elif (usd := _usd(_reported(home))) > most > 0.0:
+        elif not order.get("counted") and (usd := _usd(_reported(home))) > most > 0.0:  # ours ends by itself
             run.cause, run.detail = "over budget", f"it reports to have cost {usd:.4g} USD, and {most:.4g} were set aside"
         if run.cause:
             break
