@@ -120,7 +120,7 @@ function ideaRow(idea) {
   const text = Object.assign(document.createElement("span"), { className: "text", textContent: idea.text });
   const state = Object.assign(document.createElement("span"), { className: "state" });
   state.textContent = stateOf(idea);
-  row.title = idea.answer ?? "";
+  row.title = [idea.answer, idea.spent].filter(Boolean).join(" · ");
   row.append(text, state);
   if (idea.reason) {
     row.className = "refused";

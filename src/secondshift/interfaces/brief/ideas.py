@@ -8,6 +8,7 @@ from secondshift.interfaces.brief.gates import gates
 from secondshift.interfaces.brief.trace import Trace
 from secondshift.interfaces.readmodel.ideas import told
 from secondshift.interfaces.readmodel.objectives import written
+from secondshift.interfaces.readmodel.spending import cost, spent_on
 from secondshift.records.ideas import Verdict
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
@@ -25,13 +26,24 @@ def ideas(night: Trace, state: State) -> Iterable[Statement]:
         yield Statement(key="ideas.baseline", values=values, facts=(moved,) if moved else ())
     theirs = [idea for idea in state.ideas.values() if not idea.canary]
     every = [replace(one, facts=night.of_idea(str(one.values["idea"]))) for one in told(state, theirs)]
-    yield from every[:MOST]
+    for one in every[:MOST]:
+        yield one
+        yield from _cost(night, state, str(one.values["idea"]))
     if more := every[MOST:]:
         yield Statement(key="ideas.more", values={"n": len(more)}, facts=tuple(sorted({seq for one in more for seq in one.facts})))
     yield from _canaries(night, state)
     yield from _former(night, state)
     yield from _pairing(night, state)
     yield from gates(night)
+
+
+def _cost(night: Trace, state: State, name: str) -> Iterable[Statement]:
+    """What an idea took, over all nights."""
+    said, found = cost(state, state.ideas[name]), spent_on(state, state.ideas[name])
+    if said is not None:
+        charged = (seq for trial in found.trials if trial in night.trials for seq in night.trials[trial].settled)
+        ended = (night.calls[call.id] for call in found.calls if call.id in night.calls)
+        yield replace(said, facts=tuple(sorted({*charged, *ended})) or night.of_idea(name))
 
 
 def _canaries(night: Trace, state: State) -> Iterable[Statement]:

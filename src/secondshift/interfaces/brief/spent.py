@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from secondshift.interfaces.brief.idea_spend import idea_spend
 from secondshift.interfaces.brief.trace import Trace
 from secondshift.records.events import ChargeSettled
 from secondshift.records.nights import Statement
@@ -22,7 +23,9 @@ def spent(night: Trace, state: State) -> Iterable[Statement]:
     yield from _wall(night, state, edges)
     yield from _trials(night, state, edges)
     yield from _money(state, (*_capped(night), *(seq for seq, _ in night.settled)) or edges)
+    yield from _agent(state, tuple(night.calls.values()) or edges)
     yield from _overrun(night)
+    yield from idea_spend(night, state)
 
 
 def _device(night: Trace, state: State, edges: tuple[int, ...]) -> Iterable[Statement]:
@@ -69,13 +72,29 @@ def _money(state: State, facts: tuple[int, ...]) -> Iterable[Statement]:
     if budget is None or budget.usd_per_device_s is None:
         return
     price = budget.usd_per_device_s
-    used, reserved = state.spend.settled_device_s * price, state.spend.reserved_device_s * price
+    used = state.spend.settled_device_s * price + state.spend.agents_usd  # both are paid from one purse
+    reserved = state.spend.reserved_device_s * price + state.spend.reserved_usd
     if budget.money_usd is None:
         yield Statement(key="spent.money_uncapped", values={"used_usd": used}, facts=facts)
         return
     left = budget.money_usd - used - reserved
     values = {"used_usd": used, "reserved_usd": reserved, "cap_usd": budget.money_usd, "left_usd": max(0.0, left)}
     yield Statement(key="spent.money_cap", values=values, facts=facts)
+
+
+def _agent(state: State, facts: tuple[int, ...]) -> Iterable[Statement]:
+    """Calls of the agent, over all nights: their number and their money, against what caps there are."""
+    study = state.study
+    if study is None or not (study.agent.command or state.calls):
+        return
+    if study.agent.turns is not None:
+        values = {"n": len(state.calls), "cap": study.agent.turns, "left": state.calls_left() or 0}
+        yield Statement(key="spent.turns_cap", values=values, facts=facts)
+    cap, spend = study.agent.money_usd, state.spend
+    if cap is not None:
+        left = max(0.0, cap - spend.agents_usd - spend.reserved_usd)
+        values = {"used_usd": spend.agents_usd, "reserved_usd": spend.reserved_usd, "cap_usd": cap, "left_usd": left}
+        yield Statement(key="spent.agent_cap", values=values, facts=facts)
 
 
 def _capped(night: Trace) -> tuple[int, ...]:

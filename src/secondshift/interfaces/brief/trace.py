@@ -9,6 +9,7 @@ from secondshift.interfaces.readmodel.incidents import Known, gather
 from secondshift.ledger.attempts import trial_of
 from secondshift.records.events import (
     KIND_OF,
+    AgentEnded,
     AttemptEnded,
     AttemptOrdered,
     AttemptStarted,
@@ -40,6 +41,7 @@ from secondshift.records.trials import Exit
 # Kinds that a brief speaks of one by one; the others are counted or belong to a trial.
 _TOLD = frozenset(
     {
+        "agent.ended",
         "attempt.ended",
         "incident.opened",
         "incident.closed",
@@ -129,6 +131,8 @@ class Trace:
     trials: dict[str, TrialTrace] = field(default_factory=dict)
     reserved: dict[str, float] = field(default_factory=dict)  # device-seconds set aside, by charge
     settled: list[tuple[int, ChargeSettled]] = field(default_factory=list)  # of the whole study
+    calls: dict[str, int] = field(default_factory=dict)  # call of the agent -> where it ended, over the whole study
+    held: dict[str, int] = field(default_factory=dict)  # idea that held up -> where it first did
     ideas: dict[str, dict[str, int]] = field(default_factory=dict)  # where each came in, its newest answer and verdict, by kind
     baseline: int = 0  # the newest baseline.moved
     gates: list[Event] = field(default_factory=list)  # of the gate and the sealed test, over the whole study
@@ -194,6 +198,12 @@ def _idea(found: Trace, event: Event) -> None:
     match event.payload:
         case IdeaCaptured(idea=idea) | IdeaAmended(idea=idea):
             found.ideas.setdefault(idea.id, {})[event.kind] = event.seq
+            if idea.state == "held up":
+                found.held.setdefault(idea.id, event.seq)
+            else:
+                found.held.pop(idea.id, None)
+        case AgentEnded(call=call):
+            found.calls[call.id] = event.seq
         case VerdictReached(verdict=verdict):
             found.ideas.setdefault(verdict.idea, {})[event.kind] = event.seq
         case BaselineMoved():

@@ -101,6 +101,6 @@ def budgets_grid(doc: Mapping[str, Any], lang: str) -> Table:
 def _amount(budget: str, value: float | None, lang: str) -> str:
     if value is None:
         return say("status.no_cap", lang)
-    if budget == "money_usd":
+    if budget.endswith("_usd"):
         return f"${value:,.2f}"
-    return number(int(value)) if budget == "trials" else duration(value, lang)
+    return number(int(value)) if budget in ("trials", "calls") else duration(value, lang)

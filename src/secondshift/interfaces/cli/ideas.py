@@ -17,6 +17,7 @@ from secondshift.interfaces.plain import one_line
 from secondshift.interfaces.readmodel.gates import gate_story
 from secondshift.interfaces.readmodel.ideas import ahead, inbox, named, pair_statements, row, statement, story
 from secondshift.interfaces.readmodel.objectives import written
+from secondshift.interfaces.readmodel.spending import cost, short
 from secondshift.ledger.opening import open_ledger
 from secondshift.ledger.snapshots import load_state
 from secondshift.ledger.stores import Ledger
@@ -49,7 +50,7 @@ def ideas(
         screen.print(Text(say("ideas.none", tongue)))
         return 0
     grid = Table(box=None, pad_edge=False, header_style="bold")
-    for head in ("id", "state", "idea", "author", "gain", "interval", "pairs"):
+    for head in ("id", "state", "idea", "author", "gain", "interval", "pairs", "spent"):
         grid.add_column(say(f"ideas.head_{head}", tongue), overflow="fold")
     for one in rows:
         found = one["verdict"] or {}
@@ -59,7 +60,7 @@ def ideas(
             one["idea"] or "·", say(f"ideas.state_{one['state'].replace(' ', '_')}", tongue),
             Text(one_line(one["text"] or written(one["params"]), limit=200)), Text(one_line(", ".join(one["authors"]))),
             number(found["effect"]) if found.get("effect") is not None and found.get("pairs") else "", span,
-            str(found["pairs"]) if found.get("pairs") else "",
+            str(found["pairs"]) if found.get("pairs") else "", short(one["spent"], tongue),
         )  # fmt: skip
     screen.print(grid)
     for one in rows:
@@ -81,14 +82,15 @@ def idea_story(state: State, found: Idea, ledger: Ledger, lang: str, *, as_json:
     moved = ledger.read(subject=found.candidate, kinds=("baseline.moved",)) if found.candidate else ()
     gate = gate_story([*events, *moved], sealed_values=True)
     told = sorted([*story(events), *gate], key=lambda one: one.facts[:1])
-    pairs, now = pair_statements(state, found), statement(state, found)
+    pairs, now, took = pair_statements(state, found), statement(state, found), cost(state, found)
     if as_json:
-        lines = {"story": spoken(told, lang), "pairs": spoken(pairs, lang), "now": spoken([now], lang)}
+        lines = {"story": spoken(told, lang), "pairs": spoken(pairs, lang), "now": spoken([now], lang),
+                 "took": spoken([took] if took is not None else [], lang)}  # fmt: skip
         document({**row(state, found), **lines})
         return 0
     screen = console()
     screen.print(Text(f"{found.id} {one_line(named(found), limit=200)}", style="bold"))
-    for one in (*told, *pairs):
+    for one in (*told, *pairs, *([took] if took is not None else [])):
         screen.print(indented(line(one, lang)))
     screen.print(indented(line(now, lang)), style="bold")
     return 0

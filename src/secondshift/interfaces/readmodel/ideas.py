@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from secondshift.interfaces.messages.formats import number
+from secondshift.interfaces.readmodel import spending
 from secondshift.interfaces.readmodel.objectives import written
 from secondshift.records.events import Event, IdeaAmended, IdeaCaptured, RequestReceived, VerdictReached
 from secondshift.records.guards import guard_of
@@ -25,7 +26,7 @@ def inbox(state: State, waiting: Sequence[RequestReceived] = ()) -> list[dict[st
             rows.append({
                 "idea": "", "request": request.id, "state": "waiting", "text": str(request.args.get("text", "")),
                 "author": author, "authors": [author], "why": str(request.args.get("why", "")), "params": params,
-                "answer": "", "verdict": None,
+                "answer": "", "verdict": None, "spent": spending.row(spending.Spent()),
             })  # fmt: skip
     return rows
 
@@ -37,6 +38,7 @@ def row(state: State, idea: Idea) -> dict[str, Any]:
         "idea": idea.id, "request": idea.request, "state": idea.state, "text": idea.text, "author": idea.author,
         "authors": [idea.author, *idea.also], "why": idea.why, "params": dict(idea.params), "answer": idea.answer,
         "candidate": idea.candidate, "baseline": idea.baseline, "verdict": found and verdict_row(found),
+        "spent": spending.row(spending.spent_on(state, idea)),
     }  # fmt: skip
 
 

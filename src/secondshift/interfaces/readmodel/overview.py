@@ -133,9 +133,19 @@ def budgets(state: State, now: float) -> list[dict[str, Any]]:
     ]
     if budget.usd_per_device_s is not None:
         price = budget.usd_per_device_s
-        rows.append(
-            _budget("money_usd", budget.money_usd, spend.settled_device_s * price, spend.reserved_device_s * price)
-        )
+        used, reserved = spend.settled_device_s * price + spend.agents_usd, spend.reserved_device_s * price + spend.reserved_usd
+        rows.append(_budget("money_usd", budget.money_usd, used, reserved))
+    return [*rows, *_of_agent(state)]
+
+
+def _of_agent(state: State) -> list[dict[str, Any]]:
+    """What calls of the agent took of what they may take."""
+    study, spend = state.study, state.spend
+    if study is None or not study.agent.command:
+        return []
+    rows = [] if study.agent.turns is None else [_budget("calls", study.agent.turns, len(state.calls), 0)]
+    if study.agent.price_usd is not None:
+        rows.append(_budget("agents_usd", study.agent.money_usd, spend.agents_usd, spend.reserved_usd))
     return rows
 
 

@@ -20,6 +20,7 @@ from secondshift.interfaces.readmodel.ideas import inbox
 from secondshift.interfaces.readmodel.objectives import written
 from secondshift.interfaces.readmodel.overview import Holder
 from secondshift.interfaces.readmodel.requests import request_named
+from secondshift.interfaces.readmodel.spending import short
 from secondshift.interfaces.web.wire import Refused
 from secondshift.records.states import State
 from secondshift.runtime.spool import SHAPE, pending, put_request
@@ -174,4 +175,5 @@ def _shown(row: Mapping[str, Any], lang: str) -> dict[str, Any]:
         "answer": one_line(row["answer"], limit=400),
         "gain": ("+" if found["effect"] > 0 else "") + number(found["effect"]) if judged else "",
         "pairs": found.get("pairs", 0),
+        "spent": short(row["spent"], lang),
     }
