@@ -28,6 +28,7 @@ def test_outside_a_study_everything_is_harmless(monkeypatch, tmp_path, capsys):
         assert run.restore() is None
         for step in range(run.horizon):
             run.log(step, loss=1.0, bad="text")
+            run.log({"loss": 1.0})
             assert run.eval_due(step)
         assert run.checkpoint_due(2) and not run.checkpoint_due(0)
         with run.checkpoint(3) as folder:
@@ -138,10 +139,45 @@ def test_an_unusable_name_is_counted(attempt, name):
     assert run.dropped == 1 and attempt.points("fine") == [(0, 2.0)]
 
 
-def test_a_dictionary_given_beside_the_step_is_counted_with_the_cure(attempt):
+def test_a_dict_of_metrics_is_taken_before_or_behind_the_step(attempt):
     run = secondshift.init()
-    run.log(0, {"a": 1, "b": 2})  # type: ignore[arg-type]
-    assert run.dropped == 2 and "log(step, name=value)" in attempt.notes("dropped")[0]["reason"]
+    run.log(0, {"a": 1, "b": 2})
+    run.log({"a": 3}, 1)
+    run.log({"a": 4}, step=2)
+    run.log({"a": 5, "step": 3}, b=6)
+    assert attempt.points("a") == [(0, 1.0), (1, 3.0), (2, 4.0), (3, 5.0)] and attempt.points("b") == [(0, 2.0), (3, 6.0)]
+    run.log({"a": 7})
+    assert attempt.points("a")[-1] == (3, 7.0), "the newest step that the script named"
+    assert run.dropped == 0
+
+
+def test_dicts_without_any_step_count_the_steps(attempt):
+    run = secondshift.init(horizon=4)
+    for value in range(3):
+        run.log({"loss": value, 7: 1.0})
+    assert attempt.points("loss") == [(0, 0.0), (1, 1.0), (2, 2.0)] and len(attempt.points("7")) == 3
+    run.checkpoint_due(3)
+    run.log({"loss": 3})
+    assert attempt.points("loss")[-1] == (3, 3.0)
+
+
+@pytest.mark.parametrize("given", [(0, {"a": 1}, {"b": 2}), (0, 1, {"a": 1}), (0, [1])])
+def test_what_is_neither_step_nor_dict_is_counted_with_the_cure(attempt, given, capsys):
+    run = secondshift.init()
+    run.log(*given)
+    assert run.dropped and "log(step, name=value)" in attempt.notes("dropped")[0]["reason"]
+    assert "log(step, name=value)" in capsys.readouterr().err
+
+
+def test_neither_an_empty_dict_nor_one_of_no_use_is_a_step(attempt):
+    run = secondshift.init()
+    run.log({})
+    assert run.dropped == 0
+    run.log({"loss": "high"})
+    run.log({"loss": 1.0})
+    run.log({"loss": 2.0})
+    values = attempt.points("loss")
+    assert [value for _, value in values] == [1.0, 2.0] and values[1][0] == values[0][0] + 1 and run.dropped == 1
 
 
 def test_very_many_metrics_in_one_call_all_arrive(attempt):

@@ -80,6 +80,7 @@ class Run:
         self._forked = False
         self._closed = False
         self._steps_done = 0
+        self._counted = 0  # what that was, or will be, after the last call that named no step
         self._params: dict[str, object] = {}
         self._warned: set[str] = set()
         self._announced: set[tuple[str, int]] = set()
@@ -157,7 +158,8 @@ class Run:
             if newest is None:
                 return None
             folder, manifest = newest
-            self._steps_done = max(self._steps_done, manifest["step"])
+            fresh, self._steps_done = self._counted == self._steps_done, max(self._steps_done, manifest["step"])
+            self._counted = self._steps_done if fresh else self._counted
             self._pulse.restart()
             self._tell("restored", step=manifest["step"])
             return Restored(folder, manifest["step"])
@@ -214,9 +216,13 @@ class Run:
     def log(self, step: object = None, /, *others: object, **metrics: object) -> None:
         """Record the value of each metric at `step` (counted from 0). Values are anything that float() takes.
 
-        Late and repeated steps are kept, and so are NaN and infinities. Takes about 5 microseconds and never raises.
+        A dict of metrics will do, too: `log({"loss": 0.5}, step=3)`; without a step it is the next one, or the newest of
+        those that the script names elsewhere. Late and repeated steps are kept, and so are NaN and infinities. Takes about 5
+        microseconds and never raises.
         """
         try:
+            if step.__class__ is dict or others:
+                step, others, metrics = self._of_dict((step, *others), metrics)
             if self._fragment is None:
                 self._steps_done = max(self._steps_done, self._clamp(int(step) + 1))  # type: ignore[arg-type]  # a wrong type is swallowed below
                 return
@@ -358,6 +364,22 @@ class Run:
         self._bad_steps.add(step)
         self._tell("rejected", step=step, reason=reason)
         self._warn(f"the checkpoint of step {step} is damaged ({reason}); the one before it is used")
+
+    def _of_dict(
+        self, given: tuple[object, ...], metrics: dict[str, object]
+    ) -> tuple[object, tuple[object, ...], dict[str, object]]:
+        """Step, what is of no use, and metrics of a call that was given a dict of them, before or behind the step."""
+        found = [one for one in given if isinstance(one, dict)]
+        others = tuple(one for one in given if not isinstance(one, dict))
+        if len(found) != 1 or len(others) > 1:
+            return given[0], given[1:], metrics
+        metrics = {str(name): value for name, value in found[0].items()} | metrics
+        if others or "step" in metrics or not metrics:
+            return (others[0] if others else metrics.pop("step", None)), (), metrics
+        if self._steps_done not in (self._counted, self._counted - 1):
+            return max(0, self._steps_done - 1), (), metrics  # the script names its steps elsewhere
+        self._counted = self._clamp(self._steps_done + 1)
+        return self._steps_done, (), metrics
 
     def _refuse(self, others: tuple[object, ...], points: int) -> None:
         if self._fragment is None or (not others and not points):
