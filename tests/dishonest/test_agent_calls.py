@@ -20,9 +20,10 @@ from secondshift.records.ideas import Idea
 from secondshift.records.states import State
 from secondshift.records.studies import Agent, Objective, Study
 from secondshift.runtime import changes
-from secondshift.runtime.agents import trees
+from secondshift.runtime.agents import running, trees
 from secondshift.runtime.agents.calling import Caller, at_work
 from secondshift.runtime.executors.processes import carriers
+from secondshift.runtime.repositories import TryLater
 from secondshift.runtime.tokens import token_of
 from secondshift.runtime.workspaces import Ground
 
@@ -129,6 +130,34 @@ def test_the_end_of_a_shift_ends_a_call_and_one_that_never_began_costs_nothing(p
     assert (call.ending, call.usd, call.assumed) == ("cancelled", 2.0, False)
     later = replace(state, calls={"call-2": replace(state.calls["call-1"], id="call-2")}, calling={"call-2": True}, ending="over")
     assert (ended(caller, later).ending, ended(caller, later).usd) == ("cancelled", 0.0)
+
+
+def test_a_git_that_is_killed_around_a_call_is_asked_again_although_it_left_its_lock(place: Path, tmp_path: Path) -> None:
+    ground = Ground(private=place / ".secondshift", place=place, study=ordered("good").study or pytest.fail("there is one"))
+    home, tries = tmp_path / "call", []
+
+    def killed_first() -> trees.Left:
+        tries.append(1)
+        tree = trees.made(ground, "", home)
+        (tree.top / "train.py").write_text("rate = 2\n")
+        (home / "index.lock").touch()
+        if len(tries) < 3:
+            raise TryLater("git was killed")
+        return trees.left(ground, tree)
+
+    assert b"+rate = 2" in running.insisted(killed_first).patch and len(tries) == 3
+    with pytest.raises(TryLater):
+        running.insisted(lambda: (_ for _ in ()).throw(TryLater("it is killed always")))
+
+
+def test_a_call_that_is_recorded_as_never_begun_is_not_begun_by_a_late_process_of_a_dead_engine(place: Path) -> None:
+    state, late = ordered("good"), engine(place)
+    ending = replace(state, ending="over")
+    over = ended(engine(place), ending)
+    assert (over.ending, over.usd) == ("cancelled", 0.0)
+    assert ended(engine(place), ending) == ended(engine(place), state) == over, "an engine that died before it recorded that"
+    late._start(state, state.calls["call-1"], late.home("call-1"))
+    assert late.processes["call-1"].wait(LONG_S) == running.CLAIMED and not (late.home("call-1") / "output.log").exists()
 
 
 @pytest.mark.parametrize(("role", "ending", "said"), [

@@ -35,6 +35,11 @@ RENAMED = {
     "keeper.json": ("keeper", r"/keeper\.json\.tmp$", r"/keeper\.json$"),
     "spool put": ("client", r"/spool/tmp/[^/]+\.json$", r"/spool/[^/]+\.json$"),
     "checkpoint": ("training", r"/\.writing-[^/]+/(?!manifest)[^/]+$", r"/step-\d+$"),
+    "call claim": ("watcher", r"/agents/[^/]+/claim\.\d+\.tmp$", r"/agents/[^/]+/claim\.json$"),
+    "call brief": ("watcher", r"/brief\.md\.\d+\.tmp$", r"/brief\.md$"),
+    "call change": ("watcher", r"/changes/\w+\.patch\.\d+\.tmp$", r"/changes/\w+\.patch$"),
+    "call result": ("watcher", r"/result\.json\.\d+\.tmp$", r"/result\.json$"),
+    "tree ready": ("engine", r"/worktrees/\w+\.ready\.\d+\.tmp$", r"/worktrees/\w+\.ready$"),
     "manifest": ("training", r"/\.writing-[^/]+/manifest\.json$", r"(?!)"),  # put in its place with its folder
 }
 IN_PLACE = {
@@ -43,8 +48,16 @@ IN_PLACE = {
     "samples": ("supervisor", r"/machine\.samples$"),
     "exit.json": ("supervisor", r"/exit\.reserve$"),
 }
-CREATED = {"stopping": ("supervisor", r"/stopping$")}
+CREATED = {  # those that Python's own open() makes have no "after"
+    "stopping": ("supervisor", r"/stopping$"),
+    "call order": ("engine", r"/agents/[^/]+/running\.log$"),
+    "call lock": ("watcher", r"/agents/[^/]+/lock$"),
+    "call workspace": ("watcher", r"/agents/[^/]+/tree/\.git/HEAD$"),
+    "call output": ("watcher", r"/agents/[^/]+/output\.log$"),
+}
 REMOVED = {
+    "call cleared": ("watcher", r"/agents/[^/]+/(tree|index)$"),
+    "tree cleared": ("engine", r"/worktrees/\w+(\.ready)?$"),
     "spool discard": ("engine", r"/spool/[^/]+\.json$"),
     "checkpoint pruned": ("training", r"/checkpoints/step-\d+(/|$)"),
 }
@@ -174,7 +187,7 @@ def _role_of(command: list[str]) -> str:
     joined = " ".join(command)
     for role, sign in (
         ("supervisor", "/supervis"), ("training", "train.py"), ("engine", " engine "), ("keeper", "secondshift.runtime.keeper"),
-        ("keeper", " secondshift run"), ("client", "client.py"),
+        ("keeper", " secondshift run"), ("client", "client.py"), ("watcher", "secondshift.runtime.agents.running"),
     ):  # fmt: skip
         if sign in joined:
             return role

@@ -21,7 +21,7 @@ from secondshift.runtime.agents import orders, trees
 from secondshift.runtime.agents.counting import counted
 from secondshift.runtime.agents.telling import told
 from secondshift.runtime.cleanenv import KEPT
-from secondshift.runtime.executors.attempt_files import tail
+from secondshift.runtime.executors.attempt_files import claim_once, read_object, tail
 from secondshift.runtime.measuring import end_all
 from secondshift.runtime.secrecy import revealed
 from secondshift.runtime.tokens import token_of
@@ -80,12 +80,12 @@ class Caller:
             if state.ending:
                 _cancel(home, now=state.hurry)
         elif (home / "claim.json").exists():
-            return _lost(call, home)
+            return _never(call, home) or _lost(call, home)
         elif state.ending:
-            return replace(call, ending="cancelled", detail="the shift ended before it began")
+            return _voided(call, home, "cancelled", "the shift ended before it began")
         elif self.starts[call.id] >= MOST_STARTS:
             why = f"the process that watches over it died again and again: {tail(str(home / 'running.log'), 300)}"
-            return replace(call, ending="unusable", detail=why)
+            return _voided(call, home, "unusable", why)
         elif time.monotonic() - self.started_at.get(call.id, -1e9) > AGAIN_S:
             self._start(state, call, home)
         return None
@@ -185,6 +185,20 @@ def _settled(call: AgentCall, found: dict[str, Any]) -> tuple[float, bool]:
     if found.get("counted") == "whole":
         return reported, False
     return max(call.reserved_usd, reported), found.get("counted") == "broken off"
+def _voided(call: AgentCall, home: Path, ending: CallEnding, why: str) -> AgentCall | None:
+    """End a call that never began, and claim it ourselves: a process of an engine that died may only now be about to.
+
+    None where that one was faster: it is at work.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    claim_once(str(home), {"never": ending, "why": why})
+    return _never(call, home)
+
+
+def _never(call: AgentCall, home: Path) -> AgentCall | None:
+    """How a call ended that an engine claimed so that it never begins; None for one that a process claimed."""
+    claim = read_object(str(home / "claim.json"))
+    return replace(call, ending=claim["never"], detail=claim.get("why", "")) if claim.get("never") in ENDINGS else None
 
 
 def _lost(call: AgentCall, home: Path) -> AgentCall:

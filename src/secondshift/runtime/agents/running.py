@@ -14,9 +14,10 @@ import signal
 import stat
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from secondshift.ledger import codec
 from secondshift.records.agent_calls import CallEnding
@@ -44,7 +45,10 @@ LOOK_S = 0.02  # between two looks at the agent
 WORDS = 300  # letters of its last output that are kept
 QUESTION_BYTES = 2000
 USAGE_BYTES = 16_384
+USAGE_BYTES = 4096
+MOST_TRIES = 3  # of what git is asked for around a call
 BUSY, CLAIMED = 3, 4  # exit codes: another one is at work; one that was at work is gone
+Got = TypeVar("Got")
 ASKS = re.compile(r"(\?|\[y/n\]|\(y/n\)|\(yes/no\))[\s:>]*$", re.IGNORECASE)
 
 
@@ -93,7 +97,7 @@ def _called(order: dict[str, Any], home: Path, ended: dict[str, Any]) -> dict[st
     opened = codec.decode("study.opened", VERSION, order["study"])
     assert isinstance(opened, StudyOpened), "calling wrote it"
     ground = Ground(private=Path(order["private"]), place=Path(order["place"]), study=opened.study)
-    tree = trees.made(ground, order["on"], home)
+    tree = insisted(lambda: trees.made(ground, order["on"], home))
     for name in ("tmp", "out"):
         (home / name).mkdir(exist_ok=True)
     write_atomic(str(home / "brief.md"), order["brief"].encode())
@@ -105,6 +109,7 @@ def _called(order: dict[str, Any], home: Path, ended: dict[str, Any]) -> dict[st
     if order.get("counted") and run.told.get("ending"):  # our own program says what its files do not
         return {**ended, "ending": run.told["ending"], "detail": str(run.told.get("detail", ""))}
     left = trees.left(ground, tree)
+    left = insisted(lambda: trees.left(ground, tree))
     if left.spilled:
         return {**ended, "ending": "spammed", "detail": left.spilled}
     if left.refused:
@@ -112,6 +117,16 @@ def _called(order: dict[str, Any], home: Path, ended: dict[str, Any]) -> dict[st
     if left.patch:
         return {**ended, "ending": "changed", "change": changes.keep(ground.private, left.patch)}
     return {**ended, **_nothing(home, run)}
+
+
+def insisted(act: Callable[[], Got]) -> Got:
+    """Ask again where git gave no answer: it was killed, say, which says nothing of the agent. Raises TryLater in the end."""
+    for _ in range(MOST_TRIES - 1):
+        try:
+            return act()
+        except TryLater:
+            continue
+    return act()
 
 
 def _nothing(home: Path, run: Run) -> dict[str, Any]:

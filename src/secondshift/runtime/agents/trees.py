@@ -17,6 +17,7 @@ from secondshift.runtime.repositories import STORE, git
 from secondshift.runtime.workspaces import Change, Ground
 
 MOST_FILES = 2000  # that may differ
+LOCK = "index.lock"  # left by a git that was killed
 CONFIG = """\
 [core]
 \trepositoryformatversion = 0
@@ -59,7 +60,8 @@ def made(ground: Ground, on: str, home: Path) -> Tree:
     base, commit = workspaces.examined(ground, Change(digest="", on=on))
     store, top, index = ground.private / STORE, home / "tree", home / "index"
     shutil.rmtree(top, ignore_errors=True)
-    index.unlink(missing_ok=True)
+    for old in (index, home / LOCK):
+        old.unlink(missing_ok=True)
     top.mkdir(parents=True)
     variables = {"GIT_DIR": str(store), "GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(top)}
     git("read-tree", "--reset", "-u", commit, folder=top, variables=variables)
@@ -106,6 +108,7 @@ def _own_repository(folder: Path, store: Path, commit: str, index: Path, exclude
 def left(ground: Ground, tree: Tree) -> Left:
     """Look at what differs, without running anything of the workspace. Raises ChangeUnusable, TryLater, OSError."""
     store = ground.private / STORE
+    tree.index.with_name(LOCK).unlink(missing_ok=True)
     variables = {"GIT_DIR": str(store), "GIT_INDEX_FILE": str(tree.index), "GIT_WORK_TREE": str(tree.top)}
     exclude = ("-c", f"core.excludesFile={tree.excluded}")
     listed = git(*exclude, "ls-files", "-z", "-o", "-m", "-d", "--exclude-standard", folder=tree.top, variables=variables)
@@ -145,7 +148,7 @@ def _spilled(top: Path, paths: Sequence[bytes]) -> str:
 
 def cleared(home: Path) -> None:
     """Delete a workspace; brief, output and result stay. What cannot be deleted costs space and nothing else."""
-    for name in ("tree", "tmp"):
+    for name in ("tree", "tmp", "out"):
         shutil.rmtree(home / name, ignore_errors=True)
-    for name in ("index", "index.lock", "excluded"):  # the lock: of a git that was killed
+    for name in ("index", LOCK, "excluded"):
         (home / name).unlink(missing_ok=True)
