@@ -57,11 +57,24 @@ def liked(known: State, seeds: int) -> list[Decision]:
 
 
 def test_the_first_candidates_are_looked_for_where_earlier_runs_were_good() -> None:
-    known = fitted_to(with_past(state(asking(), [], slots=4), SPREAD, 0.3))
+    known = fitted_to(with_past(state(asking(), [], slots=8), SPREAD, 0.3))
     found = liked(known, 6)
     assert len(found) >= 6
     assert np.median([abs(float(one.params["x"]) - 0.3) for one in found]) < 0.1
     assert all("this one promises most by what 12 imported runs came to; " in one.reason for one in found)
+
+
+def test_the_best_earlier_runs_are_tried_first_as_they_were_each_once() -> None:
+    first = model.decide(fitted_to(with_past(state(asking(), [], slots=2), SPREAD, 0.3)))
+    assert [one.params["x"] for one in first] == [SPREAD[3], SPREAD[4]], "the nearest to 0.3"
+    assert first[0].reason.startswith("Of 12 imported runs p4 is among the best, and it is tried as it was")
+    outside = model.decide(fitted_to(with_past(state(asking(), [], slots=2), [*SPREAD, 4.0], 4.0)))
+    assert [one.params["x"] for one in outside] == [SPREAD[11], SPREAD[10]], "4.0 is none of this space"
+    again = state(asking(), [[0.5, 0.4]], slots=2, params=[{"x": SPREAD[3]}])
+    later = model.decide(fitted_to(with_past(again, SPREAD, 0.3)))
+    assert later[0].params["x"] == SPREAD[4] and "as it was" in later[0].reason and "as it was" not in later[1].reason
+    cold = model.decide(with_past(state(study(policy=Policy(searcher="model", scheduler="freezethaw")), [], slots=2), SPREAD, 0.3))
+    assert not any("imported" in one.reason for one in cold), "nothing of this is done unasked"
 
 
 def test_some_of_the_first_candidates_are_drawn_at_random_all_the_same() -> None:

@@ -25,6 +25,7 @@ AT_FIRST = 3  # candidates drawn at random before the model is asked
 # Share of those drawn at random later on: less where parameters tell curves apart (Outlook.told), and never less than this.
 AT_RANDOM, MOST_AT_RANDOM, TOLD = 0.2, 0.9, 1.5
 BEFORE = 0.5  # the same where imported runs take part, and the study's own are too few to say whether those tell anything
+KNOWN_GOOD = 2  # earlier runs that are tried first, as they were
 WIDE = 0.5  # share of the model's choices among points all over the space: near the best it finds many that are much alike
 ALIKE = 0.99  # correlation by parameters from which on two candidates tell the same: one of them waits for the other's look
 FINITE = 2000  # a space of no more points is looked through as a whole
@@ -68,9 +69,10 @@ def _points(state: State, study: Study, ground: Region, found: Bench) -> Iterato
     blind = plain is not None and not plain.seen.own()
     view = coming_too(state, plain, [*found.coming, *((one.id, found.look) for one in found.queued)]) if plain else None
     on_its_way = [name for name in view.rows if name not in plain.rows] if view and plain else []
+    good = _known_good(state, ground, view) if view is not None else []
     while True:
-        point = None
-        if view is not None and rng.random() >= share:
+        point = next((one for one in good if _key(names, one.params) not in known), None)
+        if point is None and view is not None and rng.random() >= share:
             offered = whole if whole is not None else _offered(state, ground, view, rng)
             new = [params for params in offered if _key(names, params) not in known]
             point = _liked(study, ground, view, on_its_way, new, blind)
@@ -90,6 +92,17 @@ def _points(state: State, study: Study, ground: Region, found: Bench) -> Iterato
 def _key(names: Sequence[str], params: Mapping[str, Value]) -> tuple[Value | None, ...]:
     """Parameters to be looked up: their values in the order of the space, None where one is not active."""
     return tuple(map(params.get, names))
+
+
+def _known_good(state: State, ground: Region, view: Outlook) -> list[Point]:
+    """The best earlier runs as they were, which are tried before anything else; what is none of this space is left out."""
+    found = []
+    for name in _ranked(view):
+        if name in state.imported and len(found) < KNOWN_GOOD:
+            params, fault = ground.placed(state.imported[name].trial.params)
+            word = f"Of {view.seen.earlier} imported runs {name} is among the best, and it is tried as it was"
+            found += [] if fault else [Point(params=params, word=word)]
+    return found
 
 
 def _share(view: Outlook) -> float:
@@ -123,16 +136,21 @@ def _offered(state: State, ground: Region, view: Outlook, rng: np.random.Generat
 
 def _best(state: State, view: Outlook) -> list[Mapping[str, Value]]:
     """The parameters of the trials with the best values so far, on the outlook's scale, and of the best earlier runs."""
-    points = view.seen.points
-    least = np.full(len(view.seen.trials), np.inf)
-    np.minimum.at(least, points.curve, points.value)
-    ranked = [view.seen.trials[row] for row in np.argsort(least, kind="stable")]
+    ranked = _ranked(view)
     own = islice((name for name in ranked if name in state.trials), BEST)  # not those that are only proposed
     past = islice((name for name in ranked if name in state.imported), BEST if view.seen.earlier else 0)
     return [
         *(state.candidates[state.trials[name].candidate].params for name in own),
         *(state.imported[name].trial.params for name in past),
     ]
+
+
+def _ranked(view: Outlook) -> list[str]:
+    """Trials and earlier runs by the least of their values, the best first."""
+    points = view.seen.points
+    least = np.full(len(view.seen.trials), np.inf)
+    np.minimum.at(least, points.curve, points.value)
+    return [view.seen.trials[row] for row in np.argsort(least, kind="stable")]
 
 
 def _liked(
