@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from agent_nights import SCRIPT, left_running
@@ -19,7 +20,7 @@ from secondshift.records.agent_calls import AgentCall
 from secondshift.records.ideas import Idea
 from secondshift.records.states import State
 from secondshift.records.studies import Agent, Objective, Study
-from secondshift.runtime import changes
+from secondshift.runtime import changes, repositories
 from secondshift.runtime.agents import running, trees
 from secondshift.runtime.agents.calling import Caller, at_work
 from secondshift.runtime.executors.processes import carriers
@@ -132,20 +133,26 @@ def test_the_end_of_a_shift_ends_a_call_and_one_that_never_began_costs_nothing(p
     assert (ended(caller, later).ending, ended(caller, later).usd) == ("cancelled", 0.0)
 
 
-def test_a_git_that_is_killed_around_a_call_is_asked_again_although_it_left_its_lock(place: Path, tmp_path: Path) -> None:
-    ground = Ground(private=place / ".secondshift", place=place, study=ordered("good").study or pytest.fail("there is one"))
-    home, tries = tmp_path / "call", []
+def test_a_git_that_is_killed_around_a_call_is_asked_again_although_it_left_its_lock(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = ordered("good").study
+    assert study is not None
+    ground, home, asked = Ground(private=place / ".secondshift", place=place, study=study), tmp_path / "call", list[str]()
+    home.mkdir()
+    (home / trees.LOCK).touch()
+    tree = trees.made(ground, "", home)
+    (tree.top / "train.py").write_text("rate = 2\n")
 
-    def killed_first() -> trees.Left:
-        tries.append(1)
-        tree = trees.made(ground, "", home)
-        (tree.top / "train.py").write_text("rate = 2\n")
-        (home / "index.lock").touch()
-        if len(tries) < 3:
+    def killed_once(*arguments: str, **named: Any) -> bytes:
+        asked.append(arguments[0])
+        if asked.count("write-tree") == 1 and arguments[0] == "write-tree":
+            (home / f"{trees.AFTER}.lock").touch()
             raise TryLater("git was killed")
-        return trees.left(ground, tree)
+        return repositories.git(*arguments, **named)
 
-    assert b"+rate = 2" in running.insisted(killed_first).patch and len(tries) == 3
+    monkeypatch.setattr(trees, "git", killed_once)
+    assert b"+rate = 2" in running.insisted(lambda: trees.left(ground, tree)).patch and asked.count("write-tree") == 2
     with pytest.raises(TryLater):
         running.insisted(lambda: (_ for _ in ()).throw(TryLater("it is killed always")))
 

@@ -30,7 +30,7 @@ Kind = Literal[
 ]
 QUIET_S = 60.0  # a draft that was touched since may have a writer: a person who brings an idea needs no lease
 LOOSE = "--expire=1.hour.ago"  # for objects, for the same reason
-WORKSPACE = ("tree", "tmp", "out", "index", "index.lock", "excluded")
+WORKSPACE = ("tree", "tmp", "out", "index", "index.lock", "index.after", "index.after.lock", "excluded")
 DRAFT = re.compile(r".+\.\d+\.tmp")
 DRAFTS = (  # below the private folder: what writers that give no number of theirs leave
     "keeper.json.tmp", "canary-*.patch", "probe-*", "spool/tmp/*", "imports/tmp/*", "briefs/.*",

@@ -108,7 +108,6 @@ def _called(order: dict[str, Any], home: Path, ended: dict[str, Any]) -> dict[st
         return {**ended, "ending": run.cause, "detail": run.detail}
     if order.get("counted") and run.told.get("ending"):  # our own program says what its files do not
         return {**ended, "ending": run.told["ending"], "detail": str(run.told.get("detail", ""))}
-    left = trees.left(ground, tree)
     left = insisted(lambda: trees.left(ground, tree))
     if left.spilled:
         return {**ended, "ending": "spammed", "detail": left.spilled}

@@ -18,6 +18,7 @@ from secondshift.runtime.workspaces import Change, Ground
 
 MOST_FILES = 2000  # that may differ
 LOCK = "index.lock"  # left by a git that was killed
+AFTER = "index.after"  # what the agent left, as git sees it
 CONFIG = """\
 [core]
 \trepositoryformatversion = 0
@@ -108,8 +109,10 @@ def _own_repository(folder: Path, store: Path, commit: str, index: Path, exclude
 def left(ground: Ground, tree: Tree) -> Left:
     """Look at what differs, without running anything of the workspace. Raises ChangeUnusable, TryLater, OSError."""
     store = ground.private / STORE
-    tree.index.with_name(LOCK).unlink(missing_ok=True)
-    variables = {"GIT_DIR": str(store), "GIT_INDEX_FILE": str(tree.index), "GIT_WORK_TREE": str(tree.top)}
+    index = tree.index.with_name(AFTER)  # a copy: where git is killed half-way, it is asked again about what the agent left
+    index.with_name(f"{AFTER}.lock").unlink(missing_ok=True)
+    shutil.copyfile(tree.index, index)
+    variables = {"GIT_DIR": str(store), "GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(tree.top)}
     exclude = ("-c", f"core.excludesFile={tree.excluded}")
     listed = git(*exclude, "ls-files", "-z", "-o", "-m", "-d", "--exclude-standard", folder=tree.top, variables=variables)
     paths = list(dict.fromkeys(filter(None, listed.split(b"\0"))))
@@ -150,5 +153,5 @@ def cleared(home: Path) -> None:
     """Delete a workspace; brief, output and result stay. What cannot be deleted costs space and nothing else."""
     for name in ("tree", "tmp", "out"):
         shutil.rmtree(home / name, ignore_errors=True)
-    for name in ("index", LOCK, "excluded"):
+    for name in ("index", LOCK, AFTER, f"{AFTER}.lock", "excluded"):
         (home / name).unlink(missing_ok=True)
