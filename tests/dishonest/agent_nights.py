@@ -28,11 +28,12 @@ def suggest(study: Path, *roles: str) -> None:
 
 
 def fingerprint(*folders: Path) -> dict[str, str]:
-    """Digest every file below these folders, but for what secondshift keeps for itself."""
+    """Digest every file below these folders, but for what secondshift keeps for itself, and the branches that it makes."""
     found: dict[str, str] = {}
     for folder in folders:
         for path in folder.rglob("*"):
-            if path.is_file() and ".secondshift" not in path.parts:
+            branch = ".git" in path.parts and ("objects" in path.parts or "secondshift" in path.parts)
+            if path.is_file() and ".secondshift" not in path.parts and not branch:
                 found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
 

@@ -16,11 +16,11 @@ from secondshift.interfaces.brief.trace import Trace
 from secondshift.interfaces.cli.main import called
 from secondshift.interfaces.cli.narration import Narrator
 from secondshift.interfaces.messages.catalogue import tell
-from secondshift.interfaces.readmodel.ideas import inbox, statement, story, verdict_row
+from secondshift.interfaces.readmodel.ideas import branch_of, inbox, row, statement, story, verdict_row
 from secondshift.interfaces.readmodel.overview import upcoming
 from secondshift.ledger.fold import fold
 from secondshift.records import events as facts
-from secondshift.records.ideas import Idea, Verdict
+from secondshift.records.ideas import CodeBranch, Idea, Verdict
 from secondshift.records.states import State
 from secondshift.records.studies import Objective, Study
 from secondshift.records.trials import Candidate, Trial
@@ -104,6 +104,23 @@ def test_every_ending_has_its_own_sentence_in_both_languages(ending: str, state:
     said = statement(changed, changed.ideas["e1"])
     assert word in tell(said, "en") and "kim, lee" in tell(said, "en")
     assert any("가" <= letter <= "힣" for letter in tell(said, "ko"))
+
+
+def test_the_branch_of_an_idea_is_told_and_that_there_is_none() -> None:
+    made = CodeBranch(idea="e1", candidate="c2", name="secondshift/e1", commit="0123456789abcdef")
+    state = replace(known(candidate="c2"), branches={"e1": made})
+    said = branch_of(state, state.ideas["e1"])
+    assert said is not None and "branch secondshift/e1 (commit 0123456789)" in tell(said, "en")
+    assert "secondshift/e1 브랜치" in tell(said, "ko")
+    assert row(state, state.ideas["e1"])["branch"] == {"name": "secondshift/e1", "commit": made.commit, "problem": None}
+    failed = replace(state, branches={"e1": replace(made, name="", commit="", problem="a branch is there")})
+    said = branch_of(failed, failed.ideas["e1"])
+    assert said is not None and "could not be made a branch: a branch is there." in tell(said, "en")
+    anew = replace(state, branches={"e1": replace(made, candidate="c9")})
+    assert branch_of(anew, anew.ideas["e1"]) is None, "it is of another candidate: the idea was begun anew"
+    payload = facts.ChangeBranched(branch=made)
+    event = facts.Event(seq=4, at=0.0, token=1, kind="change.branched", payload=payload)
+    assert [one.key for one in story([event])] == ["ideas.branch"]
 
 
 def test_what_breaks_a_guard_is_told_with_value_distance_and_how_often() -> None:

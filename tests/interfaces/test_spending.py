@@ -123,6 +123,14 @@ def test_the_inbox_and_the_budgets_tell_it_too() -> None:
     assert rows["money_usd"]["spent"] == pytest.approx(1.8)
 
 
+def test_what_an_accepted_idea_runs_as_the_baseline_of_others_is_not_spent_on_it() -> None:
+    night = played("held up")
+    fresh(night, "t9", "c2", 7, 500.0)
+    assert inbox(night.state)[0]["spent"]["device_s"] == 200.0
+    night.add(TrialQueued(trial=Trial(id="t10", candidate="c1", seed=107, pair=7), decision="d1"))
+    assert inbox(night.state)[0]["spent"]["device_s"] == 700.0, "beside what it was judged against"
+
+
 def test_the_winner_of_a_search_for_programs_has_the_calls_that_it_is_made_of() -> None:
     night = played("refuted")
     nominated = Idea(id="e3", text="the best", author="search", candidate="c9")

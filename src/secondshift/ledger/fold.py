@@ -13,7 +13,7 @@ _MAPPINGS = frozenset(
     (
         "candidates trials open attempts charges checkpoints requests "
         "answered incidents memos statuses held fingerprints imported care pages ideas verdicts pairs gates promotions "
-        "examinations evaluations forecasts audits outranked calls calling fitting"
+        "branches examinations evaluations forecasts audits outranked calls calling fitting"
     ).split()
 )
 
@@ -216,6 +216,7 @@ _HANDLERS: dict[str, Callable[[Draft, Any, facts.Event], None]] = {
     "verdict.reached": fold_ideas.verdict_reached,
     "trial.evaluated": fold_ideas.trial_evaluated,
     "change.examined": fold_ideas.change_examined,
+    "change.branched": fold_ideas.change_branched,
     "baseline.moved": fold_ideas.baseline_moved,
     "gate.ordered": fold_gates.gate_ordered,
     "gate.checked": fold_gates.gate_checked,

@@ -41,6 +41,11 @@ def change_examined(draft: Draft, fact: facts.ChangeExamined, event: facts.Event
         draft.write("examinations")[fact.examination.code] = fact.examination
 
 
+def change_branched(draft: Draft, fact: facts.ChangeBranched, event: facts.Event) -> None:
+    """The newest branch of an idea is what holds: begun anew, it has another."""
+    draft.write("branches")[fact.branch.idea] = fact.branch
+
+
 def baseline_moved(draft: Draft, fact: facts.BaselineMoved, event: facts.Event) -> None:
     """What was judged against another baseline begins anew, on seeds that nothing was run with."""
     draft.put(baseline=fact.candidate)

@@ -95,6 +95,7 @@ _SUBJECTS: dict[type, Callable[[Any], str]] = {
     facts.PageWeighed: lambda p: p.page.incident,
     facts.PageSent: lambda p: p.incident,
     facts.ChangeExamined: lambda p: p.examination.code.rpartition("+")[2],
+    facts.ChangeBranched: lambda p: p.branch.idea,
     facts.MemoRemembered: lambda p: p.policy,
     facts.AgentOrdered: lambda p: p.call.idea or p.call.task.parent,
     facts.AgentEnded: lambda p: p.call.idea or p.call.task.parent,

@@ -18,6 +18,7 @@ from secondshift.records.gate_facts import (
 )
 from secondshift.records.idea_facts import (
     BaselineMoved,
+    ChangeBranched,
     ChangeExamined,
     IdeaAmended,
     IdeaCaptured,
@@ -349,6 +350,7 @@ KINDS: Mapping[str, type] = {
     "verdict.reached": VerdictReached,
     "trial.evaluated": TrialEvaluated,
     "change.examined": ChangeExamined,
+    "change.branched": ChangeBranched,
     "baseline.moved": BaselineMoved,
     "gate.ordered": GateOrdered,
     "gate.checked": GateChecked,
@@ -405,7 +407,7 @@ Payload = (
     StudyOpened | StudyAmended | LeaseTaken | ShiftStarted | ShiftAnchored | ShiftEnded | RequestReceived | TickDecided
     | DecisionMade | DecisionDropped | CandidateProposed | IdeaCaptured | IdeaAmended | VerdictReached | BaselineMoved
     | GateOrdered | GateChecked | GateJudged | PromotionOrdered | PromotionEnded | SealedOpened | SealedMeasured
-    | TrialEvaluated | ChangeExamined | ForecastMade | AuditDrawn | AuditEnded
+    | TrialEvaluated | ChangeExamined | ChangeBranched | ForecastMade | AuditDrawn | AuditEnded
     | TrialQueued | TrialAdvanced | TrialClosed | ChargeReserved | ChargeSettled | AttemptOrdered | AttemptStarted
     | AttemptAsked | AttemptClosed | AttemptEnded | AttemptHealth | AttemptQuiet | MetricsLogged | ParamsResolved | CheckpointSaved
     | CheckpointInherited

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from secondshift.records.evaluations import Evaluation
 from secondshift.records.examinations import Examination
-from secondshift.records.ideas import Idea, Verdict
+from secondshift.records.ideas import CodeBranch, Idea, Verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +42,13 @@ class ChangeExamined:
     """A change of code was tried on the code that it is made on, and checked, before anything was trained with it."""
 
     examination: Examination
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChangeBranched:
+    """The change of an idea that held up, or was accepted, is a branch of the study's repository; or why it is none."""
+
+    branch: CodeBranch
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

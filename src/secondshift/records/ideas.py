@@ -54,6 +54,17 @@ class Idea:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CodeBranch:
+    """The branch of the study's repository that holds the change of an idea, ready to be looked at and merged."""
+
+    idea: str
+    candidate: str  # whose files it holds
+    name: str = ""  # secondshift/e3; empty: it could not be made
+    commit: str = ""
+    problem: str = ""  # why it could not be made
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
     """Candidate against baseline on fresh, paired seeds. Effects are in the metric's own unit, and positive is better."""
 

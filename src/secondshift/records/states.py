@@ -11,7 +11,7 @@ from secondshift.records.events import RequestReceived
 from secondshift.records.examinations import Examination
 from secondshift.records.forecasts import Audit, Forecast
 from secondshift.records.gates import GateRun, Promotion
-from secondshift.records.ideas import Idea, Verdict
+from secondshift.records.ideas import CodeBranch, Idea, Verdict
 from secondshift.records.incidents import Care, Incident, Look
 from secondshift.records.nights import Charge, Shift
 from secondshift.records.pages import Page
@@ -54,6 +54,7 @@ class State:
     pairs: Mapping[str, str] = field(default_factory=dict)  # "<candidate>/<pair>" -> its trial
     evaluations: Mapping[str, Evaluation] = field(default_factory=dict)  # trial -> what the study's evaluator said
     examinations: Mapping[str, Examination] = field(default_factory=dict)  # code -> what was found out about it before it ran
+    branches: Mapping[str, CodeBranch] = field(default_factory=dict)  # idea -> the branch that holds its change
     next_pair: int = 0  # number of the first fresh seed that nothing was ever run with
     calls: Mapping[str, AgentCall] = field(default_factory=dict)  # of the agent, all of them, oldest first
     calling: Mapping[str, bool] = field(default_factory=dict)  # those that have not ended

@@ -16,7 +16,7 @@ from secondshift.records.protection import guarded
 from secondshift.records.states import State
 from secondshift.records.studies import Study
 from secondshift.records.trials import Attempt, Exit, Trial
-from secondshift.runtime import gating, inheriting, promoting, pruning, trying, workspaces
+from secondshift.runtime import branching, gating, inheriting, promoting, pruning, trying, workspaces
 from secondshift.runtime.devices import fair_threads
 from secondshift.runtime.executors.protocol import Executor
 from secondshift.runtime.ingest import end_facts
@@ -74,7 +74,15 @@ def act(state: State, executor: Executor, hands: Hands) -> list[facts.Payload]:
             mode = "kill" if attempt.asked_now else attempt.asked
             executor.cancel(attempt.id, mode=mode, token=state.token, grace_s=grace_s)
             hands.cancelled[attempt.id] = asked
-    return [*outcomes, *called(state, hands), *examine(state, hands), *evaluate(state, hands)]
+    return [*outcomes, *branch(state, hands), *called(state, hands), *examine(state, hands), *evaluate(state, hands)]
+
+
+def branch(state: State, hands: Hands) -> list[facts.Payload]:
+    """Make branches of changes that held up."""
+    if state.study is None or next(branching.due(state), None) is None:
+        return []
+    folder = (hands.place / state.study.folder).resolve()
+    return branching.work(state, hands.folder, folder, lambda problem, about: trying.final(problem, about, hands.late))
 
 
 def examine(state: State, hands: Hands) -> list[facts.Payload]:

@@ -1,7 +1,7 @@
 """Git, asked without a shell, hooks or prompts: the study's tree as a commit of our own, and changes on top of it.
 
-Nothing is written into the study's own repository: commits of ours lie in a bare one below the private folder, which
-borrows the study's objects.
+Commits of ours lie in a bare repository below the private folder, which borrows the study's objects. Into the study's own
+nothing is written but branches of what held up (`branching`).
 """
 
 import errno

@@ -102,15 +102,20 @@ def settled(ground: Ground, candidate: str, change: Change) -> tuple[Base, str]:
         repositories.name(ground.private, candidate, commit, before=base.commit)
         return base, commit
     base, before = _base(ground, change), repositories.named(ground.private, f"{candidate}.base")
-    if repositories.tree_of(ground.private, before) != base.tree:
-        touched = [one.path for one in repositories.touched(ground.private, before, base.commit)]
-        tracked = repositories.kept_by_git(base)
-        code = [path for path in touched if path in tracked or is_source(path)]
-        if touched and not code:
-            return base, known  # the log of a night, say, that grows beside the code
-        moved = ", ".join(code[:3])
-        raise BaseMoved(f"the study's code changed since {candidate} was made ({moved}); it is tried anew on fresh seeds")
+    moved = _code_between(ground, before, base)
+    if moved and _code_between(ground, known, base):  # else a person has merged it: the study is what the candidate is
+        paths = ", ".join(moved[:3])
+        raise BaseMoved(f"the study's code changed since {candidate} was made ({paths}); it is tried anew on fresh seeds")
     return base, known
+
+
+def _code_between(ground: Ground, before: str, base: Base) -> list[str]:
+    """The code that differs between a commit of ours and the study; not the log of a night, say, that grows beside the code."""
+    if repositories.tree_of(ground.private, before) == base.tree:
+        return []
+    touched = [one.path for one in repositories.touched(ground.private, before, base.commit)]
+    tracked = repositories.kept_by_git(base)
+    return [path for path in touched if path in tracked or is_source(path)]
 
 
 def placed(ground: Ground, order: Order, candidate: str, change: Change) -> Order:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from secondshift.interfaces.brief.gates import gates
 from secondshift.interfaces.brief.trace import Trace
-from secondshift.interfaces.readmodel.ideas import told
+from secondshift.interfaces.readmodel.ideas import branch_of, told
 from secondshift.interfaces.readmodel.objectives import written
 from secondshift.interfaces.readmodel.spending import cost, spent_on
 from secondshift.records.ideas import Verdict
@@ -28,6 +28,7 @@ def ideas(night: Trace, state: State) -> Iterable[Statement]:
     every = [replace(one, facts=night.of_idea(str(one.values["idea"]))) for one in told(state, theirs)]
     for one in every[:MOST]:
         yield one
+        yield from _branch(night, state, str(one.values["idea"]))
         yield from _cost(night, state, str(one.values["idea"]))
     if more := every[MOST:]:
         yield Statement(key="ideas.more", values={"n": len(more)}, facts=tuple(sorted({seq for one in more for seq in one.facts})))
@@ -35,6 +36,13 @@ def ideas(night: Trace, state: State) -> Iterable[Statement]:
     yield from _former(night, state)
     yield from _pairing(night, state)
     yield from gates(night)
+
+
+def _branch(night: Trace, state: State, name: str) -> Iterable[Statement]:
+    """Which branch holds the change of an idea."""
+    said = branch_of(state, state.ideas[name])
+    if said is not None and name in night.branched:
+        yield replace(said, facts=(night.branched[name],))
 
 
 def _cost(night: Trace, state: State, name: str) -> Iterable[Statement]:

@@ -15,6 +15,7 @@ from secondshift.records.events import (
     AttemptStarted,
     BaselineMoved,
     CandidateProposed,
+    ChangeBranched,
     ChargeReserved,
     ChargeSettled,
     DecisionMade,
@@ -133,6 +134,7 @@ class Trace:
     settled: list[tuple[int, ChargeSettled]] = field(default_factory=list)  # of the whole study
     calls: dict[str, int] = field(default_factory=dict)  # call of the agent -> where it ended, over the whole study
     held: dict[str, int] = field(default_factory=dict)  # idea that held up -> where it first did
+    branched: dict[str, int] = field(default_factory=dict)  # idea -> where it stands which branch its change is, or why none
     ideas: dict[str, dict[str, int]] = field(default_factory=dict)  # where each came in, its newest answer and verdict, by kind
     baseline: int = 0  # the newest baseline.moved
     gates: list[Event] = field(default_factory=list)  # of the gate and the sealed test, over the whole study
@@ -204,6 +206,8 @@ def _idea(found: Trace, event: Event) -> None:
                 found.held.pop(idea.id, None)
         case AgentEnded(call=call):
             found.calls[call.id] = event.seq
+        case ChangeBranched(branch=branch):
+            found.branched[branch.idea] = event.seq
         case VerdictReached(verdict=verdict):
             found.ideas.setdefault(verdict.idea, {})[event.kind] = event.seq
         case BaselineMoved():

@@ -10,8 +10,9 @@ from secondshift.interfaces.cli.asking import answered
 from secondshift.interfaces.cli.desk import idea_named, language, open_desk
 from secondshift.interfaces.cli.gatetable import gate_result
 from secondshift.interfaces.cli.printing import document
-from secondshift.interfaces.messages.catalogue import say
+from secondshift.interfaces.messages.catalogue import say, tell
 from secondshift.interfaces.readmodel.gates import gate_row
+from secondshift.interfaces.readmodel.ideas import branch_of
 from secondshift.records.states import State
 from secondshift.records.studies import Value
 
@@ -49,4 +50,7 @@ def accept(
 
 def _moved(state: State, name: str, lang: str) -> str:
     found = state.ideas[name]
-    return say("ideas.accepted", lang, idea=name, candidate=found.candidate) if state.baseline == found.candidate else ""
+    if state.baseline != found.candidate:
+        return ""
+    said, branch = say("ideas.accepted", lang, idea=name, candidate=found.candidate), branch_of(state, found)
+    return said if branch is None else f"{said} {tell(branch, lang)}"

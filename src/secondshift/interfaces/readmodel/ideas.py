@@ -7,7 +7,7 @@ from typing import Any
 from secondshift.interfaces.messages.formats import number
 from secondshift.interfaces.readmodel import spending
 from secondshift.interfaces.readmodel.objectives import written
-from secondshift.records.events import Event, IdeaAmended, IdeaCaptured, RequestReceived, VerdictReached
+from secondshift.records.events import ChangeBranched, Event, IdeaAmended, IdeaCaptured, RequestReceived, VerdictReached
 from secondshift.records.guards import guard_of
 from secondshift.records.ideas import FEW_PAIRS, MANY_PAIRS, SET, Idea, Verdict
 from secondshift.records.nights import Statement
@@ -26,7 +26,7 @@ def inbox(state: State, waiting: Sequence[RequestReceived] = ()) -> list[dict[st
             rows.append({
                 "idea": "", "request": request.id, "state": "waiting", "text": str(request.args.get("text", "")),
                 "author": author, "authors": [author], "why": str(request.args.get("why", "")), "params": params,
-                "answer": "", "verdict": None, "spent": spending.row(spending.Spent()),
+                "answer": "", "verdict": None, "branch": None, "spent": spending.row(spending.Spent()),
             })  # fmt: skip
     return rows
 
@@ -38,8 +38,13 @@ def row(state: State, idea: Idea) -> dict[str, Any]:
         "idea": idea.id, "request": idea.request, "state": idea.state, "text": idea.text, "author": idea.author,
         "authors": [idea.author, *idea.also], "why": idea.why, "params": dict(idea.params), "answer": idea.answer,
         "candidate": idea.candidate, "baseline": idea.baseline, "verdict": found and verdict_row(found),
-        "spent": spending.row(spending.spent_on(state, idea)),
+        "branch": _branch_row(state, idea), "spent": spending.row(spending.spent_on(state, idea)),
     }  # fmt: skip
+
+
+def _branch_row(state: State, idea: Idea) -> dict[str, Any] | None:
+    found = state.branches.get(idea.id)
+    return None if found is None else {"name": found.name or None, "commit": found.commit or None, "problem": found.problem or None}
 
 
 def verdict_row(found: Verdict) -> dict[str, Any]:
@@ -107,6 +112,15 @@ def statement(state: State, idea: Idea) -> Statement:
     return Statement(key="ideas.undecided_dear", values=values)
 
 
+def branch_of(state: State, idea: Idea) -> Statement | None:
+    """Say which branch holds the change of an idea, or why none does; None where none was wanted."""
+    found = state.branches.get(idea.id)
+    if found is None or found.candidate != idea.candidate:
+        return None
+    values = {"idea": idea.id, "branch": found.name, "commit": found.commit[:10], "reason": found.problem}
+    return Statement(key="ideas.branch" if found.name else "ideas.no_branch", values=values)
+
+
 def _of_guard(found: Verdict) -> dict[str, str | int | float]:
     """What a verdict says of the guard that it ends by."""
     guard = guard_of(found.guard)
@@ -139,6 +153,10 @@ def story(events: Iterable[Event]) -> list[Statement]:
                     "crashed": found.crashed, "baseline_crashed": found.baseline_crashed,
                 }  # fmt: skip
                 said.append(Statement(key="ideas.story_verdict", values=values, facts=(event.seq,)))
+            case ChangeBranched(branch=branch):
+                values = {"idea": branch.idea, "branch": branch.name, "commit": branch.commit[:10], "reason": branch.problem}
+                key = "ideas.branch" if branch.name else "ideas.no_branch"
+                said.append(Statement(key=key, values=values, facts=(event.seq,)))
             case _:
                 pass
     return said

@@ -10,6 +10,7 @@ from secondshift.records.agent_calls import AgentCall
 from secondshift.records.ideas import Idea
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
+from secondshift.records.trials import Trial
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +30,7 @@ def spent_on(state: State, idea: Idea) -> Spent:
     known = state.candidates.get(idea.candidate)
     made_of = {idea.change, *(known.code.split("+") if known is not None and not idea.canary else ())} - {""}
     calls = [call for call in state.calls.values() if call.ending and (call.idea == idea.id or call.change in made_of)]
-    trials = [t for t in state.trials.values() if t.pair >= 0 and _its_own(state, t.candidate, idea)]
+    trials = [t for t in state.trials.values() if t.pair >= 0 and _its_own(state, t, idea)]
     return Spent(
         calls=tuple(calls), trials=tuple(t.id for t in trials), usd=sum(call.usd for call in calls),
         assumed_usd=sum(call.usd for call in calls if call.assumed), device_s=sum(t.device_s for t in trials),
@@ -37,9 +38,11 @@ def spent_on(state: State, idea: Idea) -> Spent:
     )  # fmt: skip
 
 
-def _its_own(state: State, candidate: str, idea: Idea) -> bool:
-    """Say whether a candidate is an idea's, now or before it was begun anew."""
-    return candidate == idea.candidate or state.candidates[candidate].idea == idea.id
+def _its_own(state: State, trial: Trial, idea: Idea) -> bool:
+    """Say whether a trial with a fresh seed was run for an idea, now or before it was begun anew, and not as the baseline of others."""
+    if trial.candidate == idea.candidate:
+        return idea.state == "exploring" or f"{idea.baseline}/{trial.pair}" in state.pairs
+    return state.candidates[trial.candidate].idea == idea.id
 
 
 def cost(state: State, idea: Idea) -> Statement | None:
