@@ -39,7 +39,7 @@ def spent_on(state: State, idea: Idea) -> Spent:
 
 
 def _its_own(state: State, trial: Trial, idea: Idea) -> bool:
-    """Say whether a trial with a fresh seed was run for an idea, now or before it was begun anew, and not as the baseline of others."""
+    """Say whether a trial with a fresh seed was run for an idea, now or before it was begun anew, and not as others' baseline."""
     if trial.candidate == idea.candidate:
         return idea.state == "exploring" or f"{idea.baseline}/{trial.pair}" in state.pairs
     return state.candidates[trial.candidate].idea == idea.id
