@@ -32,9 +32,9 @@ from secondshift.runtime.spool import put_request  # noqa: E402
 WEIGHTS = {"keeper": 1, "engine": 3, "watcher": 8, "agent": 6, "git": 8, "judge": 4, "supervisor": 3, "training": 3}
 MERCY = 0.7  # share of the strikes that leave keeper and engine alone where nothing else is at work
 POINTS: dict[str, tuple[str, ...]] = {
-    "call order": ("before",), "call lock": PAIR, "call claim": RENAME, "call workspace": ("before",), "call brief": RENAME,
-    "call output": ("before",), "call change": RENAME, "call cleared": PAIR, "call result": RENAME, "tree ready": RENAME,
-    "tree cleared": PAIR, "ledger append": RENAME,
+    "call waiting": ("before",), "call order": PAIR, "call lock": PAIR, "call claim": RENAME, "call workspace": ("before",),
+    "call brief": RENAME, "call output": ("before",), "call change": RENAME, "call cleared": PAIR, "call result": RENAME,
+    "tree ready": RENAME, "tree cleared": PAIR, "ledger append": RENAME,
 }  # fmt: skip
 POINT_S = 25.0  # for somebody to come by an armed point
 WAITING = 6  # ideas that wait for the agent

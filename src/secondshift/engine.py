@@ -207,7 +207,7 @@ class Engine:
         """Tick until the shift has ended; a lost lease ends this engine at once."""
         while self.state.shift is not None:
             if not self.patiently(self.tick):
-                self.clock.sleep(0.1 if self.state.attempts else 0.25)
+                self.clock.sleep(0.1 if self.state.at_work() else 0.25)
             if self.clock.boot() - self.kept_at >= KEEP_EVERY_S:
                 self.keep(self.state)
                 self.kept_at = self.clock.boot()

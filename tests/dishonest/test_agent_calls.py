@@ -29,6 +29,7 @@ from secondshift.runtime.tokens import token_of
 from secondshift.runtime.workspaces import Ground
 
 LONG_S = 60.0
+CALLERS: list[Caller] = []  # of the test that runs
 AGENT = Agent(
     command=(sys.executable, "-I", "-S", str(SCRIPT), "{brief_file}"), turns=9, price_usd=2.0, money_usd=9.0,
     readable=(str(SCRIPT),), grace_s=0.5, output_cap_mb=1.0,
@@ -39,6 +40,8 @@ TRAIN = "rate = 0.01\nfor step in range(30):\n    print(f'step={step} loss={rate
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Path]:
     yield repository(tmp_path / "study", {"train.py": TRAIN, "data/valid.csv": "1,2\n"})
+    while CALLERS:
+        CALLERS.pop().close()
     assert left_running() == []
 
 
@@ -53,7 +56,8 @@ def ordered(role: str, *, agent: Agent = AGENT, usd: float = 2.0, timeout_s: flo
 
 
 def engine(place: Path) -> Caller:
-    return Caller(private=place / ".secondshift", place=place, command=calling)
+    CALLERS.append(Caller(private=place / ".secondshift", place=place, command=calling))
+    return CALLERS[-1]
 
 
 def until(act: Callable[[], object]) -> None:
@@ -104,6 +108,21 @@ def test_a_call_outlives_its_engine_and_the_next_one_takes_in_how_it_ended(place
     assert (call.ending, call.assumed) == ("timed out", False) and call.detail == "it took longer than 4 s"
     first.processes["call-1"].wait(LONG_S)
     assert not at_work(home)
+
+
+def test_the_process_for_the_next_call_waits_with_all_it_needs_and_leaves_with_its_engine(place: Path) -> None:
+    caller, state = engine(place), ordered("good")
+    ended(caller, state)
+    spare = caller.spare
+    assert spare is not None and spare.poll() is None
+    again = replace(state, calls={"call-2": replace(state.calls["call-1"], id="call-2")}, calling={"call-2": True})
+    assert ended(caller, again).ending == "changed"
+    assert spare.wait(LONG_S) == 0 and (place / ".secondshift/agents/call-2/running.log").exists(), "it did the second call"
+    last = caller.spare
+    assert last is not None and last.stdin is not None
+    last.stdin.close()  # as when the engine is killed
+    assert last.wait(LONG_S) == 0
+    caller.spare = None
 
 
 def test_one_that_nobody_watches_over_any_more_is_settled_in_full_as_assumed_and_leaves_nobody(place: Path) -> None:

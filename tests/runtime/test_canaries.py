@@ -79,6 +79,15 @@ def test_a_canary_gets_its_change_and_is_looked_at_at_once(ground: Ground) -> No
     assert refused.idea.state == "refused", "at the same call: it cannot become a candidate meanwhile"  # type: ignore[union-attr]
 
 
+def test_canaries_are_made_one_at_a_call_so_that_no_tick_waits_for_all_of_them(ground: Ground) -> None:
+    ideas = {f"e{n}": Idea(id=f"e{n}", text="m", author="canary", canary=kind) for n, kind in enumerate(("no-op", "metric"))}
+    made = trying.newcomers(State(study=STUDY, ideas=ideas), ground.private, ground.place, set(), {})
+    assert {fact.idea.id for fact in made if isinstance(fact, facts.IdeaAmended)} == {"e0"}
+    ideas["e0"] = next(fact.idea for fact in made if isinstance(fact, facts.IdeaAmended))
+    later = trying.newcomers(State(study=STUDY, ideas=ideas), ground.private, ground.place, set(), {})
+    assert "e1" in {fact.idea.id for fact in later if isinstance(fact, facts.IdeaAmended)}
+
+
 def test_what_a_canary_printed_is_quoted_to_no_agent(ground: Ground) -> None:
     ideas = {"e1": Idea(id="e1", text="wider", author="kim"), "e2": Idea(id="e2", text="c", author="canary", canary="constant")}
     over = Trial(id="", candidate="", seed=0, status="complete", attempts=1)

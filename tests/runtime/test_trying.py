@@ -54,7 +54,7 @@ def test_a_newcomer_is_asked_about_again_where_git_did_not_answer_and_refused_af
     def silent(*_: object) -> None:
         raise TryLater("git add did not end well.")
 
-    monkeypatch.setattr(workspaces, "examined", silent)
+    monkeypatch.setattr(workspaces, "made_on", silent)
     state, late = State(study=STUDY, ideas={"e1": idea(1, "0" * 32)}), {}
     found = [trying.newcomers(state, tmp_path, tmp_path, set(), late) for _ in range(trying.MOST_TRIES)]
     assert found[:-1] == [[]] * (trying.MOST_TRIES - 1)

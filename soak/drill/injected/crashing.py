@@ -50,7 +50,8 @@ IN_PLACE = {
 }
 CREATED = {  # those that Python's own open() makes have no "after"
     "stopping": ("supervisor", r"/stopping$"),
-    "call order": ("engine", r"/agents/[^/]+/running\.log$"),
+    "call order": ("watcher", r"/agents/[^/]+/running\.log$"),
+    "call waiting": ("engine", r"/agents/waiting\.log$"),
     "call lock": ("watcher", r"/agents/[^/]+/lock$"),
     "call workspace": ("watcher", r"/agents/[^/]+/tree/\.git/HEAD$"),
     "call output": ("watcher", r"/agents/[^/]+/output\.log$"),

@@ -61,7 +61,7 @@ class Base:
 def git(
     *arguments: str, folder: Path, variables: Mapping[str, str] | None = None, data: bytes | None = None
 ) -> bytes:
-    """Run git and return what it prints; what it writes is on the disk when it ends.
+    """Run git and return what it prints; what it writes is on the disk when it ends, but for indexes, which are all passing.
 
     Raises ChangeUnusable with git's own words where it fails, TryLater where it took too long, could not be started or was
     killed, and OSError where the disk is full.
@@ -69,7 +69,7 @@ def git(
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     environment |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **WHO}
     command = ["git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false",
-               "-c", "core.fsync=all", "-c", "gc.auto=0", "-c", "advice.detachedHead=false", *arguments]  # fmt: skip
+               "-c", "core.fsync=all,-index", "-c", "gc.auto=0", "-c", "advice.detachedHead=false", *arguments]  # fmt: skip
     try:
         done = subprocess.run(
             command, cwd=folder, env={**environment, **(variables or {})}, capture_output=True, timeout=TIMEOUT_S,

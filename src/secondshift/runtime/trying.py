@@ -13,7 +13,7 @@ from secondshift.records.trials import Candidate
 from secondshift.runtime import canaries, workspaces
 from secondshift.runtime.describing import described
 from secondshift.runtime.originals import OtherCode
-from secondshift.runtime.repositories import ChangeUnusable, TryLater
+from secondshift.runtime.repositories import Base, ChangeUnusable, TryLater
 from secondshift.runtime.workspaces import BaseMoved, Change, ChangeRefused, Ground
 
 Refusal = ChangeRefused | ChangeUnusable | BaseMoved | OtherCode
@@ -31,13 +31,16 @@ def ground_of(state: State, private: Path, place: Path) -> Ground:
 def newcomers(state: State, private: Path, place: Path, examined: set[str], late: dict[str, int]) -> list[facts.Payload]:
     """Refuse the ideas that came in with a change that may not run or does not apply; each is looked at once by an engine.
 
-    All at one call: one that is not looked at yet would become a candidate meanwhile, and spend a share of the error budget.
+    All at one call: one that is not looked at yet would become a candidate meanwhile, and spend a share of the error budget. Only
+    canaries, which have no change before they are made here, are made one at a call: that takes git a while.
     late: how often there was no answer, by what was asked about.
     """
     out: list[facts.Payload] = []
     alike: dict[str, Likeness] = {}
+    bases: dict[str, Base] = {}  # what changes are made on, read once for all that came in together
+    unmade = [idea.id for idea in state.ideas.values() if idea.canary and idea.state == "open" and not idea.change]
     for came in state.ideas.values():
-        made = _canary(state, came, private, place, late) if came.canary and came.state == "open" and not came.change else []
+        made = _canary(state, came, private, place, late) if came.id in unmade[:1] else []
         idea = made[0].idea if made else came
         out += made
         key, code = f"{idea.id} {idea.change} {state.baseline}", _code(state, idea)
@@ -45,7 +48,8 @@ def newcomers(state: State, private: Path, place: Path, examined: set[str], late
             continue
         ground, on = ground_of(state, private, place), _code_of(state, state.baseline)
         try:
-            base, commit = workspaces.examined(ground, Change(digest=idea.change, on=on))
+            bases[on] = bases.get(on) or workspaces.made_on(ground, on)
+            base, commit = workspaces.examined(ground, Change(digest=idea.change, on=on), bases[on])
             like = described(private, ground.command_folder(), commit, "" if on else base.commit)
         except (*REFUSALS, TryLater) as problem:
             why = final(problem, key, late)

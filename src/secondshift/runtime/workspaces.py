@@ -60,18 +60,19 @@ class Change:
     on: str = ""  # the candidate whose code it is made on; empty: the study's working tree
 
 
-def examined(ground: Ground, change: Change) -> tuple[Base, str]:
-    """Try a change on the code that it is made on; give that and our commit of the result.
+def examined(ground: Ground, change: Change, base: Base | None = None) -> tuple[Base, str]:
+    """Try a change on the code that it is made on; give that and our commit of the result. base: that code, where it is known.
 
     Raises ChangeRefused where it touches what is protected, with the diff, and ChangeUnusable where it does not apply.
     """
-    base = _base(ground, change)
+    base = base or made_on(ground, change.on)
     if not change.digest:
         return base, base.commit
-    commit, below = base.commit, base
-    for digest in change.digest.split("+"):
+    first, *later = change.digest.split("+")
+    commit = repositories.apply(ground.private, base, changes.read(ground.private, first))
+    for digest in later:
+        below = replace(base, tree=repositories.tree_of(ground.private, commit), commit=commit)
         commit = repositories.apply(ground.private, below, changes.read(ground.private, digest))
-        below = replace(below, tree=repositories.tree_of(ground.private, commit), commit=commit)
     inside = os.path.relpath(ground.place.resolve(), base.top)
     why, path = refusal(repositories.touched(ground.private, base.commit, commit), ground.guarded(), inside)
     if why:
@@ -80,13 +81,14 @@ def examined(ground: Ground, change: Change) -> tuple[Base, str]:
     return base, commit
 
 
-def _base(ground: Ground, change: Change) -> Base:
+def made_on(ground: Ground, on: str) -> Base:
+    """The code of a candidate, or "" of the study's working tree as it is now. Raises ChangeUnusable, TryLater, OSError."""
     folder = ground.command_folder()
-    if not change.on:
+    if not on:
         return repositories.base_of(folder, ground.private)
-    commit = repositories.named(ground.private, change.on)
+    commit = repositories.named(ground.private, on)
     if not commit:
-        raise ChangeUnusable(f"The code of {change.on} is not there any more. Expected it in {ground.private / STORE}.")
+        raise ChangeUnusable(f"The code of {on} is not there any more. Expected it in {ground.private / STORE}.")
     top, head, *_ = repositories.top_of(folder)
     return Base(top=top, head=head, tree=repositories.tree_of(ground.private, commit), commit=commit)
 
@@ -101,7 +103,7 @@ def settled(ground: Ground, candidate: str, change: Change) -> tuple[Base, str]:
         base, commit = examined(ground, change)
         repositories.name(ground.private, candidate, commit, before=base.commit)
         return base, commit
-    base, before = _base(ground, change), repositories.named(ground.private, f"{candidate}.base")
+    base, before = made_on(ground, change.on), repositories.named(ground.private, f"{candidate}.base")
     moved = _code_between(ground, before, base)
     if moved and _code_between(ground, known, base):  # else a person has merged it: the study is what the candidate is
         paths = ", ".join(moved[:3])

@@ -25,6 +25,7 @@ from secondshift.runtime.agents.calling import Caller, environment
 from secondshift.runtime.agents.running import Run, _counting
 from secondshift.runtime.agents.tunnels import OUT, reached
 
+CALLERS: list[Caller] = []  # of the test that runs
 LONG_S = 60.0
 GOOD = change(("train.py", "rate = 0.01", "rate = 0.1"))
 PLAYS = {"good": [Step(status=429, retry_after="0"), GOOD], "stalls": [replace(GOOD, stalls_s=60.0)]}
@@ -69,8 +70,17 @@ def until(act: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
+@pytest.fixture(autouse=True)
+def leaving() -> Iterator[None]:
+    """No process of a test waits for another call when it is over."""
+    yield
+    while CALLERS:
+        CALLERS.pop().close()
+
+
 def engine(place: Path) -> Caller:
-    return Caller(private=place / ".secondshift", place=place, command=calling)
+    CALLERS.append(Caller(private=place / ".secondshift", place=place, command=calling))
+    return CALLERS[-1]
 
 
 def test_a_models_edits_become_the_change_and_the_call_costs_what_its_tokens_did(place: Path, end: Endpoint) -> None:

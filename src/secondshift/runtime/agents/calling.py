@@ -44,6 +44,7 @@ class Caller:
     place: Path  # where the study file lies
     command: Callable[[Study, Path, str], tuple[str, ...]]  # the words of a call in its folder, with the text of its brief
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)  # by call
+    spare: "subprocess.Popen[bytes] | None" = None  # has loaded what it needs, and waits for the order of the next call
     starts: Counter[str] = field(default_factory=Counter)
     started_at: dict[str, float] = field(default_factory=dict)  # monotonic seconds
 
@@ -63,7 +64,11 @@ class Caller:
 
     def close(self) -> None:
         """Wait for processes that have nothing left to do."""
-        for process in self.processes.values():
+        waiting = [self.spare] if self.spare is not None else []
+        self.spare = None
+        for process in waiting:
+            _given(process, b"")
+        for process in (*waiting, *self.processes.values()):
             try:
                 process.wait(LEAVE_S)
             except subprocess.TimeoutExpired:
@@ -75,6 +80,8 @@ class Caller:
         busy = self.alive(call.id) or at_work(home)  # first: one that ends between the two looks has its result
         found = _read(home)
         if found is not None:
+            if not busy:
+                trees.cleared(home)  # it was killed before it could do that
             return _ended(call, found)
         if busy:
             if state.ending:
@@ -84,7 +91,7 @@ class Caller:
         elif state.ending:
             return _voided(call, home, "cancelled", "the shift ended before it began")
         elif self.starts[call.id] >= MOST_STARTS:
-            why = f"the process that watches over it died again and again: {tail(str(home / 'running.log'), 300)}"
+            why = f"the process that watches over it died again and again: {_words(home)}"
             return _voided(call, home, "unusable", why)
         elif time.monotonic() - self.started_at.get(call.id, -1e9) > AGAIN_S:
             self._start(state, call, home)
@@ -110,18 +117,37 @@ class Caller:
             "readable": [os.path.expanduser(path) for path in seen], "reserved_usd": call.reserved_usd,
             "writable": [os.path.expanduser(path) for path in agent.writable], "env": environment(study),
         }  # fmt: skip
-        with open(home / "running.log", "ab") as log:
-            process = subprocess.Popen(
+        self.processes[call.id] = self._ready()
+        _given(self.processes[call.id], json.dumps(order).encode())  # where it died at once it is started again
+        self.spare = self._waiting()
+
+    def _ready(self) -> "subprocess.Popen[bytes]":
+        """A process that waits for an order: the one that was made ahead, if it still lives."""
+        spare, self.spare = self.spare, None
+        return spare if spare is not None and spare.poll() is None else self._waiting()
+
+    def _waiting(self) -> "subprocess.Popen[bytes]":
+        """Start a process that loads what it needs, which takes longer than its work, and waits. It ends when we do."""
+        with open(self.private / "agents" / "waiting.log", "wb") as log:
+            return subprocess.Popen(
                 [sys.executable, "-P", "-m", "secondshift.runtime.agents.running"], stdin=subprocess.PIPE, stdout=log,
                 stderr=log, start_new_session=True,
             )  # fmt: skip
-        self.processes[call.id] = process
-        try:
-            if process.stdin is not None:
-                process.stdin.write(json.dumps(order).encode())
-                process.stdin.close()
-        except OSError:
-            pass  # it died at once; its log says why, and it is started again
+
+
+def _given(process: "subprocess.Popen[bytes]", order: bytes) -> None:
+    """Give a waiting process its order; with an empty one it leaves."""
+    try:
+        if process.stdin is not None:
+            process.stdin.write(order)
+            process.stdin.close()
+    except OSError:
+        pass  # it is dead
+
+
+def _words(home: Path) -> str:
+    """The last words of a process that died: over its call, or before it had its order."""
+    return tail(str(home / "running.log"), 300) or tail(str(home.parent / "waiting.log"), 300)
 
 
 def environment(study: Study) -> dict[str, str]:

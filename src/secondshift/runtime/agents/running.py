@@ -66,6 +66,19 @@ class Run:
     unenforced: tuple[str, ...] = field(default_factory=tuple)
 
 
+def waited() -> int:
+    """Wait for the order of a call and do it. Whoever started us and gives none, or died before it gave all of it, has none."""
+    confining.means()  # found out once; others wait for us then
+    try:
+        order = json.load(sys.stdin)
+    except ValueError:
+        return 0
+    log = os.open(Path(order["home"]) / "running.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    for said in (1, 2):
+        os.dup2(log, said)
+    return main(order)
+
+
 def main(order: dict[str, Any]) -> int:  # Any: JSON as `calling` wrote it
     """Do one call. Returns an exit code: 0 done, 3 another one is at work, 4 one that was at work is gone."""
     home = Path(order["home"])
@@ -87,8 +100,8 @@ def main(order: dict[str, Any]) -> int:  # Any: JSON as `calling` wrote it
         sys.excepthook(type(error), error, error.__traceback__)
         found = {**ended, "ending": "unusable", "detail": f"secondshift itself failed: {error!r}"[:600]}
     found["overhead_s"] = time.monotonic() - began - found.get("elapsed_s", 0.0)
-    trees.cleared(home)
     write_atomic(str(home / "result.json"), json.dumps(found).encode(), sync=True)
+    trees.cleared(home)  # last: nobody has to wait for that
     return 0
 
 
@@ -287,4 +300,4 @@ def _reap() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(json.load(sys.stdin)))
+    sys.exit(waited())
