@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from repositories import TRAIN, repository
+from secondshift.records import events as facts
 from secondshift.records.agent_calls import AgentCall
 from secondshift.records.ideas import Idea
 from secondshift.records.states import State
