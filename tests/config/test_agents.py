@@ -55,6 +55,7 @@ TOKENS = "price_per_million_input_usd = 3\nprice_per_million_output_usd = 15\n"
     (MODEL.replace("openai:", "mystery:") + TOKENS, 'such as "openai:NAME"'),
     (MODEL + TOKENS + 'base_url = "https://kim:pass@llm.example.com"', "without a name, a password"),
     (MODEL + TOKENS + 'base_url = "http://localhost:99999/v1"', "address"),
+    (MODEL.replace("0.5", "0.1") + TOKENS, "0.1229 at least: one answer of max_output_tokens"),
     (MODEL + TOKENS + 'api_key_env = "sk-123"', "the name of an environment variable"),
     ('command = "a {brief}"\nsubscription = true\nturns = 3\nshow_kb = 5', "a model beside it"),
 ])  # fmt: skip

@@ -42,6 +42,9 @@ def check_agent(table: AgentTable, has_money: bool, notes: Notebook) -> None:
         notes.add(("agent", "subscription"), got=table.subscription, expected=expected)
     elif not priced and not table.subscription:
         notes.add(path, got=Given("calls without a price"), expected="what a call may cost at most", advice=PRICE)
+    elif table.model and (least := _one_answer_usd(table)) > (table.price_per_call_usd or least):
+        expected = f"{least:.4g} at least: one answer of max_output_tokens costs as much, beside what is sent"
+        notes.add(("agent", "price_per_call_usd"), got=table.price_per_call_usd, expected=expected)
     elif table.turns is None and (table.subscription or (table.money_usd is None and not has_money)):
         advice = "Add a line to [agent]: turns = 24" + ("" if table.subscription else ", or money_usd = 15")
         notes.add(path, got=Given("calls without a cap"), expected="how many calls there may be", advice=advice)
@@ -70,6 +73,10 @@ def _check_model(table: AgentTable, notes: Notebook) -> None:
     elif not table.subscription and None in (table.price_per_million_input_usd, table.price_per_million_output_usd):
         expected = "what a million tokens cost, sent and written"
         notes.add(("agent", "model"), got=Given("tokens without a price"), expected=expected, advice=TOKENS)
+
+
+def _one_answer_usd(table: AgentTable) -> float:
+    return table.max_output_tokens * (table.price_per_million_output_usd or 0.0) / 1e6
 
 
 def agent_of(table: AgentTable) -> Agent:

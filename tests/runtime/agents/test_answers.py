@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from secondshift.runtime.agents.answers import AnswerProtected, AnswerUnusable, put, read, worked_out
 from secondshift.runtime.agents.counting import Counts, Meter, Prices, counted
+from secondshift.runtime.agents.endpoints import _count
 from secondshift.runtime.agents.showing import shown
 
 
@@ -102,4 +103,5 @@ def test_what_nobody_counted_is_taken_at_its_most_and_the_sum_is_written_whole(t
 def test_of_what_somebody_else_reports_only_plain_counts_are_taken() -> None:
     told = {"input_tokens": 3, "output_tokens": -1, "requests": True, "estimated": "yes"}
     assert counted(told) == {"input_tokens": 3, "estimated": False}
+    assert [_count(value) for value in (7, 0, -1, "7", None, True, 1.5)] == [7, 0, None, None, None, None, None]
     assert counted({"output_tokens": 1 << 60, "requests": 2.5}) == {"estimated": False}

@@ -60,7 +60,8 @@ def play(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
             order = replace(ORDER, provider=provider, base_url=url, top=str(top), timeout_s=lasts_s, **keys)
             meter = Meter(file=tmp_path / "usage.json", prices=Prices(input_usd=3.0, output_usd=15.0), most_usd=order.most_usd)
             first, said, began = shown(BRIEF, top, lambda path: protected(order, path), 10_000), [], time.monotonic()
-            call = Call(order=order, endpoint=opened(order, KEY), meter=meter, until=began + lasts_s, tell=said.append,
+            endpoint = opened(order, KEY)
+            call = Call(order=order, endpoint=endpoint, meter=meter, until=began + lasts_s, tell=said.append,
                         system=first.system, talk=[("user", first.prompt)])  # fmt: skip
             try:
                 answer, files = call.answered()
@@ -69,6 +70,7 @@ def play(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
                 ending, detail, files = done.ending, done.detail, {}
             except OutOfTime:
                 ending, detail, files = "timed out", "", {}
+            endpoint.close()
         took_s = time.monotonic() - began
         return Played(ending=ending, detail=detail, meter=meter, end=end, said=said, took_s=took_s, files=files)
 
@@ -141,7 +143,7 @@ def test_what_is_no_change_is_told_apart(play: Play) -> None:
 
 def test_no_request_is_made_that_could_pass_what_was_set_aside(play: Play) -> None:
     dear = play(GOOD, most_usd=0.02)
-    assert dear.ending == "over budget" and not dear.end.served and "price_per_call_usd" in dear.detail
+    assert dear.ending == "unreachable" and not dear.end.served and "price_per_call_usd" in dear.detail
     spent = play(Step(text="nonsense", output_tokens=1900), most_usd=0.07)
     assert spent.ending == "over budget" and spent.meter.counts.usd <= 0.07 and len(spent.end.served) in (1, 2)
 

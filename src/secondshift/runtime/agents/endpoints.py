@@ -65,6 +65,10 @@ class Endpoint(Protocol):
         """Ask once. `talk`: who ("user", "assistant") and what, in turns. timeout_s: longest silence. Raises Trouble."""
         ...
 
+    def close(self) -> None:
+        """Let go of its connections."""
+        ...
+
 
 def sdk(provider: str) -> ModuleType:
     """Load the SDK of a provider. Raises ExtraMissing."""
@@ -107,14 +111,18 @@ class OpenAI:
                 if not self._adapted(trouble):
                     raise
 
+    def close(self) -> None:
+        """See Endpoint."""
+        self.client.close()
+
     def _stream(self, said: Said, messages: list[dict[str, str]], timeout_s: float) -> None:
         create = self.client.chat.completions.create
         with create(model=self.model, messages=messages, stream=True, timeout=timeout_s, **self.extras) as chunks:
             for chunk in chunks:
-                if chunk.usage is not None:
-                    said.input_tokens, said.output_tokens = chunk.usage.prompt_tokens, chunk.usage.completion_tokens
-                for choice in chunk.choices[:1]:
-                    said.pieces.append(choice.delta.content or "")
+                if (usage := chunk.usage) is not None:
+                    said.input_tokens, said.output_tokens = _count(usage.prompt_tokens), _count(usage.completion_tokens)
+                for choice in (chunk.choices or [])[:1]:
+                    said.pieces.append(getattr(choice.delta, "content", None) or "")
                     said.refusal += getattr(choice.delta, "refusal", None) or ""
                     said.stop = choice.finish_reason or said.stop
 
@@ -146,6 +154,10 @@ class Anthropic:
         messages = [{"role": who, "content": what} for who, what in talk]
         return _heard(self.package, lambda said: self._stream(said, system, messages, timeout_s))
 
+    def close(self) -> None:
+        """See Endpoint."""
+        self.client.close()
+
     def _stream(self, said: Said, system: str, messages: list[dict[str, str]], timeout_s: float) -> None:
         tool = {"name": TOOL, "description": "Give the answer.", "input_schema": SCHEMA}
         with self.client.messages.create(
@@ -159,14 +171,20 @@ class Anthropic:
                     said.pieces.append(getattr(event.delta, "partial_json", None) or getattr(event.delta, "text", None) or "")
                 elif event.type == "message_delta":
                     said.stop = event.delta.stop_reason or said.stop
-                    said.output_tokens = event.usage.output_tokens
+                    said.output_tokens = _count(event.usage.output_tokens)
                     said.refusal = "it declined" if said.stop == "refusal" else ""
 
 
-def _sent(usage: Any) -> int:  # Any: of an SDK that may be missing
-    """All tokens that were sent, from a cache or not: each at its full price is the most that they can cost."""
-    names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-    return sum(getattr(usage, name, None) or 0 for name in names)
+def _sent(usage: Any) -> int | None:  # Any: of an SDK that may be missing
+    """All tokens that were sent, from a cache or not: each at its full price."""
+    cached = (_count(getattr(usage, f"cache_{kind}_input_tokens", None)) or 0 for kind in ("creation", "read"))
+    sent = _count(usage.input_tokens)
+    return None if sent is None else sent + sum(cached)
+
+
+def _count(value: object) -> int | None:
+    """A count of tokens, if it is one: SDKs pass on what an endpoint says as it is."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _heard(package: ModuleType, stream: Callable[[Said], None]) -> Reply:

@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -28,8 +29,8 @@ from secondshift.runtime.snapshots import mask
 MOST_ANSWERS = 3  # of one call: the first, and two that are told what was wrong
 MOST_TROUBLES = 12  # requests of one call that brought nothing
 BACK_OFF_S, LONGEST_S = 1.0, 60.0  # the first pause, where the endpoint names none; the longest
-LEAVE = 0.05  # of the time of a call, kept to end by ourselves; within these seconds:
-LEAVE_S = (1.0, 10.0)
+LEAVE = 0.1  # of the time of a call, kept to end by ourselves; within these seconds:
+LEAVE_S = (2.0, 15.0)
 SILENCE = 1 / 3  # of the time of a call: so long may a stream say nothing
 PRINTED = 8_000  # letters of an answer that are kept in the output
 SHARED = 64  # tokens that a protocol adds to a message at most
@@ -82,7 +83,7 @@ class Call:
         most = (sent, self.order.output_tokens)  # a token is a byte at least
         while True:
             if not self.meter.affords(*most):
-                raise Done("over budget", self._too_dear(*most))
+                raise Done("over budget" if self.meter.counts.requests else "unreachable", self._too_dear(*most))
             self.meter.begin()
             try:
                 reply = self.endpoint.ask(self.system, self.talk, self._silence())
@@ -183,9 +184,10 @@ def asked(order: Order, meter: Meter, key: str, tell: Callable[[str], None]) -> 
     first = shown(Path(order.brief).read_text("utf-8"), Path(order.top), lambda path: protected(order, path), order.show_bytes)
     size = len(first.prompt.encode())
     tell(f"{order.provider}:{order.model} is shown {first.files} files ({size} bytes); {first.left_out} are left out")
-    talk = [("user", first.prompt)]
-    call = Call(order=order, endpoint=endpoint, meter=meter, until=until, tell=tell, system=first.system, talk=talk)
-    answer, files = call.answered()
+    with closing(endpoint):
+        talk = [("user", first.prompt)]
+        call = Call(order=order, endpoint=endpoint, meter=meter, until=until, tell=tell, system=first.system, talk=talk)
+        answer, files = call.answered()
     note = answer.note.strip()[:NOTE]
     if answer.decision == "question":
         raise Done("asked", note or "it asks, without words")
@@ -197,7 +199,7 @@ def asked(order: Order, meter: Meter, key: str, tell: Callable[[str], None]) -> 
 
 def main(order: Order) -> int:
     """Do one call; an exit code of 0 says that its files, or its notes, tell what it came to."""
-    key = os.environ.get(order.key_env, "")
+    key = os.environ.get(order.key_env, "").strip()
     meter = Meter(file=Path(os.environ["SECONDSHIFT_USAGE"]), prices=Prices(input_usd=order.input_usd, output_usd=order.output_usd),
                   most_usd=order.most_usd)  # fmt: skip
     meter.write()
