@@ -172,7 +172,7 @@ class Anthropic:
                 elif event.type == "message_delta":
                     said.stop = event.delta.stop_reason or said.stop
                     said.output_tokens = _count(event.usage.output_tokens)
-                    said.refusal = "it declined" if said.stop == "refusal" else ""
+                    said.refusal = "no reason given" if said.stop == "refusal" else ""
 
 
 def _sent(usage: Any) -> int | None:  # Any: of an SDK that may be missing

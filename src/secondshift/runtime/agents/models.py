@@ -55,7 +55,8 @@ class Call:
     tell: Callable[[str], None]
     system: str
     talk: list[tuple[str, str]] = field(default_factory=list)
-    troubles: int = 0
+    troubles: int = 0  # requests that brought no answer
+    replies: int = 0  # and those that did
 
     def answered(self) -> tuple[Answer, dict[str, str]]:
         """Ask until an answer can be used; with it what its edits make of files. Raises Done."""
@@ -98,6 +99,7 @@ class Call:
                 self.meter.end(None, None, *most)
                 raise
             self.meter.end(reply.input_tokens, reply.output_tokens, *most)
+            self.replies += 1
             if reply.stop == "refused":
                 raise Done("no change", f"the model declined: {reply.text[:NOTE]}")
             return reply
@@ -171,7 +173,7 @@ def veiled(text: str, secret: str) -> str:
 
 
 def asked(order: Order, meter: Meter, key: str, tell: Callable[[str], None]) -> None:
-    """Do what is ordered. Raises Done, OutOfTime, Asked."""
+    """Do what is ordered; out of time without an answer, after trouble, is the endpoint's. Raises Done, OutOfTime, Asked."""
     left_s = order.timeout_s - min(LEAVE_S[1], max(LEAVE_S[0], order.timeout_s * LEAVE))
     until = time.monotonic() + left_s
     signal.setitimer(signal.ITIMER_REAL, max(0.1, left_s))
@@ -187,7 +189,12 @@ def asked(order: Order, meter: Meter, key: str, tell: Callable[[str], None]) -> 
     with closing(endpoint):
         talk = [("user", first.prompt)]
         call = Call(order=order, endpoint=endpoint, meter=meter, until=until, tell=tell, system=first.system, talk=talk)
-        answer, files = call.answered()
+        try:
+            answer, files = call.answered()
+        except OutOfTime:
+            if call.troubles and not call.replies:
+                raise Done("unreachable", f"{order.provider}:{order.model} gave no answer in {order.timeout_s:g} s") from None
+            raise
     note = answer.note.strip()[:NOTE]
     if answer.decision == "question":
         raise Done("asked", note or "it asks, without words")
