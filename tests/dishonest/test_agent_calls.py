@@ -230,6 +230,19 @@ def test_configuration_of_the_agents_own_repository_runs_nothing_of_ours(place: 
     assert b"+rate = 5" in left.patch and not trap.exists()
 
 
+def test_an_edit_in_the_very_second_in_which_the_workspace_was_made_is_seen_although_the_file_is_as_long_as_before(
+    place: Path, tmp_path: Path
+) -> None:
+    ground = Ground(private=place / ".secondshift", place=place, study=ordered("good").study)  # type: ignore[arg-type]  # there is one
+    home = tmp_path / "home"
+    home.mkdir()
+    time.sleep(1.0 - time.time() % 1.0)  # git keeps whole seconds
+    tree = trees.made(ground, "", home)
+    (tree.top / "train.py").write_text(TRAIN.replace("0.01", "0.14"))
+    time.sleep(1.0 - time.time() % 1.0)
+    assert b"+rate = 0.14" in trees.left(ground, tree).patch
+
+
 def test_the_order_that_holds_secrets_is_in_no_file(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AGENT_KEY", "hush-hush-0123456789")
     call = ended(engine(place), ordered("spies", agent=replace(AGENT, env=("AGENT_KEY", "NOT_SET"))))

@@ -103,7 +103,7 @@ def _own_repository(folder: Path, store: Path, commit: str, index: Path, exclude
     (folder / "config").write_text(CONFIG)
     (folder / "objects/info/alternates").write_text(f"{store / 'objects'}\n")
     shutil.copyfile(excluded, folder / "info/exclude")
-    shutil.copyfile(index, folder / "index")
+    shutil.copy2(index, folder / "index")
 
 
 def left(ground: Ground, tree: Tree) -> Left:
@@ -111,7 +111,7 @@ def left(ground: Ground, tree: Tree) -> Left:
     store = ground.private / STORE
     index = tree.index.with_name(AFTER)  # a copy: where git is killed half-way, it is asked again about what the agent left
     index.with_name(f"{AFTER}.lock").unlink(missing_ok=True)
-    shutil.copyfile(tree.index, index)
+    shutil.copy2(tree.index, index)  # with its time: git looks into files that are no older than their index
     variables = {"GIT_DIR": str(store), "GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(tree.top)}
     exclude = ("-c", f"core.excludesFile={tree.excluded}")
     listed = git(*exclude, "ls-files", "-z", "-o", "-m", "-d", "--exclude-standard", folder=tree.top, variables=variables)
