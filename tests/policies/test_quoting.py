@@ -84,6 +84,8 @@ def test_a_subscription_has_turns_and_no_price() -> None:
 def test_a_search_for_programs_may_use_every_call() -> None:
     found = calls_of(evening(replace(STUDY, policy=Policy(searcher="programs")), ideas=0))
     assert (found.few, found.many, found.search) == (0, 30, True)
+    over = replace(STUDY, policy=Policy(searcher="programs"), budget=Budget(trials=0))
+    assert not calls_of(evening(over, ideas=0)).search, "but not once all its trials were made"
 
 
 def test_ideas_that_were_handed_in_and_not_taken_in_yet_count_once_and_changes_do_not() -> None:

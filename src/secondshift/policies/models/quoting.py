@@ -8,6 +8,7 @@ import numpy as np
 
 from secondshift.policies.models.broods import searches_programs
 from secondshift.policies.models.handing import MOST_TRIES, affordable, calls_by_idea, due, in_time
+from secondshift.policies.models.proposals import trials_left
 from secondshift.records.events import RequestReceived
 from secondshift.records.ideas import SET
 from secondshift.records.states import State
@@ -74,7 +75,8 @@ def quote(state: State) -> Quote:
 
 def _calls(state: State, window: float | None) -> Calls:
     assert state.study is not None, "quote() says so"
-    agent, search, asked = state.study.agent, searches_programs(state), list(_asked(state))
+    agent, asked = state.study.agent, list(_asked(state))
+    search = searches_programs(state) and trials_left(state) != 0
     known, tried = list(due(state)), calls_by_idea(state)
     left = [MOST_TRIES - sum(call.counts() for call in tried.get(idea.id, ())) for idea in known]
     most = affordable(state) if in_time(state) else 0
