@@ -113,11 +113,13 @@ def test_a_call_outlives_its_engine_and_the_next_one_takes_in_how_it_ended(place
 def test_the_process_for_the_next_call_waits_with_all_it_needs_and_leaves_with_its_engine(place: Path) -> None:
     caller, state = engine(place), ordered("good")
     ended(caller, state)
+    until(lambda: caller.work(state) and caller.spare)
     spare = caller.spare
     assert spare is not None and spare.poll() is None
     again = replace(state, calls={"call-2": replace(state.calls["call-1"], id="call-2")}, calling={"call-2": True})
     assert ended(caller, again).ending == "changed"
     assert spare.wait(LONG_S) == 0 and (place / ".secondshift/agents/call-2/running.log").exists(), "it did the second call"
+    until(lambda: caller.work(again) and caller.spare)
     last = caller.spare
     assert last is not None and last.stdin is not None
     last.stdin.close()  # as when the engine is killed

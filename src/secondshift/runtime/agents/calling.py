@@ -28,6 +28,7 @@ from secondshift.runtime.tokens import token_of
 
 LEAVE_S = 2.0  # for a process that has nothing left to do
 AGAIN_S = 2.0  # between two starts of the process for one call
+AHEAD_S = 0.5  # after a call began: so long it needs the machine more than the process for the next one does
 MOST_STARTS = 3  # that came to nothing; then the call ends without having begun
 DETAIL = 2400  # letters of why it came to nothing
 ENDINGS = get_args(CallEnding)
@@ -50,7 +51,9 @@ class Caller:
 
     def work(self, state: State) -> list[facts.Payload]:
         """Take in what has ended, end what the shift cannot wait for, begin what is ordered. Raises OSError on a full disk."""
-        found = (self._look(state, state.calls[name]) for name in state.calling)
+        found = [self._look(state, state.calls[name]) for name in state.calling]
+        if self.spare is None and time.monotonic() - max(self.started_at.values(), default=0.0) > AHEAD_S:
+            self.spare = self._waiting()
         return [facts.AgentEnded(call=call) for call in found if call is not None]
 
     def home(self, call: str) -> Path:
@@ -119,7 +122,6 @@ class Caller:
         }  # fmt: skip
         self.processes[call.id] = self._ready()
         _given(self.processes[call.id], json.dumps(order).encode())  # where it died at once it is started again
-        self.spare = self._waiting()
 
     def _ready(self) -> "subprocess.Popen[bytes]":
         """A process that waits for an order: the one that was made ahead, if it still lives."""
