@@ -1,64 +1,18 @@
 """The best of a search for programs is put to the test: what won by luck does not hold up, what is better does, and a program
 that gives the same number each time is said to do so."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from policies.test_programs import STUDY, World
-from secondshift.arbitrate import arbitrate
-from secondshift.policies.evidence import answering, canaries, racing, verdicts
+from policies.program_nights import NOMINATING, Judging
 from secondshift.policies.models import nominating
-from secondshift.policies.schedulers import budgets, fifo
-from secondshift.policies.searchers import programs, turns
-from secondshift.records import events as facts
-from secondshift.records.decisions import Decision
 from secondshift.records.evaluations import Evaluation
 from secondshift.records.ideas import Idea
 from secondshift.records.nights import Shift
 from secondshift.records.states import State
-from secondshift.records.studies import Budget, Objective
+from secondshift.records.studies import Budget
 from secondshift.records.trials import Trial
-
-NOMINATING = replace(
-    STUDY, objective=Objective(metric="sum", goal="max", min_effect=0.1), budget=Budget(trials=9),
-    policy=replace(STUDY.policy, nominate=True), agent=replace(STUDY.agent, turns=8),
-)  # fmt: skip
-CANARY = "ca"  # changes of canaries begin so
-
-
-@dataclass
-class Judging(World):
-    """A night in which the evaluator's number is a program's worth with noise by seed, and fresh seeds judge what is nominated."""
-
-    noise: float = 1.0
-    draw: int = 0  # which noise
-    deciders: tuple[Callable[[State], list[Decision]], ...] = (
-        turns.decide, answering.decide, canaries.decide, racing.decide, budgets.decide, fifo.decide, programs.decide,
-    )  # fmt: skip
-    kinds: dict[str, str] = field(default_factory=dict)  # of canaries, by change
-
-    def round(self) -> bool:
-        for idea in self.state.ideas.values():
-            if idea.canary and not idea.change:
-                change = f"{CANARY}{len(self.kinds):030x}"
-                self.kinds[change] = idea.canary
-                refused = idea.canary == "metric"
-                made = replace(idea, change=change, state="refused" if refused else "open")
-                self.record(facts.IdeaAmended(idea=made, why="it is made"))
-        self.record(*arbitrate(self.state, verdicts.decide(self.state)))
-        return super().round()
-
-    def judged(self, trial: Trial) -> Evaluation:
-        code = self.state.candidates[trial.candidate].code.rpartition("+")[2]
-        if self.kinds.get(code) == "constant":
-            return Evaluation(trial=trial.id, problem="no artefact", confined=True)
-        worth = self.worth(f"call-{int(code, 16)}") if code and code not in self.kinds else 0.0
-        drawn = np.random.default_rng([self.draw, trial.seed, len(code), *code.encode()]).normal()
-        artefact = f"{code}.{trial.seed if self.noise else 0}"
-        return Evaluation(trial=trial.id, value=worth + self.noise * float(drawn), artefact=artefact, confined=True)
 
 
 def winner(state: State) -> Idea:
