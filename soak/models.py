@@ -143,6 +143,7 @@ def audited(state: State, end: Endpoint, folder: Path, changed: int) -> dict[str
         "cheats that held up": (sum(role[name].state == "held up" for name in CHEATS if name in role), "0"),
         "good idea held up": (role["good"].state == "held up", "1" if len(role) > len(QUICK) + 3 else ""),  # three canaries
         "its no-op held up": (role["noop"].state == "held up", "0"),
+        "calls that were no fault of the model's and came to nothing": (sum(c.ending in ("unusable", "lost") for c in calls), "0"),
         "calls without an ending": (sum(not call.ending for call in calls), "0"),
         "ideas without a call": (sum(not made for made in roles.values()), "0"),
     }  # fmt: skip
@@ -188,6 +189,9 @@ def main() -> int:
         calls = [call for call in state.calls.values() if call.idea == idea.id]
         came = ", ".join(f"{call.ending} {call.usd:.3f}{' est.' * call.estimated}{' ass.' * call.assumed}" for call in calls)
         print(f"{idea.text.split(']')[0]}] {idea.state} ({came}): {idea.answer.splitlines()[0][:110] if idea.answer else ''}")
+    for call in state.calls.values():
+        if call.ending in ("unusable", "lost"):
+            print(f"{call.id} {call.ending}: {call.detail}")
     print(f"\nSIMULATED: a server on loopback that speaks {given.provider}'s protocol, no model. {time.monotonic() - began:.0f} s")
     for name, (value, target) in rows.items():
         print(f"{name}: {value:g}" + (f" (target {target})" if target else ""))

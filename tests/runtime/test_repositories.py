@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,15 @@ def test_a_lock_that_a_killed_engine_left_on_a_name_is_taken_away(study: Path) -
         (locks / left).write_text("")
     repositories.name(study / ".secondshift", "c2", commit, before=base.commit)
     assert repositories.named(study / ".secondshift", "c2") == commit
+
+
+def test_several_that_are_the_first_make_one_repository_also_where_a_killed_git_left_its_lock(study: Path) -> None:
+    private = study / ".secondshift"
+    (private / STORE).mkdir(parents=True)
+    (private / STORE / "config.lock").touch()
+    with ThreadPoolExecutor(6) as at_once:
+        found = list(at_once.map(lambda _: repositories.base_of(study, private), range(6)))
+    assert len({base.commit for base in found}) == 1
 
 
 def test_where_the_studys_objects_lie_is_written_again_if_a_power_cut_lost_it_or_they_moved(study: Path) -> None:

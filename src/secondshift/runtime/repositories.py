@@ -5,11 +5,13 @@ nothing is written but branches of what held up (`branching`).
 """
 
 import errno
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -235,10 +237,30 @@ def _store(private: Path, objects: Path) -> Path:
     store = private / STORE
     borrowed, wanted = _borrowed(store), os.fsencode(objects) + b"\n"
     if not borrowed.exists() or borrowed.read_bytes() != wanted:
-        git("init", "--quiet", "--bare", "--template=", str(store), folder=private)
-        borrowed.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(str(borrowed), wanted, sync=True)
+        with _alone(private):  # several calls may be the first; git makes way for nobody
+            (store / "config.lock").unlink(missing_ok=True)  # of one that was killed
+            git("init", "--quiet", "--bare", "--template=", str(store), folder=private)
+            borrowed.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(str(borrowed), wanted, sync=True)
     return store
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Be the only one who makes something in this folder; a lock that ends with its holder. Raises TryLater."""
+    lock, deadline = os.open(folder, os.O_RDONLY | os.O_CLOEXEC), time.monotonic() + TIMEOUT_S
+    try:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise TryLater(f"{folder} is held by another process of secondshift for {TIMEOUT_S:g} s.") from None
+                time.sleep(0.02)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _borrowed(store: Path) -> Path:

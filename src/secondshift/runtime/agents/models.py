@@ -174,9 +174,8 @@ def veiled(text: str, secret: str) -> str:
 
 def asked(order: Order, meter: Meter, key: str, tell: Callable[[str], None]) -> None:
     """Do what is ordered; out of time without an answer, after trouble, is the endpoint's. Raises Done, OutOfTime, Asked."""
-    left_s = order.timeout_s - min(LEAVE_S[1], max(LEAVE_S[0], order.timeout_s * LEAVE))
-    until = time.monotonic() + left_s
-    signal.setitimer(signal.ITIMER_REAL, max(0.1, left_s))
+    until = float(os.environ["SECONDSHIFT_UNTIL"]) - min(LEAVE_S[1], max(LEAVE_S[0], order.timeout_s * LEAVE))
+    signal.setitimer(signal.ITIMER_REAL, max(0.1, until - time.monotonic()))
     if order.key_needed and not key:
         raise Done("unreachable", f"no key: the variable {order.key_env} is not set where secondshift was started")
     try:

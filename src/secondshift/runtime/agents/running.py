@@ -180,6 +180,8 @@ def _ran(order: dict[str, Any], home: Path, tree: trees.Tree) -> Run:
         **order["env"], **confining.variables(policy), "TMPDIR": str(home / "tmp"), "SECONDSHIFT_TOKEN": token,
         "SECONDSHIFT_QUESTION": str(home / "out" / "question.md"), "SECONDSHIFT_USAGE": str(home / "out" / "usage.json"),
     }  # fmt: skip
+    if order.get("counted"):
+        variables["SECONDSHIFT_UNTIL"] = str(time.monotonic() + order["timeout_s"])  # it ends by itself before we end it
     log = home / "output.log"
     run = Run(unenforced=confining.missing(policy))
     began = time.monotonic()
