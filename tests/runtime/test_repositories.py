@@ -144,5 +144,6 @@ def test_where_the_studys_objects_lie_is_written_again_if_a_power_cut_lost_it_or
 
 
 def test_what_git_writes_for_us_is_synced(study: Path) -> None:
-    assert repositories.git("config", "core.fsync", folder=study).decode().strip() == "all"
+    synced = repositories.git("config", "core.fsync", folder=study).decode().strip()
+    assert synced == "all,-index", "an index is made anew where it is lost"
     assert "core.fsync" not in git(study, "config", "--list"), "the study's own repository is left as it was"
