@@ -127,6 +127,19 @@ def test_the_process_for_the_next_call_waits_with_all_it_needs_and_leaves_with_i
     caller.spare = None
 
 
+def test_a_tick_takes_in_two_calls_at_most_because_it_looks_at_what_they_left(place: Path) -> None:
+    caller, one = engine(place), ordered("good")
+    names = [f"call-{number}" for number in (1, 2, 3)]
+    state = replace(one, calls={n: replace(one.calls["call-1"], id=n) for n in names}, calling=dict.fromkeys(names, True))
+    for name in names:
+        caller.home(name).mkdir(parents=True)
+        (caller.home(name) / "result.json").write_text('{"ending": "no change", "elapsed_s": 1.0}')
+    taken = [fact.call.id for fact in caller.work(state) if isinstance(fact, facts.AgentEnded)]
+    assert taken == ["call-1", "call-2"]
+    later = caller.work(replace(state, calling={"call-3": True}))
+    assert [fact.call.id for fact in later if isinstance(fact, facts.AgentEnded)] == ["call-3"]
+
+
 def test_one_that_nobody_watches_over_any_more_is_settled_in_full_as_assumed_and_leaves_nobody(place: Path) -> None:
     first, state = engine(place), ordered("looper", usd=1.25)
     home = begun(first, state)

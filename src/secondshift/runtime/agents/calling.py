@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
 
@@ -28,6 +29,7 @@ from secondshift.runtime.tokens import token_of
 
 LEAVE_S = 2.0  # for a process that has nothing left to do
 AGAIN_S = 2.0  # between two starts of the process for one call
+MOST_ENDED = 2  # calls that are taken in at one tick, which also looks at what they left; the others wait for the next
 AHEAD_S = 0.5  # after a call began: so long it needs the machine more than the process for the next one does
 MOST_STARTS = 3  # that came to nothing; then the call ends without having begun
 DETAIL = 2400  # letters of why it came to nothing
@@ -51,10 +53,11 @@ class Caller:
 
     def work(self, state: State) -> list[facts.Payload]:
         """Take in what has ended, end what the shift cannot wait for, begin what is ordered. Raises OSError on a full disk."""
-        found = [self._look(state, state.calls[name]) for name in state.calling]
+        looks = (self._look(state, state.calls[name]) for name in state.calling)
+        found = list(islice((call for call in looks if call is not None), MOST_ENDED))
         if self.spare is None and time.monotonic() - max(self.started_at.values(), default=0.0) > AHEAD_S:
             self.spare = self._waiting()
-        return [facts.AgentEnded(call=call) for call in found if call is not None]
+        return [facts.AgentEnded(call=call) for call in found]
 
     def home(self, call: str) -> Path:
         """The folder of a call."""
