@@ -228,7 +228,7 @@ def index_of(store: Path, like: Path | None) -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory(dir=store, prefix="index-") as folder:
         index = Path(folder) / "index"
         if like is not None and like.exists():
-            shutil.copyfile(like, index)
+            shutil.copy2(like, index)  # with its time: git reads a file again that was written in the second of its index
         yield {"GIT_DIR": str(store), "GIT_INDEX_FILE": str(index)}
 
 
