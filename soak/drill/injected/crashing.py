@@ -162,9 +162,9 @@ def _in_place(fd: int) -> str:
 def _opening(original):
     def opened(path, flags, *more, **named):
         fd = original(path, flags, *more, **named)
-        if isinstance(path, str) and flags & os.O_CREAT:
+        if isinstance(path, str | os.PathLike) and flags & os.O_CREAT:
             for point, (who, made) in _CREATED.items():
-                if who == _role and made.search(path) and armed(point, "after"):
+                if who == _role and made.search(os.fspath(path)) and armed(point, "after"):
                     die(point, "after")
         return fd
 
