@@ -175,7 +175,7 @@ def veiled(text: str, secret: str) -> str:
 def asked(order: Order, meter: Meter, key: str, tell: Callable[[str], None]) -> None:
     """Do what is ordered; out of time without an answer, after trouble, is the endpoint's. Raises Done, OutOfTime, Asked."""
     until = float(os.environ["SECONDSHIFT_UNTIL"]) - min(LEAVE_S[1], max(LEAVE_S[0], order.timeout_s * LEAVE))
-    signal.setitimer(signal.ITIMER_REAL, max(0.1, until - time.monotonic()))
+    signal.setitimer(signal.ITIMER_REAL, max(0.1, until - time.monotonic()), 1.0)  # again, where a library swallows the first
     if order.key_needed and not key:
         raise Done("unreachable", f"no key: the variable {order.key_env} is not set where secondshift was started")
     try:
