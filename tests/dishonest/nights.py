@@ -11,7 +11,6 @@ from repositories import git, patch_of
 from secondshift import shifts
 from secondshift.ledger.opening import open_ledger
 from secondshift.ledger.snapshots import load_state
-from secondshift.policies.evidence.pairing import pairs_of
 from secondshift.policies.models.handing import thinking
 from secondshift.records.events import Event
 from secondshift.records.states import State
@@ -97,9 +96,11 @@ def work(study: Path, *, pairs: int, most_s: float = 100.0) -> State:
 
     def tell(state: State, events: Sequence[Event]) -> None:
         trying = [idea for idea in state.ideas.values() if idea.state in ("open", "exploring")]
-        done = state.ideas and not thinking(state) and all(
-            idea.state == "exploring" and len((p := pairs_of(state, idea)).candidate) + p.void >= pairs for idea in trying
-        )
+        # What verdicts have seen, and not what has ended: one more look may call the agent for a change that crashed.
+        said = [one for one in state.verdicts.values() if one.candidate == state.ideas[one.idea].candidate]
+        seen = {one.idea: one.pairs + one.void for one in said}
+        judged = all(idea.state == "exploring" and seen.get(idea.id, 0) >= pairs for idea in trying)
+        done = state.ideas and judged and not thinking(state)
         if done and not stopped:
             stopped.append(True)
             put_request(study.parent / ".secondshift", "stop", {}, "test")
