@@ -3,7 +3,8 @@
 
     python3 benchmarks/proposals.py [--quick] [--json] [--calls 24] [--files 1000]
 
-SIMULATED: the agent is a script that sleeps, edits a file and notes how long it itself took. A call's time goes from its order
+SIMULATED: the agent is a script that sleeps, edits a file and notes how long it itself took; each sleeps a little longer
+than the one before, so that its end meets every moment between two looks of the engine. A call's time goes from its order
 to when the engine could record how it ended; CPU is that of all processes of ours for it. Nights are `shifts.work` in a process.
 """
 
@@ -52,7 +53,7 @@ AGENT = """\
 import os, re, sys, time
 began = time.monotonic()
 number = re.search(r"SIMULATED idea (\\d+)", open(sys.argv[1]).read())[1]
-time.sleep(float(sys.argv[3]))
+time.sleep(float(sys.argv[3]) + int(number) * 0.017 % 0.1)
 text = open("train.py").read()
 open("train.py", "w").write(text.replace("rate = 0.01", f"rate = 0.{int(number) + 10}"))
 call = os.environ["SECONDSHIFT_QUESTION"].split("/")[-3]

@@ -168,7 +168,7 @@ def main() -> int:
         before, began = fingerprint(folder, outside), time.monotonic()
         state = worked(study, min(given.minutes, 1.0) if given.quick else given.minutes)
         after = fingerprint(folder, outside)
-        rows = audited(state, sum(before.get(k) != after.get(k) for k in before | after), left_running())
+        rows = audited(state, sum(before.get(k) != after.get(k) for k in before | after), left_running(Path(place)))
         for idea in state.ideas.values():
             ends = ", ".join(call.ending for call in state.calls.values() if call.idea == idea.id)
             print(f"{idea.text.split(']')[0]}] {idea.state} ({ends}): {idea.answer.splitlines()[0][:110]}")

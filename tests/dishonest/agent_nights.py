@@ -38,14 +38,18 @@ def fingerprint(*folders: Path) -> dict[str, str]:
     return found
 
 
-def left_running() -> list[str]:
-    """Processes of the scripted agent that live, by what their command line says."""
+def left_running(ours: Path) -> list[str]:
+    """Processes of the scripted agent that live, by what their command line says; not those that name another's test folder.
+
+    ours: the folder below which this process of pytest makes its temporary ones.
+    """
     found = []
     for place in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = place.read_bytes()
         except OSError:
             continue
-        if bytes(SCRIPT) in words and str(place.parent.name) != str(Path("/proc/self").resolve().name):
+        elsewhere = b"/pytest-of-" in words and bytes(ours) not in words
+        if bytes(SCRIPT) in words and not elsewhere and str(place.parent.name) != str(Path("/proc/self").resolve().name):
             found.append(words.replace(b"\0", b" ").decode(errors="replace"))
     return found

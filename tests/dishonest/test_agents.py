@@ -76,7 +76,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     before = fingerprint(study.parent, outside)
     state = work(study, pairs=1, most_s=420.0)
     yield Night(state=state, private=study.parent / ".secondshift", before=before,
-                after=fingerprint(study.parent, outside), running=left_running())  # fmt: skip
+                after=fingerprint(study.parent, outside), running=left_running(folder.parent))  # fmt: skip
     for name in ("AGENT_KEY", "OTHER_KEY"):
         del os.environ[name]
 

@@ -29,7 +29,7 @@ from secondshift.runtime.tokens import token_of
 
 LEAVE_S = 2.0  # for a process that has nothing left to do
 AGAIN_S = 2.0  # between two starts of the process for one call
-MOST_ENDED = 2  # calls that are taken in at one tick, which also looks at what they left; the others wait for the next
+MOST_ENDED = 1  # calls that are taken in at one tick, which also looks at what it left; the others wait for the next
 AHEAD_S = 0.5  # after a call began: so long it needs the machine more than the process for the next one does
 MOST_STARTS = 3  # that came to nothing; then the call ends without having begun
 DETAIL = 2400  # letters of why it came to nothing
