@@ -216,3 +216,10 @@ def test_a_python_is_read_with_its_environment_and_what_stands_behind_it(tmp_pat
     (tmp_path / "env" / "pyvenv.cfg").write_text(f"home = {tmp_path}/local/bin\n")
     found = {Path(path).relative_to(tmp_path).as_posix() for path in interpreters(str(tmp_path / "env" / "bin" / "python"))}
     assert found == {"env", "local/bin", "installed"}, "and not all of what lies beside a link to it"
+
+
+def test_a_shim_needs_the_folder_in_which_it_finds_its_python(tmp_path: Path) -> None:
+    shim = tmp_path / ".pyenv" / "shims" / "python"
+    shim.parent.mkdir(parents=True)
+    shim.write_text("#!/bin/sh\nexec $PYENV_ROOT/versions/3.11.7/bin/python $@\n")
+    assert interpreters(str(shim)) == (str(tmp_path / ".pyenv"),)

@@ -120,8 +120,13 @@ def interpreters(*programs: str) -> tuple[str, ...]:
 
 
 def _installation(program: Path) -> Path:
-    """The environment or installation of a Python; only the folder of its program where that is somewhere else."""
+    """The environment or installation of a Python; only the folder of its program where that is somewhere else.
+
+    A shim (of pyenv, asdf, mise) is a script that finds the Python in the folder that its own folder lies in.
+    """
     top = program.parent.parent
+    if program.parent.name == "shims":
+        return top
     whole = (top / "pyvenv.cfg").exists() or any(top.glob("lib/python3*/os.py"))
     return top if whole else program.parent
 

@@ -14,6 +14,7 @@ from secondshift.runtime.sandbox.policies import Limits, Policy
 GPU = "GPU-"  # how names of devices begin that are GPUs
 _ELSEWHERE = re.compile(r"""['"](/[^'"\n]+)['"]""")  # paths in what an editable install writes
 MOST_PATHS = 200  # of editable installs
+OURS = Path(__file__).resolve().parents[2]  # `import secondshift` of a script leads here, wherever its Python lies
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +46,7 @@ def policy_of(order: Order, study: Study, site: Site, writable: Sequence[str]) -
         writable=tuple(path for path in writable if path != "/dev"),
         readable=(
             order.folder, str(site.top), str(site.place), str(site.store), *environments, *editable(environments), *paths, *data,
-            *resolver, *map(os.path.expanduser, rules.read),
+            str(OURS), *resolver, *map(os.path.expanduser, rules.read),
         ),
         hidden=(str(site.private),), home=home(), network="all" if rules.network else "none",
         devices=any(name.startswith(GPU) for name in order.devices), limits=limits_of(rules),
