@@ -144,6 +144,14 @@ def test_a_canary_is_told_by_what_became_of_it_and_not_as_an_idea_that_waits(sta
     assert tell(said, "ko").startswith("카나리아")
 
 
+@pytest.mark.parametrize(("pairing", "words"), [(4.2, "worth 4.2 times"), (2e29, "worth more than 1000 times")])
+def test_what_pairing_gained_is_no_number_of_rounding(pairing: float, words: str) -> None:
+    before = known()
+    state = replace(before, verdicts={"e1": replace(before.verdicts["e1"], pairing=pairing)})
+    said = [tell(one, lang) for lang in ("en", "ko") for one in ideas(Trace(), state) if one.key.startswith("ideas.pairing")]
+    assert words in said[0] and "e1" in said[1] and "e+29" not in "".join(said)
+
+
 def test_words_alone_and_refused_ones_say_what_is_missing() -> None:
     words = Idea(id="e1", text="wider", author="kim", answer="it waits")
     assert "--set" in tell(statement(State(ideas={"e1": words}), words))
