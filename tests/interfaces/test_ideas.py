@@ -214,6 +214,20 @@ def test_the_terminal_hears_of_ideas_and_of_fresh_seeds(capsys: pytest.CaptureFi
     assert "HELD UP" in held and "fresh seed 5" in fresh and "goes on from step 3" in again and "baseline now" in moved
 
 
+def test_a_canary_is_told_of_when_it_comes_and_when_it_ends_and_a_refusal_without_the_difference_it_is_about(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    canary = Idea(id="e2", text="must not win", author="canary", canary="metric")
+    made = replace(canary, change="0" * 32, answer="made")
+    over = replace(made, state="refused", answer="refused: it changes eval.py\ndiff --git a/eval.py b/eval.py\n+cheat")
+    came: list[facts.Payload] = [facts.IdeaCaptured(idea=canary, decision="d1")]
+    told = [*came, *(facts.IdeaAmended(idea=one, why="") for one in (made, over))]
+    events = [facts.Event(seq=n, at=0.0, token=1, kind=facts.KIND_OF[type(p)], payload=p) for n, p in enumerate(told, 1)]
+    Narrator("en")(known(), events)
+    first, ended = capsys.readouterr().out.splitlines()
+    assert "CANARY: e2" in first and "REFUSED: e2" in ended and "it changes eval.py." in ended and "diff" not in ended
+
+
 def test_status_says_which_ideas_are_being_judged() -> None:
     said = [tell(line) for line in upcoming(known(state="exploring"), requests=0, now=0.0)]
     assert any("1 idea is being judged on fresh seeds: e1" in line for line in said)

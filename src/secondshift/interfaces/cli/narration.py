@@ -16,6 +16,7 @@ from secondshift.interfaces.readmodel.quotes import quoted
 from secondshift.interfaces.readmodel.reasons import story
 from secondshift.records import events as facts
 from secondshift.records.evaluations import Evaluation
+from secondshift.records.ideas import Idea
 from secondshift.records.nights import Statement
 from secondshift.records.states import State
 from secondshift.records.studies import Study, Value
@@ -97,12 +98,17 @@ def _statements(state: State, event: facts.Event) -> Iterator[Statement]:
         yield from _ended(state, state.trials[payload.attempt.partition(".")[0]])
     elif isinstance(payload, facts.TrialEvaluated) and state.study is not None and state.study.judges_search():
         yield _judged(state.study, payload.evaluation)
-    elif isinstance(payload, facts.IdeaCaptured | facts.IdeaAmended) and payload.idea.state != "exploring":
+    elif isinstance(payload, facts.IdeaCaptured | facts.IdeaAmended) and _is_news(payload.idea):
         yield idea_statement(state, payload.idea)
     elif isinstance(payload, facts.BaselineMoved) and payload.idea:
         yield Statement(key="ideas.accepted", values={"idea": payload.idea, "candidate": payload.candidate})
     elif isinstance(payload, AS_IN_WHY):
         yield from story([event])
+
+
+def _is_news(idea: Idea) -> bool:
+    """Say whether an idea came in or got an answer; that a canary was given its change is neither."""
+    return idea.state != "exploring" and not (idea.canary and idea.state == "open" and idea.change)
 
 
 def _ended(state: State, trial: Trial) -> Iterator[Statement]:

@@ -73,6 +73,11 @@ def told(state: State, ideas: Iterable[Idea]) -> list[Statement]:
     return [statement(state, idea) for idea in ranked]
 
 
+def _short(answer: str) -> str:
+    """An answer without the part of a change that it is about, which stands below it."""
+    return answer.partition("\n")[0] or "—"
+
+
 def statement(state: State, idea: Idea) -> Statement:
     """Say what became of an idea."""
     found = state.verdicts.get(idea.id)
@@ -81,12 +86,12 @@ def statement(state: State, idea: Idea) -> Statement:
     unsaid, unsettled = found is None or not found.pairs, found is None or found.ending == "unsettled"
     if idea.canary and (unsaid or unsettled) and idea.state not in ("exploring", "refused"):
         key = {"open": "flying", "refuted": "failed"}.get(idea.state, "stray")
-        return Statement(key=f"ideas.canary_{key}", values={**values, "reason": idea.answer or "—"})
+        return Statement(key=f"ideas.canary_{key}", values={**values, "reason": _short(idea.answer)})
     if idea.state in ("refused", "open") or found is None or unsaid:
         key = {"refused": "refused", "open": "open"}.get(idea.state, "begun")
         if key == "open" and not (idea.params or idea.change):
             key = "words"
-        return Statement(key=f"ideas.{key}", values={**values, "reason": idea.answer or "—"})
+        return Statement(key=f"ideas.{key}", values={**values, "reason": _short(idea.answer)})
     values |= {
         "effect": found.effect, "low": found.low, "high": found.high, "pairs": found.pairs,
         "metric": state.study.objective.metric if state.study else "", "crashed": found.crashed,
