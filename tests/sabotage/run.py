@@ -1,6 +1,6 @@
 """Sabotage ourselves, one line at a time, and see the named test turn red.
 
-    python tests/sabotage/run.py [--only WORD] [--json]
+    python tests/sabotage/run.py [--only WORD] [--passed] [--json]
 
 Each entry of sabotages.toml names a file, a text that stands in it once, what to put in its place, and the test that must
 notice. The sabotage happens in a copy of the tree; nothing in the working tree is changed.
@@ -40,13 +40,15 @@ def load() -> list[Sabotage]:
 
 
 def copy_tree(into: Path) -> None:
-    """Copy what tests need: sources, tests, settings, and the documents that tests read."""
+    """Copy what tests need: sources, compiled once for all, tests, settings, and the documents that tests read."""
     for name in ("src", "tests", "docs", "examples", "extension", "benchmarks"):
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, into / name, ignore=shutil.ignore_patterns("__pycache__", ".secondshift"))
     for name in ("pyproject.toml", "README.md", "start.py", "CHANGELOG.md"):
         if (ROOT / name).is_file():
             shutil.copy(ROOT / name, into / name)
+    compiled = [sys.executable, "-m", "compileall", "-q", str(into / "src")]
+    subprocess.run(compiled, cwd=into, stdout=subprocess.DEVNULL, timeout=LIMIT_S, check=True)
 
 
 def run_test(tree: Path, tests: list[str]) -> tuple[bool, str]:
@@ -62,11 +64,12 @@ def run_test(tree: Path, tests: list[str]) -> tuple[bool, str]:
     return done.returncode == 0, done.stdout[-600:]
 
 
-def commit(sabotage: Sabotage) -> tuple[str, str]:
-    """Sabotage a copy. Returns "red" (noticed), "green" (nobody noticed) or "stale", with the end of the output."""
+def commit(sabotage: Sabotage, whole: Path) -> tuple[str, str]:
+    """Sabotage a copy of a whole tree, made of links to its files. Returns "red" (noticed), "green" (nobody noticed) or
+    "stale", with the end of the output."""
     with tempfile.TemporaryDirectory(prefix="sabotage-", ignore_cleanup_errors=True) as folder:  # a test may leave a process
-        tree = Path(folder)
-        copy_tree(tree)
+        tree = Path(folder) / "tree"
+        shutil.copytree(whole, tree, copy_function=os.link)
         target = tree / sabotage.file
         text = target.read_text() if target.is_file() else ""
         if text.count(sabotage.find) != 1:
@@ -74,6 +77,7 @@ def commit(sabotage: Sabotage) -> tuple[str, str]:
                 "stale",
                 f"{sabotage.file} holds the text {text.count(sabotage.find)} times; expected once. Mend the entry.",
             )
+        target.unlink()  # the whole tree keeps its own
         target.write_text(text.replace(sabotage.find, sabotage.replace))
         passed, output = run_test(tree, [sabotage.test])
         if "pytest could not run it" in output:
@@ -86,16 +90,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--only", default="", help="only sabotages whose name contains this")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--passed", action="store_true", help="all tests passed untouched just now: not once more")
     options = parser.parse_args()
     chosen = [s for s in load() if options.only in s.name]
     named = sorted({s.test for s in chosen})
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        halves = [half for half in (named[::2], named[1::2]) if half]
+    with tempfile.TemporaryDirectory(prefix="sabotage-") as whole, ThreadPoolExecutor(max_workers=2) as pool:
+        copy_tree(Path(whole))
+        halves = [half for half in (named[::2], named[1::2]) if half and not options.passed]
         for passed, output in pool.map(lambda half: run_test(ROOT, half), halves):
             if not passed:
                 print(f"The named tests do not pass untouched, so nothing can be said:\n{output}")
                 return 1
-        results = list(pool.map(commit, chosen))
+        results = list(pool.map(lambda one: commit(one, Path(whole)), chosen))
     for sabotage, (verdict, output) in zip(chosen, results, strict=True):
         noticed = f"noticed by {sabotage.test}" if verdict == "red" else f"NOT NOTICED by {sabotage.test}"
         print(f"{verdict:5}  {sabotage.name}: {noticed}" if verdict != "stale" else f"stale  {sabotage.name}: {output}")
