@@ -69,8 +69,10 @@ class Space:
 
     def is_baseline(self, params: Mapping[str, Value]) -> bool:
         """Say whether these parameters are the defaults: every parameter that is set has its default value."""
-        defaults = {p.name: p for p in self.parameters}
-        return all(name in defaults and defaults[name].default == value for name, value in params.items())
+        for parameter in self.parameters:  # asked of every candidate of a tick: most differ in the first
+            if parameter.name in params and params[parameter.name] != parameter.default:
+                return False
+        return params.keys() <= {parameter.name for parameter in self.parameters}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

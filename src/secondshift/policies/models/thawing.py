@@ -68,7 +68,7 @@ class Bench:
     def may_thaw(self, trial: Trial) -> bool:
         """Say whether a trial that waits may be chosen to go on: it has a value to judge it by, or none and is to have one."""
         value = trial.objective(self.study.objective)
-        return self.unseen(trial) or (value is not None and math.isfinite(value) and trial.unaided())
+        return self.blind or value is None or (math.isfinite(value) and trial.unaided())
 
     def unseen(self, trial: Trial) -> bool:
         """Say whether a trial has not come to where values are logged; NaN is none until somebody has had another."""
@@ -102,8 +102,7 @@ def bench(state: State, study: Study) -> Bench:
     looked, done, begun, blind = 0, 0, 0, True
     for trial in state.trials.values():
         if trial.revision == study.revision and trial.pair < 0 and trial.status != "queued":
-            value = trial.objective(study.objective)
-            blind = blind and (value is None or not math.isfinite(value))
+            blind = blind and not _finite(study.objective, trial)
             steps = max(reached(trial), trial.until_step) if trial.status == "running" else reached(trial)
             looked, done, begun = looked + min(steps, look), done + steps, begun + 1
     endless = not exhausted(state) and trials_left(state) != 0
@@ -111,6 +110,11 @@ def bench(state: State, study: Study) -> Bench:
         study=study, look=look, slots=slots, queued=tuple(queued), cut=tuple(cut), waiting=tuple(waiting),
         coming=tuple(coming), looked=looked, done=done, endless=endless, begun=begun, blind=blind,
     )  # fmt: skip
+
+
+def _finite(objective: Objective, trial: Trial) -> bool:
+    value = trial.objective(objective)
+    return value is not None and math.isfinite(value)
 
 
 def _open(state: State, study: Study) -> Iterator[Trial]:
@@ -148,8 +152,11 @@ def _searched(state: State, study: Study, name: str) -> bool:
 
 def _agreement(study: Study, curves: list[Curve], look: int) -> tuple[float, float]:
     """Bounds, one standard error to each side, of the rank correlation of losses at a depth with those at twice the depth."""
-    pairs = [(_at(study.objective, c, look), _at(study.objective, c, 2 * look)) for c in curves if c.steps[-1] >= 2 * look]
-    return correlation_bounds(np.array(pairs)) if len(pairs) >= ENOUGH else (-1.0, 1.0)
+    deep = [c for c in curves if c.steps[-1] >= 2 * look]
+    if len(deep) < ENOUGH:
+        return -1.0, 1.0
+    pairs = [(_at(study.objective, c, look), _at(study.objective, c, 2 * look)) for c in deep]
+    return correlation_bounds(np.array(pairs))
 
 
 def _at(objective: Objective, curve: Curve, step: int) -> float:
