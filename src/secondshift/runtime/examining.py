@@ -27,6 +27,7 @@ from secondshift.runtime.secrecy import revealed
 from secondshift.runtime.tokens import token_of
 from secondshift.runtime.workspaces import Change, ChangeRefused, Ground
 
+LEAVE_S = 10.0  # for a process that was killed
 SAID = 600  # letters of a failed check that are kept
 Words = Callable[[tuple[str, ...]], tuple[str, ...]]
 
@@ -138,7 +139,10 @@ class Examiner:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(check.process.pid, signal.SIGKILL)
         end_all(check.token)
-        code = check.process.wait()
+        try:
+            code = check.process.wait(LEAVE_S)
+        except subprocess.TimeoutExpired:  # the kernel holds it; it ends as soon as that lets go
+            code = -signal.SIGKILL
         shutil.rmtree(check.folder, ignore_errors=True)
         return code
 
