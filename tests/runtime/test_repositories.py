@@ -1,6 +1,7 @@
 """Git as it is on a bad night: killed, slow, out of space, beside a study whose files come and go."""
 
 import errno
+import fcntl
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -132,6 +133,19 @@ def test_several_that_are_the_first_make_one_repository_also_where_a_killed_git_
     with ThreadPoolExecutor(6) as at_once:
         found = list(at_once.map(lambda _: repositories.base_of(study, private), range(6)))
     assert len({base.commit for base in found}) == 1
+
+
+def test_while_one_makes_our_repository_no_other_touches_it(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    private = study / ".secondshift"
+    monkeypatch.setattr(repositories, "TIMEOUT_S", 0.1)
+    maker = os.open(private, os.O_RDONLY)
+    fcntl.flock(maker, fcntl.LOCK_EX)
+    with pytest.raises(TryLater, match="held by another process"):
+        repositories._store(private, study / ".git" / "objects")
+    assert not (private / STORE).exists()
+    os.close(maker)
+    monkeypatch.undo()
+    assert repositories.base_of(study, private).commit
 
 
 def test_where_the_studys_objects_lie_is_written_again_if_a_power_cut_lost_it_or_they_moved(study: Path) -> None:
