@@ -123,7 +123,9 @@ def attempt_ordered(draft: Draft, fact: facts.AttemptOrdered) -> None:
     care = draft.care.get(fact.trial)
     if care is not None:
         # What was found in an attempt that has ended says nothing of the next one.
-        draft.write("care")[fact.trial] = replace(care, back_to=-1, applied=(), claimed=care.count)
+        draft.write("care")[fact.trial] = replace(
+            care, back_to=-1, applied=(), claimed=care.count, earlier=care.count
+        )
 
 
 def attempt_ended(draft: Draft, attempt: Attempt, trial: Trial, exit: Exit) -> None:

@@ -166,6 +166,7 @@ class Care:
     seen: tuple[Finding, ...] = ()  # newest last; at most KEPT
     count: int = 0  # findings ever
     claimed: int = 0  # of these, the ones that an incident has taken up
+    earlier: int = 0  # of these, the ones found before the newest attempt was ordered
     acts: tuple[Act, ...] = ()  # every act on it, over all incidents
     back_to: int = -1  # the next attempt begins at a checkpoint of at most so many steps; -1: at the newest
     crash: tuple[Crash, ...] = ()  # the newest failure, if nobody has judged it yet
@@ -176,6 +177,10 @@ class Care:
         """Findings that no incident has taken up yet, oldest first."""
         new = min(self.count - self.claimed, len(self.seen))
         return self.seen[len(self.seen) - new :]
+
+    def of_attempt(self) -> tuple[Finding, ...]:
+        """Findings of the newest attempt that are kept in mind, oldest first."""
+        return self.seen[len(self.seen) - min(self.count - self.earlier, len(self.seen)) :]
 
 
 KEPT = 64  # findings of one trial that are kept in mind

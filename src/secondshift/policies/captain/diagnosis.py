@@ -40,6 +40,9 @@ def diagnose(findings: Sequence[Finding]) -> Diagnosis | None:
             surest = max(carrying, key=lambda finding: finding.confidence)
             # An evaluation's decline may have begun long before; only what carries the cause says where to roll back to.
             since = min(finding.since for finding in carrying)
+            leapt = max(int(finding.evidence.get("rate_since", -1.0)) for finding in carrying)
+            if cause == "learning_rate_too_high" and leapt >= 0:
+                since = leapt  # a loss shows it later, and blocks of points begin before it
             return Diagnosis(
                 cause=cause,
                 confidence=surest.confidence,

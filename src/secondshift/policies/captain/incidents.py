@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from secondshift.policies.captain.diagnosis import Diagnosis, diagnose
+from secondshift.policies.captain.early import BEFORE_LONG, early
 from secondshift.policies.captain.ladder import rung
 from secondshift.policies.captain.remedies import DEFAULTS, REMEDIES, act_of, next_act, suggested
 from secondshift.policies.captain.verifying import outcome_of
@@ -39,13 +40,27 @@ def _open(state: State, trial: str, findings: Sequence[Finding]) -> list[Decisio
     findings = [one for one in findings if not _can_wait(state, trial, one)]
     worst = max((RUNGS.index(rung(one)) for one in findings), default=0)
     attempt = state.attempt_of(trial)
-    if worst == 0 or attempt is None or attempt.asked:
+    if attempt is None or attempt.asked:
         return []
+    if worst == 0:
+        return _early(state, trial, findings, attempt.id)
     diagnosis = diagnose(findings)
     if diagnosis is None:
         return []
     incident = _incident(state, trial, diagnosis, attempt.id, RUNGS[worst])
     return [_act_or_ask(state, incident, f"first seen at step {incident.step}", verb="open")]
+
+
+def _early(state: State, trial: str, findings: Sequence[Finding], attempt: str) -> list[Decision]:
+    """Go back at once where that is granted and gives up nothing but steps; else wait until the finding has lasted."""
+    diagnosis = diagnose([one for one in findings if early(one)])
+    if diagnosis is None:
+        return []
+    incident = _incident(state, trial, diagnosis, attempt, "repair")
+    act = next_act(state, incident)
+    if act is None or act.remedy not in BEFORE_LONG:
+        return []
+    return [_act_or_ask(state, incident, "", verb="open")]
 
 
 def _over(state: State, name: str, findings: Sequence[Finding]) -> list[Decision]:

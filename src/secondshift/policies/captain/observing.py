@@ -29,8 +29,11 @@ def decide(state: State) -> list[Decision]:
 
 
 def _fresh(care: Care, findings: list[Finding]) -> tuple[Finding, ...]:
-    """Those that are not known yet: an engine that was started again finds old ones once more."""
-    known = {(one.symptom, one.stream, one.step, one.lasted) for one in care.seen}
+    """Those that are not known of this attempt yet: an engine that was started again finds old ones once more.
+
+    What an earlier attempt showed at the same step is no reason to keep silent: it has come back.
+    """
+    known = {(one.symptom, one.stream, one.step, one.lasted) for one in care.of_attempt()}
     return tuple(one for one in findings if (one.symptom, one.stream, one.step, one.lasted) not in known)[-KEPT:]
 
 

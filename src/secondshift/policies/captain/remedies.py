@@ -14,6 +14,7 @@ from secondshift.records.trials import Trial
 TRIES = 2  # automatic ones for each cause and trial that did not work
 FARTHEST = 0.5  # of the horizon: going back farther is for a person to decide
 MARGIN = 8  # steps before the first suspicious one: what harms a step is done in the one before, and detectors see in blocks
+EXACT = 1  # ... where a column of its own says since when
 LOWER = 0.5  # times the learning rate, where nothing says by how much it jumped
 JUMPED = 4.0  # times the usual rate: then it is set back to what it was
 Needs = Literal["anything", "checkpoints", "history", "cooperation"]  # history: older checkpoints than the newest
@@ -99,6 +100,8 @@ def next_act(state: State, incident: Incident) -> Act | None:
     ladder = LADDERS.get(incident.cause, ())
     for name in ladder[_rungs_used(ladder, [act.remedy for act in tried]) :]:
         remedy = REMEDIES[name]
+        if name == "roll_back" and _in_vain(state, incident):
+            continue
         if state.may(remedy.authority) and fits(state, trial, remedy) and not _too_far(state, trial, incident, name):
             return act_of(state, incident, name, by="captain")
     return None
@@ -129,17 +132,32 @@ def act_of(state: State, incident: Incident, name: str, *, by: str) -> Act:
     """Write a remedy out for this incident: where it goes back to, what is skipped, which rate it goes on with."""
     remedy = REMEDIES[name]
     attempt = state.attempt_of(incident.subject)
-    back = max(0, incident.since - MARGIN) if name.startswith("roll_back") or name == "restart_loader" else -1
+    back = _before(incident) if name.startswith("roll_back") or name == "restart_loader" else -1
     return Act(
         remedy=name, reason=f"{remedy.sentence}, because of {incident.cause.replace('_', ' ')}", by=by,
         cause=incident.cause, at=state.now_s, needs=remedy.authority if by == "captain" else "",
         attempt=attempt.id if attempt is not None else "", step=state.trials[incident.subject].logged_step,
-        back_to=max(0, back) if back >= 0 else -1,
+        back_to=back,
         skip=((max(0, incident.since), incident.step + 1),) if name == "roll_back_skip" else (),
         lr_scale=_scale(incident) if name == "roll_back_lower_rate" else 1.0,
         avoid=attempt.devices if name == "requeue" and attempt is not None else (),
         fresh_loader=int(name == "restart_loader"), undo=_undo(state, incident, name),
     )  # fmt: skip
+
+
+def _before(incident: Incident) -> int:
+    """Steps done of the newest checkpoint that is surely from before the trouble."""
+    exact = any(one.evidence.get("rate_since") == float(incident.since) for one in incident.findings)
+    return max(0, incident.since - (EXACT if exact else MARGIN))
+
+
+def _in_vain(state: State, incident: Incident) -> bool:
+    """Say whether going back alone, to the same place, was tried before and did not help, whatever was believed to be the cause."""
+    back = _before(incident)
+    return any(
+        act.remedy == "roll_back" and act.outcome == "failed" and abs(act.back_to - back) <= MARGIN
+        for act in _acts(state, incident.subject)
+    )
 
 
 def _scale(incident: Incident) -> float:
@@ -160,7 +178,7 @@ def _too_far(state: State, trial: Trial, incident: Incident, name: str) -> bool:
     """Say whether so much would have to be trained again that a person should say so."""
     if not (name.startswith("roll_back") or name == "restart_loader") or state.study is None:
         return False
-    kept = [saved.step for saved in state.checkpoints.get(trial.id, ()) if saved.step <= max(0, incident.since - MARGIN)]
+    kept = [saved.step for saved in state.checkpoints.get(trial.id, ()) if saved.step <= _before(incident)]
     return trial.logged_step + 1 - max(kept, default=0) > FARTHEST * state.study.horizon_steps
 
 

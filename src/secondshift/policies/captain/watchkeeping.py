@@ -31,6 +31,7 @@ class _Watched:
     guessed: Guess = field(default_factory=Guess)
     fields: dict[str, str] = field(default_factory=dict)  # metric -> stream
     attempt: str = ""
+    began: bool = False  # that attempt has logged a step of training
     over: bool = False  # its last step was logged, or it came to its end before
     fresh: list[Finding] = field(default_factory=list)
     offered: int = 0  # the first of these that many, which an earlier engine may have recorded
@@ -123,15 +124,19 @@ class Watchkeeper:
         if watched is None:
             watched = self._watched[fact.trial] = _Watched(following=start())
         if watched.attempt != fact.attempt:
+            watched.fresh.clear()  # what was found in an attempt that is over says nothing of the next one
+            watched.offered = 0
             if watched.attempt:  # another process, perhaps elsewhere: its times and its memory are learned anew
                 watched.following.timing.announce()
                 watched.following.process.restart()
                 watched.following.memory = Memory(limit_mb=watched.following.memory.limit_mb)
                 watched.following.device = Memory(limit_mb=watched.following.device.limit_mb, stream="gpu_mb")
                 watched.following.step = -1  # what it goes back to is no restart of the curve
-            watched.attempt = fact.attempt
+            watched.attempt, watched.began = fact.attempt, False
         if any(batch.metric not in watched.names for batch in batches):
             _learn(study, watched, {batch.metric for batch in batches})
+        if not watched.began:
+            _begin(watched, batches)
         for batch in batches:
             if batch.metric == LIMIT and len(batch.values):
                 watched.following.memory.limit_mb = batch.values[-1]
@@ -145,6 +150,15 @@ class Watchkeeper:
 def _trial_of(attempt: str) -> str:
     """The trial that an attempt belongs to."""
     return attempt.rpartition(".")[0]
+
+
+def _begin(watched: _Watched, batches: Sequence[Batch]) -> None:
+    """See where an attempt goes on, at the first step that it logged itself."""
+    own = [batch for batch in batches if len(batch.steps) and batch.metric in watched.fields]
+    logged = [min(batch.steps) for batch in own if not batch.metric.startswith("sys/")]
+    if logged:
+        watched.began = True
+        watched.following.resumed(min(logged))
 
 
 def _learn(study: Study | None, watched: _Watched, metrics: set[str]) -> None:

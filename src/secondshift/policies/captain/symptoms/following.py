@@ -16,7 +16,7 @@ from secondshift.policies.captain.symptoms.gradients import Gradients
 from secondshift.policies.captain.symptoms.labels import Labels
 from secondshift.policies.captain.symptoms.loader import Loader
 from secondshift.policies.captain.symptoms.memory import Memory
-from secondshift.policies.captain.symptoms.numbers import Numbers
+from secondshift.policies.captain.symptoms.numbers import LEARNED, RETURNS, STARTED, Numbers
 from secondshift.policies.captain.symptoms.process import Process
 from secondshift.policies.captain.symptoms.skipping import Skipping
 from secondshift.policies.captain.symptoms.timing import Timing
@@ -71,10 +71,20 @@ class Following:
         """A change is planned from here on: what it moves is learned anew; what is wrong at any level is still seen."""
         self.numbers.announce()
         self.gradients.announce()
+        self.updates.announce()
         self.timing.announce()
         self.evaluation.announce()
         self.labels.announce()
         self.ending = Ending()  # the best before says nothing of what comes after
+
+    def resumed(self, step: int) -> None:
+        """Another process goes on from `step`: a rise that began later was left behind with it, and did not go away by itself."""
+        numbers, norms = self.numbers, self.gradients
+        if numbers.level.raised and step <= numbers.level.since:
+            numbers.level.raised, numbers.level.block = 0, []
+            numbers.lasts = numbers.above = 0
+        if norms.level.raised and step <= norms.level.since:
+            norms.level.raised, norms.level.block, norms.above = 0, [], 0
 
     def push(self, row: Row) -> list[Finding]:
         """Take one row; a step that goes back is a restart from a checkpoint."""
@@ -171,12 +181,28 @@ class Following:
         gradient = self.gradients.level
         changed = exp(gradient.last - gradient.level) if gradient.medians else 1.0
         level = self.numbers.level
-        rise = level.last - level.level
+        rise = self.numbers.risen - level.level  # on average: what fell since says nothing of where it came from
         shown = self.evaluation.jump / rise if level.raised and rise > 0.0 else 0.0
         if self._returns() and found.symptom != "non_finite":
             found = replace(found, confidence=min(found.confidence, NOTED))
         beside = {"rate_change": self.updates.rate_change(), "gradient_change": changed, "shown_by_evaluation": shown}
+        leapt = self.updates.leap_since()
+        if leapt >= 0.0:
+            beside["rate_since"] = leapt
+        if level.raised and level.blocks - level.raised >= STARTED:
+            beside["lost"] = self._lost()
         return replace(found, evidence={**found.evidence, **beside})
+
+    def _lost(self) -> float:
+        """Which share of all that the run had gained this rise has taken at its worst; 1: as bad as it began.
+
+        0 where as long a rise went away by itself before.
+        """
+        numbers, level = self.numbers, self.numbers.level
+        gained = numbers.start - level.level
+        if level.raised <= RETURNS * numbers.healed or gained <= LEARNED * level.noise:
+            return 0.0
+        return (numbers.crest - level.level) / gained
 
     def _returns(self) -> bool:
         """Whether the metric is the return of episodes: to be raised, no share, with no gradient or evaluation beside it.

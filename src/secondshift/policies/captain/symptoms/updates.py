@@ -14,6 +14,10 @@ TINY = 0.02  # a rate below this share of its highest had been ending anyway
 WINDOW = 32  # steps in which a change of the rate is called sudden
 JUMP = 3.0  # times the rate of the step before: no warm-up does that
 ALERT = 64  # steps in which less is needed to call a point a spike
+LEAP = 10.0  # times the highest rate that the run had ever had: no schedule does that late in a run
+SETTLED_RATES = 32  # rates in a row that were no new highest, before that can be said
+FRESH = 64  # rates for which a leap explains what goes wrong
+BACK = 0.5  # share of a leap below which the rate has come back: five times the highest before
 SETTLED = 0.01  # share of all that was gained; smaller last changes say that training had ended anyway
 SAME = 3  # identical evaluations in a row
 
@@ -37,6 +41,12 @@ class Updates:
     window: float = 0.0  # the rate when this window began
     rates: int = 0  # of this window
     alert: int = 0  # steps that the last sudden jump of the rate is still fresh
+    settled: int = 0  # rates in a row that were no new highest
+    at: int = -1  # step of the newest rate
+    leapt: int = -1  # the first step that may have had a rate far above all before, unannounced; -1: none
+    leaped: int = 0  # rates since then
+    sound: float = 0.0  # the last rate before it
+    sound_highest: float = 0.0  # the highest before it
     evaluation: float = float("nan")
     equal: int = 0  # evaluations in a row with the same value
     equal_since: int = 0
@@ -73,6 +83,9 @@ class Updates:
 
     def push_rate(self, step: int, rate: float) -> list[Finding]:
         """Take the learning rate of a step."""
+        if step < self.leapt:
+            self._undone()
+        self._leap(step, rate)
         if self.rates % WINDOW == 0:
             self.usual, self.window = self.window or rate, rate
         self.rates += 1
@@ -91,9 +104,36 @@ class Updates:
         return [Finding(symptom="no_update", stream="lr", step=step, since=self.idle_since, lasted=self.idle,
                         confidence=0.95, evidence=seen)]  # fmt: skip
 
+    def announce(self) -> None:
+        """A change is planned from here on: whatever the rate does next is no leap, and what is highest is learned anew."""
+        self.settled, self.leapt = 0, -1
+
     def rate_change(self) -> float:
-        """How many times the rate is what it was one or two windows ago; 1 where no rate is known."""
-        return self.rate / self.usual if self.usual > 0.0 else 1.0
+        """How many times the rate is what it was one or two windows ago, or before it leapt; 1 where no rate is known."""
+        usual = self.sound if self.leap_since() >= 0.0 else self.usual
+        return self.rate / usual if usual > 0.0 else 1.0
+
+    def leap_since(self) -> float:
+        """The first step that may have had the rate that leapt, while that is fresh; -1 where none did, or it came back."""
+        return float(self.leapt if self.leaped <= FRESH else -1)
+
+    def _leap(self, step: int, rate: float) -> None:
+        """See a rate far above all before, where the highest has long been known: so neither in a warm-up nor after a restart."""
+        if self.leapt >= 0:
+            self.leaped += 1
+            if rate < BACK * LEAP * self.sound_highest:
+                self.leapt = -1  # it came back by itself; as high once more would be nothing new
+        elif self.settled >= SETTLED_RATES and rate > LEAP * self.highest_rate > 0.0:
+            self.leapt, self.leaped = self.at + 1, 0
+            self.sound, self.sound_highest = self.rate, self.highest_rate
+        self.settled = self.settled + 1 if rate <= self.highest_rate else 0
+        self.at = step
+
+    def _undone(self) -> None:
+        """The run went back to before the leap: its rate is what it was, so that the same leap is seen again."""
+        self.rate = self.usual = self.window = self.sound
+        self.highest_rate, self.settled = self.sound_highest, SETTLED_RATES
+        self.leapt = -1
 
     def push_evaluation(self, step: int, value: float, *, coarse: bool) -> list[Finding]:
         """Take one evaluation: the same to the last bit, again and again, says that the weights stand still.
