@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What the captain's remedies are worth: real trainings with a fault made on purpose, each beside its twin without one.
 
-python3 benchmarks/remedies.py [--cases 8] [--first-case 100] [--slots 8] [--kinds KIND,...] [--json] [--keep FOLDER]
+python3 benchmarks/remedies.py [--cases 8] [--first-case 100] [--slots 8] [--kinds KIND,...] [--steps 1200] [--json] [--keep FOLDER]
 
 Every run is a process of its own in one ordinary night. The faults are those of `secondshift drill`; which of them count
 as recoverable was fixed in docs/captain/recoverable.md before any was tried.
@@ -25,6 +25,7 @@ preparing.environment()
 from secondshift.interfaces.drills import running  # noqa: E402  # the folders come first
 from secondshift.interfaces.drills.judging import SAME, Row, goodput, judged  # noqa: E402
 from secondshift.interfaces.drills.kinds import KINDS  # noqa: E402
+from secondshift.interfaces.drills.train_drill import HORIZON  # noqa: E402
 from secondshift.ledger.opening import open_ledger  # noqa: E402
 
 RECOVERABLE = tuple(name for name, kind in KINDS.items() if kind.ends == "mended")
@@ -90,14 +91,15 @@ def main() -> int:
     parser.add_argument("--first-case", type=int, default=100)
     parser.add_argument("--slots", type=int, default=8)
     parser.add_argument("--kinds", default=",".join(RECOVERABLE))
+    parser.add_argument("--steps", type=int, default=HORIZON, help="of each training; what is held is held at the default")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--keep", type=Path)
     given = parser.parse_args()
     kinds = given.kinds.split(",")
     cases = list(range(given.first_case, given.first_case + given.cases))
     place = (given.keep or Path(tempfile.mkdtemp(prefix="secondshift-remedies-"))) / "study"
-    study = running.lay_out(place, title="remedies", faults=kinds, cases=cases, slots=given.slots)
-    limit_s = 60.0 + RUN_S * (len(kinds) + 1) * len(cases) / given.slots * 2
+    study = running.lay_out(place, title="remedies", faults=kinds, cases=cases, slots=given.slots, steps=given.steps)
+    limit_s = 60.0 + RUN_S * max(1.0, given.steps / HORIZON) * (len(kinds) + 1) * len(cases) / given.slots * 2
     began = time.monotonic()
     code = running.run(study, limit_s=limit_s, heard=lambda ledger, event: None)
     ledger = open_ledger(place / ".secondshift", readonly=True)

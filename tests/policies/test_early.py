@@ -214,11 +214,13 @@ def helped(*, at: int, look: int, rate: float = RATE, notes: tuple[Finding, ...]
     )  # fmt: skip
 
 
-def test_the_same_rate_past_the_same_step_says_that_going_back_did_not_help():
-    assert outcome_of(helped(at=505, look=505, rate=0.098), INCIDENT, BACK, ())[0] == "failed"
-    assert outcome_of(helped(at=505, look=505), INCIDENT, BACK, ()) is None, "the rate is what it was before"
-    assert outcome_of(helped(at=495, look=495, rate=0.1), INCIDENT, BACK, ()) is None, "not there yet"
-    assert outcome_of(helped(at=495, look=530, rate=0.1), INCIDENT, BACK, ()) is None, "that was seen of the attempt before"
+def test_the_same_leap_and_the_same_harm_say_that_going_back_did_not_help():
+    assert outcome_of(helped(at=505, look=505, rate=0.1, notes=(LEAPT,)), INCIDENT, BACK, ())[0] == "failed"
+    assert outcome_of(helped(at=505, look=505, rate=0.1), INCIDENT, BACK, ()) is None, "this time it does no harm"
+    tamed = replace(LEAPT, evidence={"rate_change": 1.0})
+    assert outcome_of(helped(at=505, look=505, notes=(tamed,)), INCIDENT, BACK, ()) is None, "the rate did not leap"
+    first = replace(LEAPT, lasted=1)
+    assert outcome_of(helped(at=505, look=505, rate=0.1, notes=(first,)), INCIDENT, BACK, ()) is None, "one point alone"
 
 
 def test_a_rise_at_the_same_place_is_believed_at_once_where_it_is_known_how_far_it_reaches():

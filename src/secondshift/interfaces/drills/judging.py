@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from secondshift.interfaces.drills.kinds import KINDS, Kind
-from secondshift.interfaces.drills.train_drill import onset_of
+from secondshift.interfaces.drills.train_drill import HORIZON, onset_of
 from secondshift.ledger.fold import fold
 from secondshift.ledger.stores import Ledger
 from secondshift.records import events as facts
@@ -68,6 +68,7 @@ class Row:
 def judged(ledger: Ledger) -> list[Row]:
     """One row for each faulty run of a night of drills, in the order of its trials."""
     state, incidents, executed = _read(ledger)
+    horizon = state.study.horizon_steps if state.study is not None else HORIZON
     twins = {_case(state, trial): _final(state, trial) for trial in state.trials if _fault(state, trial) == "none"}
     rows = []
     for name, trial in state.trials.items():
@@ -82,7 +83,7 @@ def judged(ledger: Ledger) -> list[Row]:
             ratio=final / twin if math.isfinite(final) else math.inf, causes=tuple(incident.cause for incident in own),
             remedies=tuple((act.remedy, act.outcome) for incident in own for act in incident.acts),
             asked=sum(len(incident.questions) for incident in own),
-            found_after=None if first is None else first - onset_of(_case(state, name)),
+            found_after=None if first is None else first - onset_of(_case(state, name), horizon),
             executed=executed.get(name, 0), kept=trial.steps_done,
             outcomes=[incident.closed for incident in own if incident.closed],
         ))  # fmt: skip

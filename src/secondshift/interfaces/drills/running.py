@@ -66,7 +66,7 @@ MAY = (
 
 def lay_out(
     folder: Path, *, title: str, faults: Sequence[str], cases: Sequence[int], slots: int, may: Sequence[str] = MAY,
-    answer_s: float = 5.0,
+    answer_s: float = 5.0, steps: int = train_drill.HORIZON,
 ) -> Path:  # fmt: skip
     """Write the study and its script below `folder`, which is made; return the study file.
 
@@ -78,7 +78,7 @@ def lay_out(
     words = [word.replace("{", "{{").replace("}", "}}") for word in (sys.executable, SCRIPT)]
     values = ["none", *faults]
     text = _STUDY.format(
-        title=title, command=json.dumps(shlex.join(words)), steps=train_drill.HORIZON, faults=json.dumps(values),
+        title=title, command=json.dumps(shlex.join(words)), steps=steps, faults=json.dumps(values),
         cases=json.dumps(list(cases)), trials=len(values) * len(cases) + 1, may=json.dumps(list(may)), slots=slots,
         answer_s=answer_s, every_s=0.3,
     )  # fmt: skip

@@ -18,7 +18,7 @@ import numpy as np
 
 import secondshift
 
-HORIZON = 1200  # steps
+HORIZON = 1200  # steps, where no study says otherwise
 PACE_S = 0.006  # of one step: a night in small must last long enough to be watched
 BATCH, INPUTS, HELD_OUT = 32, 8, 512
 EVAL_EVERY = 20
@@ -28,18 +28,18 @@ LEAKS_INTO = 150 << 20  # bytes that the leak has before it; it would take more
 PAGE = os.sysconf("SC_PAGESIZE")
 
 
-def onset_of(case: int) -> int:
+def onset_of(case: int, horizon: int = HORIZON) -> int:
     """The step at which a case goes wrong: past a third of the horizon, and never at a round number."""
-    return int(np.random.default_rng(1_000 + case).integers(HORIZON * 3 // 8, HORIZON * 5 // 8))
+    return int(np.random.default_rng(1_000 + case).integers(horizon * 3 // 8, horizon * 5 // 8))
 
 
 class Job:
     """The network, its data and its optimiser (momentum)."""
 
-    def __init__(self, *, case: int, seed: int, width: int = 32, lr: float = 0.02) -> None:
+    def __init__(self, *, case: int, seed: int, width: int = 32, lr: float = 0.02, horizon: int = HORIZON) -> None:
         made = np.random.default_rng(case)
         self.truth = made.normal(size=(INPUTS, 4)), made.normal(size=4)
-        self.lr, self.seed = lr, seed
+        self.lr, self.seed, self.horizon = lr, seed, horizon
         start = np.random.default_rng((seed, case, 7))
         self.weights = [start.normal(size=(INPUTS, width)) / INPUTS**0.5, np.zeros(width),
                         start.normal(size=(width, 1)) / width**0.5, np.zeros(1)]  # fmt: skip
@@ -56,7 +56,7 @@ class Job:
 
     def rate(self, step: int) -> float:
         """A cosine from the learning rate to a tenth of it."""
-        return self.lr * (0.55 + 0.45 * float(np.cos(np.pi * step / HORIZON)))
+        return self.lr * (0.55 + 0.45 * float(np.cos(np.pi * step / self.horizon)))
 
     def train(self, x: np.ndarray, y: np.ndarray, rate: float) -> tuple[float, float]:
         """One step of gradient descent; the loss before it, and the norm of the gradient."""
@@ -93,8 +93,8 @@ class Job:
 class Fault:
     """What goes wrong, and when. `once` faults are of a process: the next attempt is well."""
 
-    def __init__(self, kind: str, case: int) -> None:
-        self.kind, self.onset, self.case = kind, onset_of(case), case
+    def __init__(self, kind: str, case: int, horizon: int = HORIZON) -> None:
+        self.kind, self.onset, self.case = kind, onset_of(case, horizon), case
         self.first = Path(os.environ.get("SECONDSHIFT_ATTEMPT", "x.a1")).name.endswith(".a1")
         self.kept: list[bytearray] = []
         self.batch: tuple[np.ndarray, np.ndarray] | None = None
@@ -203,7 +203,7 @@ def main() -> None:
         runpy.run_module("a_library_that_is_not_installed")
     if kind == "leak":
         resource.setrlimit(resource.RLIMIT_AS, (used_bytes() + LEAKS_INTO, resource.getrlimit(resource.RLIMIT_AS)[1]))
-    job, fault, start = Job(case=case, seed=run.seed), Fault(kind, case), 0
+    job, fault, start = Job(case=case, seed=run.seed, horizon=run.horizon), Fault(kind, case, run.horizon), 0
     if checkpoint := run.restore():
         job.load(Path(checkpoint.path))
         start = checkpoint.step

@@ -11,7 +11,6 @@ PATIENCE = 0.05  # of the horizon that a helped run must come past the trouble b
 LEAST, MOST = 16, 256  # steps: bounds of that
 WORSE = 4.0  # units of noise above the level from before the incident that still count as the same
 RATE_TOLERANCE = 0.05  # of the learning rate
-RATE_AGAIN = 0.25  # of the learning rate that leapt: so near to it, it has leapt again
 SAME_PLACE = 16  # steps, or blocks of two, between the begin of a trouble and where it begins again
 POINTS, SURE = 3, 0.7  # of a rise that is known already
 EXTENT = 48  # points that a trouble was seen for at least, before what comes next may be to skip it
@@ -38,7 +37,7 @@ def outcome_of(state: State, incident: Incident, act: Act, new: Sequence[Finding
             return "not applied", refused
         worst = new[-1]
         return "failed", f"{worst.symptom.replace('_', ' ')} again at step {worst.step}"
-    if again := _again(incident, act, care, look, trial):
+    if again := _again(incident, act, care.unclaimed()):
         return "failed", again
     if trial.logged_step < _believed_from(state, incident, act):
         return None
@@ -62,20 +61,16 @@ def _believed_from(state: State, incident: Incident, act: Act) -> int:
     return min(trouble + patience, horizon - 1)
 
 
-def _again(incident: Incident, act: Act, care: Care, look: Look, trial: Trial) -> str:
+def _again(incident: Incident, act: Act, notes: Sequence[Finding]) -> str:
     """Say what came back at the place where the trouble began: what was seen once is believed at once."""
-    if act.remedy != "roll_back":
+    leapt = incident.cause == "learning_rate_too_high" and any("rate_since" in one.evidence for one in incident.findings)
+    if act.remedy != "roll_back" or not (leapt or incident.step - incident.since >= EXTENT):
         return ""
-    now, leapt = look.level, any(one.evidence.get("rate_since", -1.0) >= 0.0 for one in incident.findings)
-    passed = incident.since <= now.step <= trial.logged_step  # an earlier attempt's look is of a later step
-    if leapt and passed and incident.rate_kept(now.rate, RATE_AGAIN):
-        return f"the learning rate is {now.rate:.6g} again from step {incident.since} on, as when the trouble was found"
-    if not leapt and incident.step - incident.since < EXTENT:
-        return ""
-    for one in care.unclaimed():
+    for one in notes:
         same = one.symptom in RISES and abs(one.since - incident.since) <= SAME_PLACE
-        if same and one.lasted >= POINTS and one.confidence >= SURE:
-            return f"{one.symptom.replace('_', ' ')} again at step {one.step}, where it began before"
+        if same and one.lasted >= POINTS and one.confidence >= SURE and ("rate_since" in one.evidence or not leapt):
+            also = ", and so did the learning rate" if leapt else ""
+            return f"{one.symptom.replace('_', ' ')} again at step {one.step}, where it began before{also}"
     return ""
 
 
