@@ -10,9 +10,8 @@ from pathlib import Path
 from captain import data
 from captain.data import Part, Stream
 from captain.peers import PEERS
-from captain.scoring import PAGES, WITHIN, WITHIN_SLOW, Figure, Table, judge, poisson_upper, wilson
+from captain.scoring import PAGES, WITHIN, WITHIN_SLOW, Figure, Table, judge, poisson_upper, reached_by, wilson
 from secondshift.policies.captain.crashes import classify
-from secondshift.policies.captain.ladder import rung
 from secondshift.policies.captain.symptoms.findings import Finding
 from secondshift.policies.captain.symptoms.following import follow, start
 
@@ -187,12 +186,12 @@ def _real(streams: Iterable[Stream]) -> dict[str, Real]:
         wrong = [each for each in told if not expected.fault or each.step < expected.onset]
         one.runs += 1
         one.hours += stream.hours
-        one.pages += len({each.symptom for each in wrong if rung(each) in PAGES})
-        one.acts += len({each.symptom for each in wrong if rung(each) != "note"})
-        one.notes += sum(rung(each) == "note" for each in wrong)
+        one.pages += len({each.symptom for each in wrong if reached_by(each) in PAGES})
+        one.acts += len({each.symptom for each in wrong if reached_by(each) != "note"})
+        one.notes += sum(reached_by(each) == "note" for each in wrong)
         one.found += bool(after)
-        one.acted += any(rung(each) != "note" for each in after)
-        one.paged += any(rung(each) in PAGES for each in after)
+        one.acted += any(reached_by(each) != "note" for each in after)
+        one.paged += any(reached_by(each) in PAGES for each in after)
         one.at_onset += any(each.step == expected.onset and each.symptom == "non_finite" for each in after)
     return dict(counts)
 
@@ -250,7 +249,7 @@ def rl(folder: Path) -> Reported:
     for part in parts:
         streams = [one for one in every if one.part == part]
         told = {one.name: findings_of(one) for one in streams}
-        paged = [name for name, each in told.items() if any(rung(finding) != "note" for finding in each)]
+        paged = [name for name, each in told.items() if any(reached_by(finding) != "note" for finding in each)]
         notes = Counter(finding.symptom for each in told.values() for finding in each)
         label = " (not a result)" if part == "tuning" else ""
         found.lines.append(f"rl, {part} part{label}: {len(paged)} of {len(streams)} runs asked about or acted on")

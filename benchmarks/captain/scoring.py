@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from math import exp, sqrt
 
 from secondshift.policies.captain.diagnosis import diagnose
-from secondshift.policies.captain.ladder import rung
+from secondshift.policies.captain.early import early, lasting
+from secondshift.policies.captain.ladder import Rung, rung
 from secondshift.policies.captain.symptoms.findings import Finding
 
 WITHIN, WITHIN_SLOW = 200, 400  # steps after the onset
@@ -51,9 +52,15 @@ class Score:
     first: str = ""  # for people: the first finding
 
 
+def reached_by(finding: Finding) -> Rung:
+    """The rung that a finding has reached where going back is granted: it may be undone by rule before anybody is asked."""
+    told = rung(finding)
+    return "repair" if told == "note" and (lasting(finding) or early(finding)) else told
+
+
 def judge(findings: Sequence[Finding], expected: Expected, steps: int) -> Score:
     """Judge the findings of one run that went on until step `steps`."""
-    acting = [(finding, rung(finding)) for finding in findings]
+    acting = [(finding, reached_by(finding)) for finding in findings]
     onset = expected.onset if expected.fault else steps + 1
     early = [(finding.symptom, reached) for finding, reached in acting if finding.step < onset]
     notes = sum(reached == "note" for _, reached in early)

@@ -16,9 +16,12 @@ from secondshift.policies.captain.symptoms.findings import Finding  # noqa: E402
 EXPECTED = Expected(kind="bad_shard", fault=True, onset=100, acceptable=frozenset({"spike", "step_up"}),
                     right=frozenset({"spike"}), causes=frozenset({"bad_data"}), slow=False, held_out=False)  # fmt: skip
 
+HEALTHY = Expected(kind="healthy", fault=False, onset=-1, acceptable=frozenset(), right=frozenset(), causes=frozenset(),
+                   slow=False, held_out=False)  # fmt: skip
 
-def finding(symptom: str, step: int, *, lasted: int = 64) -> Finding:
-    return Finding(symptom=symptom, stream="loss", step=step, since=step, lasted=lasted, confidence=0.9, evidence={})  # type: ignore[arg-type]
+
+def finding(symptom: str, step: int, *, lasted: int = 128) -> Finding:
+    return Finding(symptom=symptom, stream="loss", step=step, since=step - lasted, lasted=lasted, confidence=0.9, evidence={})  # type: ignore[arg-type]
 
 
 def test_a_hit_is_an_acceptable_symptom_within_two_hundred_steps_of_the_onset() -> None:
@@ -36,9 +39,10 @@ def test_the_first_finding_of_the_run_must_be_right_and_a_page_before_the_onset_
 
 def test_repairs_are_acts_but_no_pages_and_notes_are_neither() -> None:
     told = [finding("slow_loader", 10, lasted=96), finding("slow_steps", 20)]
-    score = judge(told, Expected(kind="healthy", fault=False, onset=-1, acceptable=frozenset(), right=frozenset(),
-                                 causes=frozenset(), slow=False, held_out=False), 1000)  # fmt: skip
+    score = judge(told, HEALTHY, 1000)
     assert (score.false_pages, score.false_acts, score.notes) == (0, 1, 1)
+    young = judge([finding("step_up", 900, lasted=64)], HEALTHY, 1000)
+    assert (young.false_pages, young.false_acts, young.notes) == (0, 1, 0)  # where going back is granted it is done
     assert Table(scores=[score]).summary()["false acts per 100k lookalike steps"] == 100.0
 
 

@@ -1,4 +1,4 @@
-"""What is repaired sooner than it would be asked about: where the loss is not the only witness, and being wrong is cheap.
+"""What is repaired sooner than it would be asked about: an act that can be undone needs less evidence than waking somebody.
 
 A question costs somebody's sleep, so a rise must last (`ladder.py`) before it is one. Going back to a checkpoint costs the steps
 since, trained once more, whether it was right or not; waiting costs as many steps as the wait is long. So where going back alone
@@ -7,6 +7,8 @@ is what would be done first, and is granted, two witnesses are enough after a fe
 
 from secondshift.policies.captain.symptoms.findings import Finding
 
+GOING_BACK = ("roll_back", "roll_back_skip", "roll_back_lower_rate")
+LASTED, CERTAIN = 64, 0.8  # points of a rise, and confidence in it, after which any of these is done, though it may yet go away
 BEFORE_LONG = ("roll_back",)  # acts that give up nothing but steps: no data is skipped, no rate is changed
 POINTS, SURE = 3, 0.7  # of a rise beside a learning rate that leapt
 BLOCKS = 16  # points of a rise, where weights may be damaged
@@ -15,6 +17,11 @@ SHOWN = 0.6  # share of the rise that evaluation shows: so it is not the data al
 HIGH = 8.0  # units of noise that it stands above what was before, on average
 STEEPER = 2.0  # times the usual gradient norm
 STANDS = 0.6  # least confidence in such a rise, though it falls
+
+
+def lasting(finding: Finding) -> bool:
+    """Say whether a rise has lasted long enough to be undone by any act that goes back. It may be too early to ask about it."""
+    return finding.symptom == "step_up" and finding.lasted >= LASTED and finding.confidence >= CERTAIN
 
 
 def early(finding: Finding) -> bool:

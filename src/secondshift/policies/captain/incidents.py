@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from secondshift.policies.captain.diagnosis import Diagnosis, diagnose
-from secondshift.policies.captain.early import BEFORE_LONG, early
+from secondshift.policies.captain.early import BEFORE_LONG, GOING_BACK, early, lasting
 from secondshift.policies.captain.ladder import rung
 from secondshift.policies.captain.remedies import DEFAULTS, REMEDIES, act_of, next_act, suggested
 from secondshift.policies.captain.verifying import outcome_of
@@ -52,15 +52,22 @@ def _open(state: State, trial: str, findings: Sequence[Finding]) -> list[Decisio
 
 
 def _early(state: State, trial: str, findings: Sequence[Finding], attempt: str) -> list[Decision]:
-    """Go back at once where that is granted and gives up nothing but steps; else wait until the finding has lasted."""
-    diagnosis = diagnose([one for one in findings if early(one)])
-    if diagnosis is None:
-        return []
-    incident = _incident(state, trial, diagnosis, attempt, "repair")
-    act = next_act(state, incident)
-    if act is None or act.remedy not in BEFORE_LONG:
-        return []
-    return [_act_or_ask(state, incident, "", verb="open")]
+    """Go back where that is granted, though it is too early to ask; else these stay notes of whatever is asked about later."""
+    still = any(lasting(one) and _fresh(state, trial, one) for one in findings)
+    believed = (diagnose(findings) if still else None, diagnose([one for one in findings if early(one)]))
+    for diagnosis, may in zip(believed, (GOING_BACK, BEFORE_LONG), strict=True):
+        if diagnosis is None:
+            continue
+        incident = _incident(state, trial, diagnosis, attempt, "repair")
+        act = next_act(state, incident)
+        if act is not None and act.remedy in may:
+            return [_act_or_ask(state, incident, "", verb="open")]
+    return []
+
+
+def _fresh(state: State, trial: str, finding: Finding) -> bool:
+    """Say whether a rise may still go on: one that lasts is told again when it has lasted twice as long."""
+    return state.trials[trial].logged_step <= 2 * finding.step - finding.since
 
 
 def _over(state: State, name: str, findings: Sequence[Finding]) -> list[Decision]:
@@ -103,7 +110,7 @@ def _can_wait(state: State, trial: str, finding: Finding) -> bool:
 def _go_on(state: State, incident: Incident) -> list[Decision]:
     trial = state.trials[incident.subject]
     care = state.care.get(trial.id, NOBODY)
-    new = [one for one in care.unclaimed() if rung(one) != "note"]
+    new = [one for one in care.unclaimed() if rung(one) != "note" or lasting(one)]
     pending = incident.pending()
     if pending is not None:
         judged = outcome_of(state, incident, pending, new)

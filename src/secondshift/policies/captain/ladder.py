@@ -9,7 +9,7 @@ Rung = Literal["note", "repair", "stop", "ask", "page"]
 # symptom -> the rung above a note, the points it must have lasted, and the confidence it must have
 STEPS: dict[Symptom, tuple[Rung, int, float]] = {
     "non_finite": ("stop", 1, 0.9),
-    "step_up": ("ask", 64, 0.8),
+    "step_up": ("ask", 128, 0.8),
     "slow_divergence": ("ask", 128, 0.7),
     "not_learning": ("ask", 1, 0.8),
     "gradient_vanishing": ("ask", 64, 0.7),
@@ -30,13 +30,17 @@ STEPS: dict[Symptom, tuple[Rung, int, float]] = {
 }
 
 
-# A rise that fills this share of the whole run so far has lasted, though it had few points.
+# A rise may go away by itself: most of public runs do. One that comes down, or is short beside the run so far, is given time.
+HALVED = 0.5  # share that is left of a rise, each time it has lasted twice as long, of one that is coming back
+TENTH, ENOUGH = 0.1, 256  # share of the steps so far that it must have lasted, or points
+
+# A rise that fills this share of the whole run so far has lasted, though it had few points; not one of which less and less is left.
 LASTING: tuple[Symptom, ...] = ("step_up", "slow_divergence")
-SHARE, LEAST, SURE = 0.2, 32, 0.7
+SHARE, LEAST, SURE, STAYS = 0.2, 32, 0.7, 0.75
 
 
 def _lasting(finding: Finding) -> bool:
-    whole = finding.step - finding.since >= SHARE * finding.step
+    whole = finding.step - finding.since >= SHARE * finding.step and finding.evidence.get("left", 1.0) >= STAYS
     return finding.symptom in LASTING and whole and finding.lasted >= LEAST and finding.confidence >= SURE
 
 
@@ -51,6 +55,18 @@ def rung(finding: Finding) -> Rung:
     if finding.evidence.get("ended", 0.0) > 0.0:
         return "ask" if finding.confidence >= SURE else "note"  # the run is over: it cannot last any longer
     above = STEPS.get(finding.symptom)
-    if above is None or not (_lasting(finding) or (finding.lasted >= above[1] and finding.confidence >= above[2])):
+    if above is None or not (_lasting(finding) or (_lasted(finding, above) and not _may_pass(finding))):
         return "note"
     return above[0]
+
+
+def _lasted(finding: Finding, above: tuple[Rung, int, float]) -> bool:
+    return finding.lasted >= above[1] and finding.confidence >= above[2]
+
+
+def _may_pass(finding: Finding) -> bool:
+    """Say whether a rise may still go away, so that nobody is asked yet."""
+    if finding.symptom != "step_up":
+        return False
+    short = finding.step - finding.since < TENTH * finding.step and finding.lasted < ENOUGH
+    return short or finding.evidence.get("left", 1.0) <= HALVED

@@ -18,6 +18,7 @@ GAP_SPAN, GAP_NOISE = 0.035, 1.0  # what training must gain to be compared: of i
 ALONE = 0.3  # share of a jump that training may show too
 AT_ONCE = 0.5  # share of a shift that its first evaluation shows; else it is a hump, as of double descent
 GRADUAL = 0.7  # the most confidence in such a one while training improves or evaluation is better than at its start
+BACK = 0.8  # share of the worst of a shift below which evaluation is coming back
 SPAN = 0.06  # least jump, as a share of the range so far
 
 
@@ -43,6 +44,7 @@ class Evaluation:
     limit: float = float("inf")
     jump: float = 0.0  # of the first evaluation above the limit, over those before
     joint: bool = False  # training rose during this shift too
+    worst: float = 0.0  # evaluation of this shift
     usual_train: float = 0.0  # level of training at the last clean evaluation
 
     def copy(self) -> Self:
@@ -90,7 +92,8 @@ class Evaluation:
         if self.count > KNOWN and value > self.limit:
             self.shifted += 1
             if self.shifted == 1:
-                self.since, self.jump, self.joint = step, value - middle(self.recent[-4:]), False
+                self.since, self.jump, self.joint, self.worst = step, value - middle(self.recent[-4:]), False, value
+            self.worst = max(self.worst, value)
             self.joint = self.joint or train_raised
             level = middle(self.recent[-4:])
             with_training = train - self.usual_train > ALONE * (value - level)
@@ -98,10 +101,7 @@ class Evaluation:
                 return []
             seen = {"evaluation": self.sign * value, "before": self.sign * level, "limit": self.sign * self.limit}
             confidence = confidence_of(value - level, self.limit - level, least=0.6) if begun else 0.5
-            improving = train < self.usual_train  # then a gradual rise is that of overfitting, which is noted
-            if self.jump < AT_ONCE * (value - level) and (improving or value <= (self.first or 0.0)):
-                confidence = min(confidence, GRADUAL)
-            if self.joint:  # training rose with it: that rise is judged by itself, and evaluation comes back more slowly
+            if self._may_pass(value, level, train):
                 confidence = min(confidence, GRADUAL)
             return [Finding(symptom="evaluation_shift", stream="val_loss", step=step, since=self.since, lasted=self.shifted,
                             confidence=confidence, evidence=seen)]  # fmt: skip
@@ -112,6 +112,13 @@ class Evaluation:
         margin = max(JUMP * self._usual(), 2.0 * max(self.changes, default=0.0), SPAN * self._span())
         self.limit = max(self.recent[-4:]) + margin
         return []
+
+    def _may_pass(self, value: float, level: float, train: float) -> bool:
+        """Whether a shift may be one that goes away, or that of overfitting."""
+        if self.joint:  # training rose with it and came back sooner: that rise was judged by itself
+            return value - level < BACK * (self.worst - level)
+        improving = train < self.usual_train  # then a gradual rise is that of overfitting, which is noted
+        return self.jump < AT_ONCE * (value - level) and (improving or value <= (self.first or 0.0))
 
     def _overfit(self, step: int, train: float, train_noise: float) -> list[Finding]:
         """The best is several evaluations ago, all three last ones are above it, and training went on improving."""

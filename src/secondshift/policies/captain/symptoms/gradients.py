@@ -10,6 +10,7 @@ from secondshift.policies.captain.symptoms.levels import BLOCK, Level
 SKIPPED = 4  # overflowed steps in a row that are told; a loss scale that searches skips one or two
 SEARCHED = 16  # the same before any step was taken: a loss scale is searched from high above
 SINGLE = log(6.0)  # least rise of one norm that counts
+BEYOND = log(12.0)  # above the largest clean excess so far, where that is less: norms of single batches spread widely
 LASTING = log(2.0)  # least rise or drop of a block that counts
 GONE = log(100.0)  # a drop that is told though the loss falls, which explains a smaller one
 LEARNING = 10  # blocks; norms move by orders of magnitude when a run begins
@@ -53,11 +54,12 @@ class Gradients:
             return []
         value, level = log(norm), self.level
         found = []
-        if begun and value > level.limit and not level.raised:
+        limit = min(level.limit, level.level + level.tail * level.noise + BEYOND)
+        if begun and value > limit and not level.raised:
             self.above += 1
             self.above_since = step if self.above == 1 else self.above_since
             if self.above in (1, 3):
-                confidence = confidence_of(value - level.level, level.limit - level.level, least=0.4 + 0.1 * self.above)
+                confidence = confidence_of(value - level.level, limit - level.level, least=0.4 + 0.1 * self.above)
                 found = [self._tell("gradient_explosion", step, self.above_since, self.above, confidence, norm)]
         if level.push(step, value):
             found = found + self._block(step, loss_fell, begun)

@@ -8,10 +8,12 @@ from secondshift.policies.captain.symptoms.findings import Finding, Symptom, con
 from secondshift.policies.captain.symptoms.levels import BLOCK, KEPT, Level, middle
 
 LEARNED = 3.5  # units of noise by which a run must be below its first points to have learned something
-BARELY = 0.05  # ... and by which share of them at least: an output layer that settles is no learning
+WORSE = 2.0  # ... by which it may be below them and be no better
+BARELY = 0.1  # ... and by which share of them at least: an output layer that settles is no learning
 FIRST = 4  # points that say where a run began
 EARLY = 8  # blocks in each of the three averages that `not_learning` compares
 ON_THE_WAY = 0.02  # ... and by which share it must have gone on since its second eight blocks, where it has not
+ABOVE = 0.5  # share of its first points by which a run stands far above them
 STARTED = 24  # blocks after which a run should have learned something
 FAR = 2.5  # times the limit that a single point must pass to be told alone
 SURE_POINTS = 3  # points above the limit that make a spike sure
@@ -22,6 +24,7 @@ LOST, LOST_NOISE = 0.5, 6.0  # share of what was gained, and units of noise, who
 RETURNS = 2  # times the longest rise that went away by itself that another must last to be sure
 FALLING = 8  # blocks by which a rise that is coming back should have come
 HALF = 0.5  # ... and the share that is left of it: of its crest where it is below the run's start, else since it was told last
+SETTLING = 8  # blocks after a planned change in which a rise may belong to it
 PASSING = 0.65  # the most confidence in one that may go away by itself
 SHORT = 3  # blocks in a smooth level while a run has had few
 SHARE_SHORT, SHARE_LONG = 0.35, 0.1  # of what was gained that must be lost again to have diverged
@@ -48,6 +51,8 @@ class Numbers:
     risen: float = 0.0  # mean level since the level rose
     crest: float = 0.0  # the highest block since
     told: float = 0.0  # how high the rise was when it was told last
+    part: float = 0.0  # sum of the blocks since then
+    before: float = 0.0  # their mean height when it was told before
     lasts: int = 0  # blocks of the rise that is going on
     healed: int = 0  # blocks of the longest rise that went away by itself
     best: float = float("inf")  # lowest smooth level
@@ -182,8 +187,12 @@ class Numbers:
         self.apart = 0
         self.risen = level.last if level.raised == 1 else self.risen + (level.last - self.risen) / level.raised
         self.crest = level.last if level.raised == 1 else max(self.crest, level.last)
+        self.part = level.last - level.level if level.raised == 1 else self.part + level.last - level.level
         self.lasts = level.raised
-        if not doubled(level.raised, STEP_BLOCKS) or not (self.begun or level.raised >= RISEN):
+        if not doubled(level.raised, STEP_BLOCKS):
+            return []
+        left = self._left()
+        if not (self.begun or level.raised >= RISEN):
             return []
         since = min(level.since, self.above_since) if self.above else level.since
         confidence = confidence_of(self.risen - level.level, level.ceiling - level.level, least=0.6)
@@ -194,17 +203,26 @@ class Numbers:
             confidence = min(confidence, PASSING)
         self.told = level.last - level.level
         seen = {"level": self.sign * level.last, "mean_level": self.sign * self.risen, "before": self.sign * level.level,
-                "limit": self.sign * level.ceiling, "noise": level.noise}  # fmt: skip
+                "limit": self.sign * level.ceiling, "noise": level.noise, "left": left}  # fmt: skip
         lasted = level.raised * BLOCK
         return [self._tell("step_up", step, since=since, lasted=lasted, confidence=confidence, seen=seen)]
 
+    def _left(self) -> float:
+        """What is left of it: how high it stands since it had lasted half as long, as a share of how high it stood before."""
+        raised = self.level.raised
+        now = self.part / (raised if raised == STEP_BLOCKS else raised >> 1)
+        left = now / self.before if raised > STEP_BLOCKS and self.before > 0.0 else 1.0
+        self.part, self.before = 0.0, now
+        return left
+
     def _passing(self) -> bool:
-        """Whether this rise may still go away: no longer than others of this run that did, or going down fast."""
+        """Whether it may still go away: no longer than others that did, going down fast, or from right after a planned change."""
         level = self.level
         known = level.raised <= RETURNS * self.healed
         before = self.crest - level.level if level.last < self.start else self.told
         falling = level.raised > STEP_BLOCKS and level.last - level.level < HALF * before
-        return known or (falling and level.raised < FALLING)
+        planned = self.changed and level.blocks - level.raised < SETTLING and level.raised <= 2 * SETTLING
+        return known or planned or (falling and level.raised < FALLING)
 
     def _slow(self, step: int) -> list[Finding]:
         """The smooth level has left the best behind for long: told once and at doubling lengths."""
@@ -259,15 +277,18 @@ class Numbers:
         if level.blocks not in (STARTED, 2 * STARTED, 4 * STARTED) or len(self.early) < 2:
             return []
         now, error = middle(level.medians[-EARLY:]), max(0.3 * level.noise, level.wander)
+        above = now - self.start > max(LEARNED * level.noise, ABOVE * abs(self.start))
         if level.blocks == STARTED:
             self.blown = max(self.worst_early - now, self.worst_early - self.start) > 8.0 * level.noise
         slowly = level.blocks == STARTED and not self.blown and self.early[0] - now > 0.4 * level.noise
         barely = level.blocks > STARTED and self.start - now < BARELY * abs(self.start)
         learned = self.start - now > LEARNED * level.noise and not barely
         moved = self.early[1] - now
-        if learned or slowly or moved > max(1.5 * error, ON_THE_WAY * abs(self.start) if barely else 0.0):
+        on_the_way = slowly or moved > max(1.5 * error, ON_THE_WAY * abs(self.start) if barely else 0.0)
+        if learned or (on_the_way and not above):
             return []
-        sure = self.blown and moved <= 1.5 * error  # one that moves at all may yet come back from its bad start
+        # one that moves at all may yet come back from its bad start, and one that is below it has learned something
+        sure = self.blown and moved <= 1.5 * error and self.start - now < WORSE * level.noise
         seen = {
             "start": self.sign * self.start,
             "level": self.sign * now,
