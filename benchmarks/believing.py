@@ -24,7 +24,7 @@ from captain.data import Stream  # noqa: E402
 from captain.kinds import KINDS  # noqa: E402
 from captain.parts import findings_of  # noqa: E402
 
-from secondshift.policies.captain.early import early  # noqa: E402
+from secondshift.policies.captain.early import early, lasting  # noqa: E402
 from secondshift.policies.captain.ladder import rung  # noqa: E402
 
 CALM = ("recurrent_spikes", "recovered_bump", "planned_restart", "bumps_short", "warmup_bump", "restart", "lr_drop", "schedule",
@@ -42,7 +42,7 @@ class Kind:
     acts: int = 0  # ... how often
     asked: int = 0  # runs that the ladder takes above a note without need, to compare
     early: list[int] = field(default_factory=list)  # steps from the onset until it is believed early
-    late: list[int] = field(default_factory=list)  # ... until the ladder takes it above a note
+    late: list[int] = field(default_factory=list)  # ... until it has lasted, or the ladder takes it above a note
 
     def take(self, stream: Stream) -> None:
         """Judge one run."""
@@ -51,12 +51,13 @@ class Kind:
         wrong = [one.step for one in found if early(one) and one.step < onset]
         right = [one.step for one in found if early(one) and one.step >= onset]
         above = [one.step for one in found if rung(one) != "note"]
+        undone = [one.step for one in found if rung(one) != "note" or lasting(one)]
         self.runs, self.rows = self.runs + 1, self.rows + len(stream.rows)
         self.needless += bool(wrong)
         self.acts += sum(after - before >= APART for before, after in pairwise([-APART, *wrong]))
         self.asked += any(step < onset for step in above)
         self.early += [step - onset for step in right[:1]]
-        self.late += [step - onset for step in above if step >= onset][:1]
+        self.late += [step - onset for step in undone if step >= onset][:1]
 
 
 def counted(streams: Iterable[Stream], mark: str = "") -> dict[str, Kind]:
