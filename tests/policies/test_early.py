@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import simulated_nights
 from secondshift.ledger.fold import fold
-from secondshift.policies.captain.diagnosis import diagnose
+from secondshift.policies.captain.diagnosis import diagnose, together
 from secondshift.policies.captain.early import early
 from secondshift.policies.captain.ladder import rung
 from secondshift.policies.captain.observing import decide as observe
@@ -250,6 +250,29 @@ def test_only_a_step_that_a_column_of_its_own_says_needs_no_margin():
     state = helped(at=600, look=600)
     assert act_of(state, INCIDENT, "roll_back", by="captain").back_to == 500 - EXACT
     assert act_of(state, replace(INCIDENT, findings=()), "roll_back", by="captain").back_to == 500 - MARGIN
+
+
+def test_where_few_steps_are_logged_the_trouble_may_have_begun_right_after_the_last_good_one():
+    thin = [row for row in rows(onset=2446, level=3.0, steps=2600) if row["step"] % 20 == 0]  # among them 2440 and 2460
+    _, found = follow(start(), thin)
+    diagnosis = diagnose(found)
+    assert 2300 < diagnosis.since <= 2460
+    incident = replace(INCIDENT, cause="bad_data", since=diagnosis.since, step=2540, findings=diagnosis.findings)
+    act = act_of(helped(at=2600, look=2600), incident, "roll_back_skip", by="captain")
+    assert act.back_to == diagnosis.since - 20 <= 2440 and act.skip == ((diagnosis.since - 19, 2541),)
+    _, found = follow(start(), [row for row in rows(level=3.0, steps=520) if row["step"] not in range(400, 460)])
+    assert all("logged_every" not in one.evidence for one in found), "a gap that came once is no habit"
+
+
+def test_what_went_away_long_ago_is_no_part_of_a_trouble_and_what_led_to_it_is():
+    old = Finding(symptom="spike", stream="loss", step=203, since=200, lasted=3, confidence=0.9, evidence={})
+    first, second = replace(old, step=480, since=478), replace(old, step=492, since=490)
+    step_up = replace(old, symptom="step_up", step=567, since=504, lasted=64)
+    assert together([old, first, second, step_up], [step_up]) == [first, second, step_up]
+    assert diagnose(together([old, first, second, step_up], [step_up])).since == 478
+    assert together([old, step_up], [step_up]) == [step_up]
+    thin = [replace(one, evidence={"logged_every": 10.0}) for one in (old, first)]
+    assert together([*thin, step_up], [step_up]) == [thin[1], step_up]
 
 
 def test_what_an_attempt_shows_at_the_step_where_the_one_before_did_is_told_again():

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from secondshift.policies.captain.diagnosis import Diagnosis, diagnose
+from secondshift.policies.captain.diagnosis import Diagnosis, diagnose, together
 from secondshift.policies.captain.early import BEFORE_LONG, GOING_BACK, early, lasting
 from secondshift.policies.captain.ladder import rung
 from secondshift.policies.captain.remedies import DEFAULTS, REMEDIES, act_of, next_act, suggested
@@ -44,7 +44,7 @@ def _open(state: State, trial: str, findings: Sequence[Finding]) -> list[Decisio
         return []
     if worst == 0:
         return _early(state, trial, findings, attempt.id)
-    diagnosis = diagnose(findings)
+    diagnosis = diagnose(together(findings, [one for one in findings if rung(one) != "note"]))
     if diagnosis is None:
         return []
     incident = _incident(state, trial, diagnosis, attempt.id, RUNGS[worst])
@@ -53,8 +53,8 @@ def _open(state: State, trial: str, findings: Sequence[Finding]) -> list[Decisio
 
 def _early(state: State, trial: str, findings: Sequence[Finding], attempt: str) -> list[Decision]:
     """Go back where that is granted, though it is too early to ask; else these stay notes of whatever is asked about later."""
-    still = any(lasting(one) and _fresh(state, trial, one) for one in findings)
-    believed = (diagnose(findings) if still else None, diagnose([one for one in findings if early(one)]))
+    still = [one for one in findings if lasting(one) and _fresh(state, trial, one)]
+    believed = (diagnose(together(findings, still)) if still else None, diagnose([one for one in findings if early(one)]))
     for diagnosis, may in zip(believed, (GOING_BACK, BEFORE_LONG), strict=True):
         if diagnosis is None:
             continue

@@ -138,7 +138,7 @@ def act_of(state: State, incident: Incident, name: str, *, by: str) -> Act:
         cause=incident.cause, at=state.now_s, needs=remedy.authority if by == "captain" else "",
         attempt=attempt.id if attempt is not None else "", step=state.trials[incident.subject].logged_step,
         back_to=back,
-        skip=((max(0, incident.since), incident.step + 1),) if name == "roll_back_skip" else (),
+        skip=((max(0, incident.since - _every(incident) + 1), incident.step + 1),) if name == "roll_back_skip" else (),
         lr_scale=_scale(incident) if name == "roll_back_lower_rate" else 1.0,
         avoid=attempt.devices if name == "requeue" and attempt is not None else (),
         fresh_loader=int(name == "restart_loader"), undo=_undo(state, incident, name),
@@ -148,7 +148,12 @@ def act_of(state: State, incident: Incident, name: str, *, by: str) -> Act:
 def _before(incident: Incident) -> int:
     """Steps done of the newest checkpoint that is surely from before the trouble."""
     exact = any(one.evidence.get("rate_since") == float(incident.since) for one in incident.findings)
-    return max(0, incident.since - (EXACT if exact else MARGIN))
+    return max(0, incident.since - (EXACT if exact else max(MARGIN, _every(incident))))
+
+
+def _every(incident: Incident) -> int:
+    """Steps from one logged row to the next: the trouble may have begun right after the last good one."""
+    return int(max((one.evidence.get("logged_every", 1.0) for one in incident.findings), default=1.0))
 
 
 def _in_vain(state: State, incident: Incident) -> bool:

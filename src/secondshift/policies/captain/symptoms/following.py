@@ -53,6 +53,9 @@ class Following:
     skipping: Skipping = field(default_factory=Skipping)
     evaluation_bad: int = 0  # non-finite evaluations in a row
     dense: int = 0  # rows of training in a row that had a loss
+    gap: int = 1  # steps between the newest two rows with a loss
+    every: int = 1  # the same, but for a gap that came once, as where steps were skipped
+    logged: int = -1  # step of the newest row with a loss
     guided: bool = False  # a gradient norm or an evaluation was seen
     step: int = -1
     restarts: int = 0
@@ -63,8 +66,8 @@ class Following:
         return type(self)(
             self.goal, self.numbers.copy(), self.gradients.copy(), self.updates.copy(), self.loader.copy(),
             self.timing.copy(), self.memory.copy(), self.evaluation.copy(), self.device.copy(),
-            self.process.copy(), self.labels.copy(), self.skipping.copy(), self.evaluation_bad, self.dense, self.guided,
-            self.step, self.restarts, self.ending.copy(),
+            self.process.copy(), self.labels.copy(), self.skipping.copy(), self.evaluation_bad, self.dense, self.gap,
+            self.every, self.logged, self.guided, self.step, self.restarts, self.ending.copy(),
         )  # fmt: skip
 
     def announce(self) -> None:
@@ -162,6 +165,8 @@ class Following:
         return float("nan") if dense >= DENSE and (norm is None or norm - norm != 0.0) else None
 
     def _metrics(self, step: int, loss: float, norm: float | None, distinct: float | None) -> list[Finding]:
+        gap = max(1, step - self.logged) if self.logged >= 0 else 1
+        self.every, self.gap, self.logged = min(gap, self.gap), gap, step
         found = self.numbers.push(step, loss, alert=self.updates.alert > 0)
         level = self.numbers.level
         if norm is not None:
@@ -189,6 +194,8 @@ class Following:
         leapt = self.updates.leap_since()
         if leapt >= 0.0:
             beside["rate_since"] = leapt
+        if self.every > 1:
+            beside["logged_every"] = float(self.every)
         if level.raised and level.blocks - level.raised >= STARTED:
             beside["lost"] = self._lost()
         return replace(found, evidence={**found.evidence, **beside})
