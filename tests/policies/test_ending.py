@@ -119,6 +119,21 @@ def test_a_run_that_ends_while_it_is_coming_back_is_left_unless_it_stands_far_ab
     assert [rung(one) for one in ending_of(back(9.0))] == ["ask"]
 
 
+def test_a_run_that_blew_up_in_its_first_points_and_ends_far_above_its_start_is_asked_about_however_wild() -> None:
+    drawn = chances(100, 9)
+    lost = [2.3 if step < 8 else 2.3 + 1e9 * 0.9**step * (1.1 + drawn[step]) for step in range(100)]
+    (found,) = ending_of(lost)
+    assert rung(found) == "ask" and found.since <= 40 and found.evidence["level"] > 1e3
+    mended = [value if step < 60 else 2.0 + 0.1 * drawn[step] for step, value in enumerate(lost)]
+    assert ending_of(mended) == []
+
+
+def test_the_first_points_after_an_announced_change_are_no_measure_of_the_end() -> None:
+    drawn = chances(400, 9)
+    values = [1e-4 if 200 <= step < 206 else 0.01 * (1.2 + drawn[step]) for step in range(400)]
+    assert ending_of(values, announced=(200,)) == []
+
+
 def test_the_memory_of_the_whole_curve_is_of_constant_size() -> None:
     ending = Ending()
     for step, value in enumerate(curve(9000)):

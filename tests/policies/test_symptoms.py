@@ -200,9 +200,10 @@ def test_returns_that_stand_still_or_fall_for_good_never_ask() -> None:
 
 def test_a_rise_that_fills_a_third_of_a_short_run_asks() -> None:
     rows: list[Row] = [{"step": float(step), "loss": value + (2.0 if step >= 60 else 0.0)}
-                       for step, value in enumerate(curve(2, 100))]  # fmt: skip
-    asking = [one for one in follow(start(), rows)[1] if rung(one) == "ask"]
-    assert [(one.symptom, one.step) for one in asking] == [("step_up", 95)]
+                       for step, value in enumerate(curve(2, 130))]  # fmt: skip
+    found = follow(start(), rows)[1]
+    assert [(one.symptom, one.step, one.lasted) for one in found if rung(one) == "ask"] == [("step_up", 127, 64)]
+    assert ("step_up", 32, "note") in [(one.symptom, one.lasted, rung(one)) for one in found]
 
 
 def test_a_run_that_hardly_moves_has_not_learned_though_it_still_moves() -> None:

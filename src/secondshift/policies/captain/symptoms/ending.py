@@ -23,6 +23,7 @@ TIMES = 2  # a rise must last longer than that many times the longest that went 
 WIDE = 4  # medians of four points whose mean says the same of a longer stretch, which needs less
 WIDE_NOISE = 4.0  # units of noise there
 MOST, LITTLE = 0.8, 1.5  # ... or that share of what was gained, and so many, where more than so many were gained
+FAR = 0.5  # share of its start by which a run that ends above it is lost, however wild it is
 COMING = 0.8  # share of a rise, of what it was as many points before, below which it is coming back as the run ends
 
 
@@ -71,6 +72,7 @@ class Ending:
     best_step: int = 0
     best_wide: float = float("inf")  # of the longer stretches
     noise: float = 0.0  # of a point
+    changed: bool = False  # it begins at a planned change, and not where the run began
     near: Rise = field(default_factory=Rise)
     wide: Rise = field(default_factory=Rise)
 
@@ -105,7 +107,10 @@ class Ending:
         least = max(SHARE * gained, WIDE_NOISE * noise)
         if gained > LITTLE * noise:
             least = min(least, max(MOST * gained, LITTLE * noise))
-        self.wide.limit = self.best_wide + least
+        self.wide.limit = min(self.best_wide + least, self._far())
+
+    def _far(self) -> float:
+        return float("inf") if self.changed else self.start + FAR * abs(self.start)
 
     def _close(self, step: int, level: float) -> None:
         if not self.bins and not self.parts:
@@ -134,8 +139,8 @@ class Ending:
         return []
 
     def _coming_back(self) -> bool:
-        before = _mean(self.fours[:-WIDE]) - self.best_wide
-        return _mean(self.fours[-WIDE:]) - self.best_wide < COMING * before
+        now, before = _mean(self.fours[-WIDE:]), _mean(self.fours[:-WIDE])
+        return now - self.best_wide < COMING * (before - self.best_wide) and now <= self._far()
 
     def _tell(self, step: int, sign: float, name: str, rise: Rise, now: float, best: float) -> Finding:
         seen = {"level": sign * now, "best": sign * best, "best_step": float(self.best_step),

@@ -78,7 +78,7 @@ class Following:
         self.timing.announce()
         self.evaluation.announce()
         self.labels.announce()
-        self.ending = Ending()  # the best before says nothing of what comes after
+        self.ending = Ending(changed=True)  # the best before says nothing of what comes after
 
     def resumed(self, step: int) -> None:
         """Another process goes on from `step`: a rise that began later was left behind with it, and did not go away by itself."""
