@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a proposal costs beyond the agent's own time, in a repository of 1,000 files, and what 8 agents do to the engine's tick.
 
-    python3 benchmarks/proposals.py [--quick] [--json] [--calls 24] [--files 1000]
+    python3 benchmarks/proposals.py [--quick] [--json] [--calls 24] [--files 1000] [--agent-s 3]
 
 SIMULATED: the agent is a script that sleeps, edits a file and notes how long it itself took; each sleeps a little longer
 than the one before, so that its end meets every moment between two looks of the engine. A call's time goes from its order
@@ -91,6 +91,7 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--calls", type=int, default=24, help="of each night")
     parser.add_argument("--files", type=int, default=1000, help="of the repository")
+    parser.add_argument("--agent-s", type=float, default=3.0, help="how long an agent takes at least: the time there is to prepare")
     parser.add_argument("--night", nargs=2, help=argparse.SUPPRESS)  # one night in this process: its study, where its ticks go
     given = parser.parse_args(argv)
     given.calls = 4 if given.quick else given.calls
@@ -195,7 +196,7 @@ def without_bubblewrap(place: Path) -> Path:
 
 def calls_of(place: Path, given: argparse.Namespace) -> dict[str, list[float]]:
     """Calls one after another, looked at as an engine does, every 0.1 s; of each, in ms, what is not the agent's own."""
-    file = laid_out(place / "study", given.files, parallel=1, sleep_s=1.0, trials=1)
+    file = laid_out(place / "study", given.files, parallel=1, sleep_s=given.agent_s, trials=1)
     study, private = config.load_study(file), file.parent / ".secondshift"
     private.mkdir()
     caller, found = calling.Caller(private=private, place=file.parent, command=config.calling), dict[str, list[float]]()
@@ -248,7 +249,7 @@ def ticks(given: argparse.Namespace, found: Reported) -> None:
                     "|---|---|---|---|---|---|---|---|"]  # fmt: skip
     for name, parallel in (("no agent", 0), ("8 agents at once", 8)):
         with tempfile.TemporaryDirectory(prefix="secondshift-proposals-") as place:
-            seen = played(Path(place), given, parallel=parallel, sleep_s=3.0, trials=8 if given.quick else 40)
+            seen = played(Path(place), given, parallel=parallel, sleep_s=given.agent_s, trials=8 if given.quick else 40)
         took = [1e3 * one for one in seen["tick"]]
         longest = " | ".join(f"{1e3 * max(seen[part], default=0.0):.0f}" for part in PARTS)
         late, middle = percentile(took, 0.99), statistics.median(took)
@@ -270,7 +271,8 @@ def main(argv: Sequence[str]) -> int:
         return night(Path(given.night[0]), Path(given.night[1]), given)
     found = Reported()
     load = os.getloadavg()[0]
-    found.lines = [f"{given.files} files, {given.calls} calls a night, load average {load:.1f}; SIMULATED agents", ""]
+    agents = f"SIMULATED agents that take {given.agent_s:g} s"
+    found.lines = [f"{given.files} files, {given.calls} calls a night, {agents}, load average {load:.1f}", ""]
     costs(given, found)
     ticks(given, found)
     print(*found.lines, sep="\n")

@@ -114,8 +114,9 @@ def test_the_process_for_the_next_call_waits_with_all_it_needs_and_leaves_with_i
     caller, state = engine(place), ordered("good")
     ended(caller, state)
     until(lambda: caller.work(state) and caller.spare)
-    spare = caller.spare
+    spare, laid_out = caller.spare, place / ".secondshift/agents/ahead/tree/train.py"
     assert spare is not None and spare.poll() is None
+    until(laid_out.exists)
     again = replace(state, calls={"call-2": replace(state.calls["call-1"], id="call-2")}, calling={"call-2": True})
     assert ended(caller, again).ending == "changed"
     assert spare.wait(LONG_S) == 0 and (place / ".secondshift/agents/call-2/running.log").exists(), "it did the second call"
@@ -123,7 +124,7 @@ def test_the_process_for_the_next_call_waits_with_all_it_needs_and_leaves_with_i
     last = caller.spare
     assert last is not None and last.stdin is not None
     last.stdin.close()  # as when the engine is killed
-    assert last.wait(LONG_S) == 0
+    assert last.wait(LONG_S) == 0 and not laid_out.exists()
     caller.spare = None
 
 

@@ -18,6 +18,7 @@ from secondshift.records.states import State
 from secondshift.records.studies import Objective, Study
 from secondshift.records.trials import Attempt, Trial
 from secondshift.runtime import changes, remnants, repositories, workspaces
+from secondshift.runtime.agents.trees import AHEAD
 from secondshift.runtime.repositories import STORE
 from secondshift.runtime.tokens import token_of
 from secondshift.runtime.workspaces import Change, Ground
@@ -101,6 +102,13 @@ def test_the_files_and_the_repository_of_the_study_stay_as_they_are(ground: Grou
     cleaned(ground, state(calling={}), caches=True)
     after = {name: digest for name, digest in files(ground.place).items() if not name.startswith(".secondshift")}
     assert after == before
+
+
+def test_files_that_were_laid_out_for_a_call_that_never_came_go(ground: Ground) -> None:
+    assert remnants.AHEAD == AHEAD
+    for name in ("tree/train.py", "index"):
+        put(ground.private / "agents" / AHEAD / name)
+    assert {f"agents/{AHEAD}/tree/train.py", f"agents/{AHEAD}/index"} <= cleaned(ground, state())
 
 
 def test_a_second_time_there_is_nothing_left_and_one_killed_half_way_is_mended_by_it(ground: Ground) -> None:

@@ -21,7 +21,7 @@ from secondshift.runtime.tokens import token_of
 from secondshift.tracking.checkpoints import WRITING
 
 Kind = Literal[
-    "workspace",  # of a call of the agent that is over
+    "workspace",  # of a call of the agent that is over, or of one that never came
     "tree",  # of a code candidate's trial that is over
     "scratch",  # temporary files of attempts, quick checks and evaluations
     "draft",  # a file that was being written when its writer was killed
@@ -30,6 +30,7 @@ Kind = Literal[
 ]
 QUIET_S = 60.0  # a draft that was touched since may have a writer: a person who brings an idea needs no lease
 LOOSE = "--expire=1.hour.ago"  # for objects, for the same reason
+AHEAD = "ahead"  # beside the folders of calls: what is laid out for the next one
 WORKSPACE = ("tree", "tmp", "out", "index", "index.lock", "index.after", "index.after.lock", "excluded")
 DRAFT = re.compile(r".+\.\d+\.tmp")
 DRAFTS = (  # below the private folder: what writers that give no number of theirs leave
@@ -97,6 +98,8 @@ def _workspaces(private: Path, state: State) -> Iterator[_Place]:
         for name in WORKSPACE:
             if os.path.lexists(home / name):
                 yield home / name, token_of("agent", home)
+    spare = private / "agents" / AHEAD  # nobody holds it: without an engine no process waits for a call
+    yield from ((spare / name, "") for name in WORKSPACE if not spare.is_symlink() and os.path.lexists(spare / name))
 
 
 def _trees(private: Path, state: State) -> Iterator[_Place]:

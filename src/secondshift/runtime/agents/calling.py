@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -32,6 +33,7 @@ AGAIN_S = 2.0  # between two starts of the process for one call
 MOST_ENDED = 1  # calls that are taken in at one tick, which also looks at what it left; the others wait for the next
 AHEAD_S = 0.5  # after a call began: so long it needs the machine more than the process for the next one does
 MOST_STARTS = 3  # that came to nothing; then the call ends without having begun
+PIPE_BYTES = 1 << 20  # of what a process may be told while it has no time to listen: no tick waits for that
 DETAIL = 2400  # letters of why it came to nothing
 ENDINGS = get_args(CallEnding)
 
@@ -56,7 +58,7 @@ class Caller:
         looks = (self._look(state, state.calls[name]) for name in state.calling)
         found = list(islice((call for call in looks if call is not None), MOST_ENDED))
         if self.spare is None and time.monotonic() - max(self.started_at.values(), default=0.0) > AHEAD_S:
-            self.spare = self._waiting()
+            self.spare = self._waiting(self._coming(state))
         return [facts.AgentEnded(call=call) for call in found]
 
     def home(self, call: str) -> Path:
@@ -116,8 +118,8 @@ class Caller:
             command = orders.words(study, home, most_usd=call.reserved_usd, timeout_s=call.timeout_s)
             seen = (*seen, *orders.seen(agent.model))
         order = {
-            "home": str(home), "private": str(self.private), "place": str(self.place), "on": call.baseline, "lease": state.token,
-            "study": codec.encode(facts.StudyOpened(study=study))[1], "brief": brief, "token": token_of("agent", home),
+            **self._on(study, call.baseline), "home": str(home), "lease": state.token,
+            "brief": brief, "token": token_of("agent", home),
             "command": command, "counted": bool(agent.model.provider), "timeout_s": call.timeout_s, "grace_s": agent.grace_s,
             "output_cap_bytes": int(agent.output_cap_mb * 1e6), "memory_mb": agent.memory_mb, "hosts": agent.hosts,
             "readable": [os.path.expanduser(path) for path in seen], "reserved_usd": call.reserved_usd,
@@ -126,28 +128,45 @@ class Caller:
         self.processes[call.id] = self._ready()
         _given(self.processes[call.id], json.dumps(order).encode())  # where it died at once it is started again
 
+    def _on(self, study: Study, baseline: str) -> dict[str, Any]:
+        """What a workspace is made of."""
+        opened = codec.encode(facts.StudyOpened(study=study))[1]
+        return {"private": str(self.private), "place": str(self.place), "study": opened, "on": baseline}
+
     def _ready(self) -> "subprocess.Popen[bytes]":
         """A process that waits for an order: the one that was made ahead, if it still lives."""
         spare, self.spare = self.spare, None
-        return spare if spare is not None and spare.poll() is None else self._waiting()
+        return spare if spare is not None and spare.poll() is None else self._waiting({})
 
-    def _waiting(self) -> "subprocess.Popen[bytes]":
-        """Start a process that loads what it needs, which takes longer than its work, and waits. It ends when we do."""
+    def _coming(self, state: State) -> dict[str, Any]:
+        """What the next call is likely to work on: the same as the newest one."""
+        newest = [state.calls[name] for name in state.calling][-1:]
+        return self._on(state.study, newest[0].baseline) if state.study is not None and newest else {}
+
+    def _waiting(self, coming: dict[str, Any]) -> "subprocess.Popen[bytes]":
+        """Start a process that loads what it needs, lays out the files of a call that may come, and waits. It ends when we do."""
         with open(self.private / "agents" / "waiting.log", "wb") as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "secondshift.runtime.agents.running"], stdin=subprocess.PIPE, stdout=log,
-                stderr=log, start_new_session=True,
+                stderr=log, start_new_session=True, pipesize=PIPE_BYTES,
             )  # fmt: skip
+        _told(process, json.dumps(coming).encode() + b"\n")
+        return process
 
 
 def _given(process: "subprocess.Popen[bytes]", order: bytes) -> None:
     """Give a waiting process its order; with an empty one it leaves."""
-    try:
+    _told(process, order)
+    with suppress(OSError):
         if process.stdin is not None:
-            process.stdin.write(order)
             process.stdin.close()
-    except OSError:
-        pass  # it is dead
+
+
+def _told(process: "subprocess.Popen[bytes]", said: bytes) -> None:
+    with suppress(OSError):  # it is dead
+        if process.stdin is not None:
+            process.stdin.write(said)
+            process.stdin.flush()
 
 
 def _words(home: Path) -> str:

@@ -69,17 +69,34 @@ class Run:
 def waited() -> int:
     """Wait for the order of a call and do it. Whoever started us and gives none, or died before it gave all of it, has none."""
     confining.means()  # found out once; others wait for us then
+    spare = None
     try:
+        coming = json.loads(sys.stdin.readline())
+        spare = trees.ahead(_ground(coming), coming["on"]) if coming else None
         order = json.load(sys.stdin)
     except ValueError:
-        return 0
+        order = {}
+    try:
+        return _begun(order, spare) if order else 0
+    finally:
+        if spare is not None:
+            spare.left()
+
+
+def _begun(order: dict[str, Any], spare: trees.Ahead | None) -> int:
     log = os.open(Path(order["home"]) / "running.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     for said in (1, 2):
         os.dup2(log, said)
-    return main(order)
+    return main(order, spare)
 
 
-def main(order: dict[str, Any]) -> int:  # Any: JSON as `calling` wrote it
+def _ground(order: dict[str, Any]) -> Ground:
+    opened = codec.decode("study.opened", VERSION, order["study"])
+    assert isinstance(opened, StudyOpened), "calling wrote it"
+    return Ground(private=Path(order["private"]), place=Path(order["place"]), study=opened.study)
+
+
+def main(order: dict[str, Any], spare: trees.Ahead | None = None) -> int:  # Any: JSON as `calling` wrote it
     """Do one call. Returns an exit code: 0 done, 3 another one is at work, 4 one that was at work is gone."""
     home = Path(order["home"])
     lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -93,7 +110,7 @@ def main(order: dict[str, Any]) -> int:  # Any: JSON as `calling` wrote it
     prctl(PR_SET_CHILD_SUBREAPER, 1)  # what its processes leave behind becomes ours, and is ended
     began, ended = time.monotonic(), {}
     try:
-        found = _called(order, home, ended)
+        found = _called(order, home, ended, spare)
     except (ChangeUnusable, TryLater, OSError) as problem:
         found = {**ended, "ending": "unusable", "detail": str(problem)[:600]}
     except Exception as error:  # a fault of ours must not look like a killed call
@@ -105,12 +122,10 @@ def main(order: dict[str, Any]) -> int:  # Any: JSON as `calling` wrote it
     return 0
 
 
-def _called(order: dict[str, Any], home: Path, ended: dict[str, Any]) -> dict[str, Any]:
+def _called(order: dict[str, Any], home: Path, ended: dict[str, Any], spare: trees.Ahead | None) -> dict[str, Any]:
     """Do what is ordered; `ended` is told of the agent's own run once it is over, whatever follows."""
-    opened = codec.decode("study.opened", VERSION, order["study"])
-    assert isinstance(opened, StudyOpened), "calling wrote it"
-    ground = Ground(private=Path(order["private"]), place=Path(order["place"]), study=opened.study)
-    tree = insisted(lambda: trees.made(ground, order["on"], home))
+    ground = _ground(order)
+    tree = insisted(lambda: trees.made(ground, order["on"], home, spare))
     for name in ("tmp", "out"):
         (home / name).mkdir(exist_ok=True)
     write_atomic(str(home / "brief.md"), order["brief"].encode())

@@ -2,9 +2,10 @@
 
 The agent gets a repository of its own, so that it can look at the past, commit and branch; it shares nothing that it could
 write. We compare with an index and a store of ours and never ask git about the agent's repository, whose configuration
-may name programs to run.
+may name programs to run. Writing all files is most of what a call takes of ours, so that is done ahead of it where there is time.
 """
 
+import fcntl
 import os
 import shutil
 from collections.abc import Sequence
@@ -13,12 +14,13 @@ from pathlib import Path
 
 from secondshift.records.protection import refusal
 from secondshift.runtime import changes, repositories, workspaces
-from secondshift.runtime.repositories import STORE, git
+from secondshift.runtime.repositories import STORE, ChangeUnusable, TryLater, git
 from secondshift.runtime.workspaces import Change, Ground
 
 MOST_FILES = 2000  # that may differ
 LOCK = "index.lock"  # left by a git that was killed
 AFTER = "index.after"  # what the agent left, as git sees it
+AHEAD = "ahead"  # beside the folders of calls: what is laid out for the next one; `remnants` knows it, too
 CONFIG = """\
 [core]
 \trepositoryformatversion = 0
@@ -53,19 +55,59 @@ class Left:
     spilled: str = ""  # it is too much to be looked at: how much
 
 
-def made(ground: Ground, on: str, home: Path) -> Tree:
+@dataclass(kw_only=True, slots=True)
+class Ahead:
+    """Files that are laid out before their call is ordered, in a place that one process holds at a time."""
+
+    folder: Path
+    lock: int
+    commit: str = ""  # what they are; empty: there is nothing to take
+
+    def moved(self, home: Path) -> None:
+        """Give them to a call: renamed, so that every file looks from outside as their index has noted it."""
+        os.rename(self.folder / "tree", home / "tree")
+        os.rename(self.folder / "index", home / "index")
+        self.left()
+
+    def left(self) -> None:
+        """Delete what nobody took, and make way for another process."""
+        if self.lock >= 0:
+            cleared(self.folder)
+            os.close(self.lock)
+        self.lock, self.commit = -1, ""
+
+
+def ahead(ground: Ground, on: str) -> Ahead | None:
+    """Lay out files as a call ordered now would need them.
+
+    None where another process holds the place, or there is no such code: a call then makes its own, and says what is wrong.
+    """
+    folder = ground.private / "agents" / AHEAD
+    folder.mkdir(parents=True, exist_ok=True)
+    spare = Ahead(folder=folder, lock=os.open(folder, os.O_RDONLY | os.O_CLOEXEC))
+    try:
+        fcntl.flock(spare.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(spare.lock)
+        return None
+    try:
+        _, commit = workspaces.examined(ground, Change(digest="", on=on))
+        _laid_out(ground, commit, folder)
+    except (ChangeUnusable, TryLater, OSError):
+        spare.left()
+        return None
+    spare.commit = commit
+    return spare
+
+
+def made(ground: Ground, on: str, home: Path, spare: Ahead | None = None) -> Tree:
     """Make the workspace of a call below `home`, of the code of candidate `on` or of the study's working tree.
 
-    Raises ChangeUnusable, TryLater, OSError.
+    spare: files that are laid out already; what is else in them is brought about. Raises ChangeUnusable, TryLater, OSError.
     """
     base, commit = workspaces.examined(ground, Change(digest="", on=on))
     store, top, index = ground.private / STORE, home / "tree", home / "index"
-    shutil.rmtree(top, ignore_errors=True)
-    for old in (index, home / LOCK):
-        old.unlink(missing_ok=True)
-    top.mkdir(parents=True)
-    variables = {"GIT_DIR": str(store), "GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(top)}
-    git("read-tree", "--reset", "-u", commit, folder=top, variables=variables)
+    _laid_out(ground, commit, home, spare)
     linked = _linked(ground, top, base.top)
     excluded = home / "excluded"
     excluded.write_text("".join(f"/{_literal(str(path))}\n" for path in linked))
@@ -76,6 +118,26 @@ def made(ground: Ground, on: str, home: Path) -> Tree:
         top=top, cwd=top / os.path.relpath(ground.command_folder(), base.top), index=index, commit=commit, before=base.tree,
         excluded=excluded, objects=tuple(objects), borrowed=tuple(linked.values()),
     )  # fmt: skip
+
+
+def _laid_out(ground: Ground, commit: str, home: Path, spare: Ahead | None = None) -> None:
+    """Make the files of a commit, with an index of ours that knows how they look from outside."""
+    top, index = home / "tree", home / "index"
+    shutil.rmtree(top, ignore_errors=True)
+    for old in (index, home / LOCK):
+        old.unlink(missing_ok=True)
+    if spare is not None and spare.commit and not _other_attributes(ground, spare.commit, commit):
+        spare.moved(home)
+    top.mkdir(parents=True, exist_ok=True)
+    variables = {"GIT_DIR": str(ground.private / STORE), "GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(top)}
+    git("read-tree", "--reset", "-u", commit, folder=top, variables=variables)
+
+
+def _other_attributes(ground: Ground, before: str, commit: str) -> bool:
+    """Say whether files may look different that are the same to git."""
+    if before == commit:
+        return False
+    return any(os.path.basename(one.path) == ".gitattributes" for one in repositories.touched(ground.private, before, commit))
 
 
 def _linked(ground: Ground, top: Path, study: Path) -> dict[Path, Path]:
