@@ -20,7 +20,7 @@ from secondshift.records.agent_calls import AgentCall
 from secondshift.records.ideas import Idea
 from secondshift.records.states import State
 from secondshift.records.studies import Agent, Objective, Study
-from secondshift.runtime import changes, repositories
+from secondshift.runtime import changes, repositories, trying
 from secondshift.runtime.agents import running, trees
 from secondshift.runtime.agents.calling import Caller, at_work
 from secondshift.runtime.executors.processes import carriers
@@ -97,6 +97,22 @@ def test_what_a_call_left_is_kept_as_the_change_it_is_and_the_study_is_as_it_was
     assert after == before
     left = {path.name for path in (place / ".secondshift/agents/call-1").iterdir()}
     assert not left & {"tree", "tmp", "index"} and {"brief.md", "output.log", "result.json"} <= left
+
+
+def test_what_a_call_left_is_looked_at_by_its_own_process_and_by_no_tick(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    caller, state = engine(place), ordered("good")
+    call = ended(caller, state)
+    came = replace(state, ideas={"e1": replace(state.ideas["e1"], change=call.change)})
+    in_a_tick = trying.newcomers(came, caller.private, place, set(), {})
+    monkeypatch.setattr(repositories, "git", lambda *_, **__: pytest.fail("a tick asked git"))
+    assert trying.newcomers(came, caller.private, place, set(), {}, caller.looks) == in_a_tick != []
+    assert caller.looks == {}, "it was used"
+
+
+def test_a_look_that_cannot_be_read_is_made_in_a_tick(place: Path) -> None:
+    caller = engine(place)
+    caller._noted(AgentCall(id="call-1", idea="e1", change="c"), '{"examination": 3}')
+    assert caller.looks == {}
 
 
 def test_a_call_outlives_its_engine_and_the_next_one_takes_in_how_it_ended(place: Path) -> None:

@@ -50,7 +50,8 @@ class Hands:
 def act(state: State, executor: Executor, hands: Hands) -> list[facts.Payload]:
     """Submit what is ordered, extend what was granted more, cancel what was asked to leave."""
     inherited = inheriting.bequeath(state, executor)  # before any trial goes on that another is to begin from
-    outcomes = [*inherited, *trying.newcomers(state, hands.folder, hands.place, hands.examined, hands.late)]
+    looks = hands.caller.looks if hands.caller is not None else None
+    outcomes = [*inherited, *trying.newcomers(state, hands.folder, hands.place, hands.examined, hands.late, looks)]
     for attempt in state.attempts.values():
         wanted = (attempt.grant_s, attempt.until_step)
         if hands.submitted.get(attempt.id) != wanted:

@@ -17,6 +17,7 @@ from secondshift.runtime.repositories import Base, ChangeUnusable, TryLater
 from secondshift.runtime.workspaces import BaseMoved, Change, ChangeRefused, Ground
 
 Refusal = ChangeRefused | ChangeUnusable | BaseMoved | OtherCode
+Looks = dict[tuple[str, str, str], Likeness]  # by idea, change, and the candidate on whose code it was tried
 REFUSALS = (ChangeRefused, ChangeUnusable, BaseMoved, OtherCode)
 MOST_TRIES = 5  # of a program that gives no answer, before the change is refused for it
 
@@ -28,13 +29,16 @@ def ground_of(state: State, private: Path, place: Path) -> Ground:
     return Ground(private=private, place=place, study=state.study)
 
 
-def newcomers(state: State, private: Path, place: Path, examined: set[str], late: dict[str, int]) -> list[facts.Payload]:
+def newcomers(
+    state: State, private: Path, place: Path, examined: set[str], late: dict[str, int], looks: Looks | None = None
+) -> list[facts.Payload]:
     """Refuse the ideas that came in with a change that may not run or does not apply; each is looked at once by an engine.
 
     All at one call: one that is not looked at yet would become a candidate meanwhile, and spend a share of the error budget. Only
     canaries, which have no change before they are made here, are made one at a call: that takes git a while.
-    late: how often there was no answer, by what was asked about.
+    late: how often there was no answer, by what was asked about. looks: what others found of changes a moment ago, taken from here.
     """
+    looks = {} if looks is None else looks
     out: list[facts.Payload] = []
     alike: dict[str, Likeness] = {}
     bases: dict[str, Base] = {}  # what changes are made on, read once for all that came in together
@@ -48,9 +52,11 @@ def newcomers(state: State, private: Path, place: Path, examined: set[str], late
             continue
         ground, on = ground_of(state, private, place), _code_of(state, state.baseline)
         try:
-            bases[on] = bases.get(on) or workspaces.made_on(ground, on)
-            base, commit = workspaces.examined(ground, Change(digest=idea.change, on=on), bases[on])
-            like = described(private, ground.command_folder(), commit, "" if on else base.commit)
+            like = looks.pop((idea.id, idea.change, on), None)
+            if like is None:
+                bases[on] = bases.get(on) or workspaces.made_on(ground, on)
+                base, commit = workspaces.examined(ground, Change(digest=idea.change, on=on), bases[on])
+                like = described(private, ground.command_folder(), commit, "" if on else base.commit)
         except (*REFUSALS, TryLater) as problem:
             why = final(problem, key, late)
             out += [refused(state, idea, why)] if why is not None else []

@@ -14,9 +14,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
 
+from secondshift.errors import LedgerDamaged
 from secondshift.ledger import codec
 from secondshift.records import events as facts
 from secondshift.records.agent_calls import AgentCall, CallEnding
+from secondshift.records.examinations import Likeness
 from secondshift.records.states import State
 from secondshift.records.studies import Study
 from secondshift.runtime.agents import orders, trees
@@ -52,6 +54,7 @@ class Caller:
     spare: "subprocess.Popen[bytes] | None" = None  # has loaded what it needs, and waits for the order of the next call
     starts: Counter[str] = field(default_factory=Counter)
     started_at: dict[str, float] = field(default_factory=dict)  # monotonic seconds
+    looks: dict[tuple[str, str, str], Likeness] = field(default_factory=dict)  # see `trying`
 
     def work(self, state: State) -> list[facts.Payload]:
         """Take in what has ended, end what the shift cannot wait for, begin what is ordered. Raises OSError on a full disk."""
@@ -90,7 +93,9 @@ class Caller:
         if found is not None:
             if not busy:
                 trees.cleared(home)  # it was killed before it could do that
-            return _ended(call, found)
+            over = _ended(call, found)
+            self._noted(over, str(found.get("looked", "")))
+            return over
         if busy:
             if state.ending:
                 _cancel(home, now=state.hurry)
@@ -105,6 +110,13 @@ class Caller:
             self._start(state, call, home)
         return None
 
+    def _noted(self, call: AgentCall, looked: str) -> None:
+        """Keep what the call's process found of its change; where it found nothing, the change is looked at in a tick."""
+        with suppress(LedgerDamaged):
+            fact = codec.decode("change.examined", facts.VERSION, looked)
+            if isinstance(fact, facts.ChangeExamined):
+                self.looks[call.idea, call.change, call.baseline] = fact.examination.likeness
+
     def _start(self, state: State, call: AgentCall, home: Path) -> None:
         """Start the process, in a session of its own: it goes on when the engine dies."""
         study = state.study
@@ -118,7 +130,7 @@ class Caller:
             command = orders.words(study, home, most_usd=call.reserved_usd, timeout_s=call.timeout_s)
             seen = (*seen, *orders.seen(agent.model))
         order = {
-            **self._on(study, call.baseline), "home": str(home), "lease": state.token,
+            **self._on(study, call.baseline), "home": str(home), "lease": state.token, "look": bool(call.idea),
             "brief": brief, "token": token_of("agent", home),
             "command": command, "counted": bool(agent.model.provider), "timeout_s": call.timeout_s, "grace_s": agent.grace_s,
             "output_cap_bytes": int(agent.output_cap_mb * 1e6), "memory_mb": agent.memory_mb, "hosts": agent.hosts,

@@ -21,10 +21,12 @@ from typing import Any, TypeVar
 
 from secondshift.ledger import codec
 from secondshift.records.agent_calls import CallEnding
-from secondshift.records.events import VERSION, StudyOpened
-from secondshift.runtime import changes
+from secondshift.records.events import VERSION, ChangeExamined, StudyOpened
+from secondshift.records.examinations import Examination
+from secondshift.runtime import changes, workspaces
 from secondshift.runtime.agents import trees
 from secondshift.runtime.agents.counting import counted
+from secondshift.runtime.describing import described
 from secondshift.runtime.executors.attempt_files import claim_once, tail, write_atomic
 from secondshift.runtime.executors.processes import (
     PR_SET_CHILD_SUBREAPER,
@@ -39,7 +41,7 @@ from secondshift.runtime.measuring import end_all
 from secondshift.runtime.repositories import ChangeUnusable, TryLater
 from secondshift.runtime.sandbox import confining
 from secondshift.runtime.sandbox.policies import Limits, Policy
-from secondshift.runtime.workspaces import Ground
+from secondshift.runtime.workspaces import Change, ChangeRefused, Ground
 
 LOOK_S = 0.02  # between two looks at the agent
 WORDS = 300  # letters of its last output that are kept
@@ -142,8 +144,20 @@ def _called(order: dict[str, Any], home: Path, ended: dict[str, Any], spare: tre
     if left.refused:
         return {**ended, "ending": "refused", "detail": left.refused}
     if left.patch:
-        return {**ended, "ending": "changed", "change": changes.keep(ground.private, left.patch)}
+        digest = changes.keep(ground.private, left.patch)
+        looked = _looked(ground, digest, order["on"]) if order["look"] else ""
+        return {**ended, "ending": "changed", "change": digest, "looked": looked}
     return {**ended, **_nothing(home, run)}
+
+
+def _looked(ground: Ground, digest: str, on: str) -> str:
+    """What the change makes of the study, found out here so that no tick of the engine has to; empty where it looks for itself."""
+    try:
+        base, commit = workspaces.examined(ground, Change(digest=digest, on=on))
+        like = described(ground.private, ground.command_folder(), commit, "" if on else base.commit)
+    except (ChangeRefused, ChangeUnusable, TryLater, OSError):
+        return ""
+    return codec.encode(ChangeExamined(examination=Examination(code=digest, likeness=like)))[1]
 
 
 def insisted(act: Callable[[], Got]) -> Got:
