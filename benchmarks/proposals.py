@@ -34,13 +34,13 @@ from secondshift.records import events as facts  # noqa: E402
 from secondshift.records.agent_calls import AgentCall  # noqa: E402
 from secondshift.records.ideas import Idea  # noqa: E402
 from secondshift.records.states import State  # noqa: E402
-from secondshift.runtime import trying  # noqa: E402
+from secondshift.runtime import canaries, trying  # noqa: E402
 from secondshift.runtime.agents import calling  # noqa: E402
 from secondshift.runtime.spool import put_request  # noqa: E402
 
 PATIENCE_S = 400.0
 LOOK_S = 0.1  # between two ticks while a call goes on
-PARTS = ("calls", "new changes", "trees")  # of a tick that are timed by themselves
+PARTS = ("calls", "new changes", "trees", "canary ticks")  # of a tick that are timed by themselves, and ticks that made a canary
 TRAIN = """\
 import sys, time
 rate = 0.01
@@ -143,14 +143,16 @@ def timed(work: Callable[P, T], seen: list[float]) -> Callable[P, T]:
 
 def night(file: Path, out: Path, given: argparse.Namespace) -> int:
     """One night in this process: until the calls are over, or all trials are."""
-    seen: dict[str, list[float]] = {"tick": [], "calls": [], "new changes": [], "trees": [], "at once": []}
+    seen: dict[str, list[float]] = {"tick": [], "at once": [], "canaries": [], **{part: [] for part in PARTS}}
     tick = timed(engine.Engine.tick, seen["tick"])
 
     def counted(self: engine.Engine) -> bool:
-        loaded = len(sys.modules)
+        loaded, made = len(sys.modules), len(seen["canaries"])
         decided = tick(self)
         if len(sys.modules) != loaded:
             seen["tick"].pop()  # a policy that is loaded in a tick makes that one long, once
+        elif len(seen["canaries"]) != made:
+            seen["canary ticks"].append(seen["tick"].pop())  # three in the life of a study
         else:
             seen["at once"].append(float(len(self.state.calling)))
         return decided
@@ -158,6 +160,7 @@ def night(file: Path, out: Path, given: argparse.Namespace) -> int:
     engine.Engine.tick = counted  # type: ignore[method-assign]  # a stopwatch
     calling.Caller.work = timed(calling.Caller.work, seen["calls"])  # type: ignore[method-assign]
     trying.newcomers = timed(trying.newcomers, seen["new changes"])
+    canaries.change_of = timed(canaries.change_of, seen["canaries"])
     trying.placed = timed(trying.placed, seen["trees"])
     wanted, asked = given.calls if "[agent]" in file.read_text() else 0, list[bool]()
 
@@ -245,8 +248,8 @@ def costs(given: argparse.Namespace, found: Reported) -> None:
 
 def ticks(given: argparse.Namespace, found: Reported) -> None:
     """The tick of a night with two trainings at a time, without an agent and with 8 calls at once."""
-    found.lines += ["", "| two trainings, and | ticks | longest, ms | 99% | median | longest: calls | new changes | trees |",
-                    "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    found.lines += ["", "| two trainings, and | ticks | longest, ms | 99% | median | of calls | new changes | trees | canary |",
+                    "|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
     for name, parallel in (("no agent", 0), ("8 agents at once", 8)):
         with tempfile.TemporaryDirectory(prefix="secondshift-proposals-") as place:
             seen = played(Path(place), given, parallel=parallel, sleep_s=given.agent_s, trials=8 if given.quick else 40)

@@ -15,6 +15,7 @@ from agent_nights import SCRIPT, left_running
 
 from repositories import git, repository
 from secondshift.config import calling
+from secondshift.ledger import codec
 from secondshift.records import events as facts
 from secondshift.records.agent_calls import AgentCall
 from secondshift.records.ideas import Idea
@@ -107,6 +108,26 @@ def test_what_a_call_left_is_looked_at_by_its_own_process_and_by_no_tick(place: 
     monkeypatch.setattr(repositories, "git", lambda *_, **__: pytest.fail("a tick asked git"))
     assert trying.newcomers(came, caller.private, place, set(), {}, caller.looks) == in_a_tick != []
     assert caller.looks == {}, "it was used"
+
+
+@pytest.mark.parametrize(("edit", "seen"), [
+    ({}, True), ({"data/valid.csv": "3,4\n"}, True), ({"train.py": "rate = 7\n"}, False),
+])  # fmt: skip
+def test_a_look_is_at_the_study_as_it_is_by_then(place: Path, tmp_path: Path, edit: dict[str, str], seen: bool) -> None:
+    study = ordered("good").study
+    assert study is not None
+    ground, home = Ground(private=place / ".secondshift", place=place, study=study), tmp_path / "call"
+    home.mkdir()
+    tree = trees.made(ground, "", home)
+    (tree.top / "train.py").write_text(TRAIN.replace("0.01", "0.5"))
+    left = trees.left(ground, tree)
+    for name, text in edit.items():
+        (place / name).write_text(text)
+    digest = changes.keep(ground.private, left.patch)
+    came = State(study=study, token=1, ideas={"e1": Idea(id="e1", text="t", author="kim", change=digest)})
+    [in_a_tick, *_] = trying.newcomers(came, ground.private, place, set(), {})
+    looked = running._looked(ground, tree, left, digest, "")
+    assert looked == (codec.encode(in_a_tick)[1] if seen else ""), in_a_tick
 
 
 def test_a_look_that_cannot_be_read_is_made_in_a_tick(place: Path) -> None:

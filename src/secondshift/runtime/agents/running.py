@@ -145,15 +145,17 @@ def _called(order: dict[str, Any], home: Path, ended: dict[str, Any], spare: tre
         return {**ended, "ending": "refused", "detail": left.refused}
     if left.patch:
         digest = changes.keep(ground.private, left.patch)
-        looked = _looked(ground, digest, order["on"]) if order["look"] else ""
+        looked = _looked(ground, tree, left, digest, order["on"]) if order["look"] else ""
         return {**ended, "ending": "changed", "change": digest, "looked": looked}
     return {**ended, **_nothing(home, run)}
 
 
-def _looked(ground: Ground, digest: str, on: str) -> str:
+def _looked(ground: Ground, tree: trees.Tree, left: trees.Left, digest: str, on: str) -> str:
     """What the change makes of the study, found out here so that no tick of the engine has to; empty where it looks for itself."""
     try:
-        base, commit = workspaces.examined(ground, Change(digest=digest, on=on))
+        base, commit = workspaces.made_on(ground, on), left.commit
+        if base.commit != tree.commit:  # somebody worked on the study meanwhile
+            base, commit = workspaces.examined(ground, Change(digest=digest, on=on), base)
         like = described(ground.private, ground.command_folder(), commit, "" if on else base.commit)
     except (ChangeRefused, ChangeUnusable, TryLater, OSError):
         return ""

@@ -37,6 +37,7 @@ class Tree:
     """A workspace that is whole."""
 
     top: Path  # of its files
+    study: Path  # the top of the files that they are like
     cwd: Path  # the folder in it in which the study's command runs
     index: Path  # ours
     commit: str  # what it was made of
@@ -51,6 +52,7 @@ class Left:
     """What differs in a workspace after a call."""
 
     patch: bytes = b""  # empty: nothing
+    commit: str = ""  # what the workspace is with it
     refused: str = ""  # why it may not be a change, with the part of the difference that it is about
     spilled: str = ""  # it is too much to be looked at: how much
 
@@ -115,8 +117,8 @@ def made(ground: Ground, on: str, home: Path, spare: Ahead | None = None) -> Tre
     _own_repository(repository, store, commit, index, excluded)
     objects = [store / "objects", *map(Path, (store / "objects/info/alternates").read_text().split("\n")[:1])]
     return Tree(
-        top=top, cwd=top / os.path.relpath(ground.command_folder(), base.top), index=index, commit=commit, before=base.tree,
-        excluded=excluded, objects=tuple(objects), borrowed=tuple(linked.values()),
+        top=top, study=base.top, cwd=top / os.path.relpath(ground.command_folder(), base.top), index=index, commit=commit,
+        before=base.tree, excluded=excluded, objects=tuple(objects), borrowed=tuple(linked.values()),
     )  # fmt: skip
 
 
@@ -187,15 +189,14 @@ def left(ground: Ground, tree: Tree) -> Left:
     if after == tree.before:
         return Left()
     commit = repositories.committed(store, after, tree.commit, "what an agent left")
-    top, *_ = repositories.top_of(ground.command_folder())
-    inside = os.path.relpath(ground.place.resolve(), top)
+    inside = os.path.relpath(ground.place.resolve(), tree.study)
     why, path = refusal(repositories.touched(ground.private, tree.commit, commit), ground.guarded(), inside)
     if why:
         return Left(refused=f"{why}\n{repositories.hunk(ground.private, tree.commit, commit, path)}")
     patch = git(
         "diff", "--binary", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv", tree.commit, commit, folder=store
     )
-    return Left(patch=patch)
+    return Left(patch=patch, commit=commit)
 
 
 def _spilled(top: Path, paths: Sequence[bytes]) -> str:
