@@ -63,9 +63,10 @@ def test_a_rise_that_is_short_beside_the_run_so_far_is_given_twice_the_time():
     assert rung(replace(late, since=4749, lasted=256)) == "ask"
 
 
-def test_a_rise_of_few_points_that_fills_a_fifth_of_the_run_asks_unless_it_comes_down():
+def test_a_rise_of_few_points_that_fills_two_fifths_of_the_run_asks_unless_it_comes_down():
     short = Finding(symptom="step_up", stream="loss", step=111, since=48, lasted=64, confidence=0.75, evidence={"left": 1.0})
     assert rung(short) == "ask" and rung(replace(short, evidence={"left": 0.6})) == "note"
+    assert rung(replace(short, step=161, since=98)) == "note", "what came before is longer than it by far"
     assert rung(replace(short, since=80, lasted=32)) == "note", "of few points nobody can say yet, and the end will be judged"
 
 
