@@ -11,6 +11,8 @@ from tests.sabotage.run import ROOT, Sabotage, load
 def test_a_sabotage_can_still_be_done(entry: Sabotage) -> None:
     text = (ROOT / entry.file).read_text("utf-8")
     assert text.count(entry.find) == 1, f"{entry.file} holds {entry.find!r} {text.count(entry.find)} times; expected once"
+    if entry.file.endswith(".py"):
+        ast.parse(text.replace(entry.find, entry.replace))  # what does not even load is no harm that a test must notice
     file, _, name = entry.test.partition("::")
     suites = sorted((ROOT / "src/secondshift/testing").glob("*_conformance.py"))  # what a conformance test inherits
     trees = [ast.parse(path.read_text("utf-8")) for path in (ROOT / file, *suites)]
