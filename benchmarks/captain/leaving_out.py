@@ -36,7 +36,7 @@ KNOBS: tuple[tuple[ModuleType, str, tuple[float, ...]], ...] = (
     (levels, "BLOCK_LIMIT", (3.5, 4.5, 6.0)),
     (numbers, "DIVERGING", (6, 8, 12)),
     (numbers, "LEARNED", (5.0, 3.5, 2.5)),
-    (numbers, "FAR", (1.2, 1.5, 2.0)),
+    (numbers, "FAR", (1.5, 2.5, 3.5)),
     (gradients, "SINGLE", (log(4.0), log(6.0), log(9.0))),
     (gradients, "LASTING", (log(1.5), log(2.0), log(3.0))),
     (gradients, "SKIPPED", (3, 4, 6)),
