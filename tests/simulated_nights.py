@@ -1,10 +1,12 @@
 """Whole nights in milliseconds: the real engine, a real ledger, the simulated executor, and a clock that fast-forwards."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from secondshift.engine import Engine
 from secondshift.ledger.leases import Holder
@@ -106,3 +108,17 @@ def raised(order: Order, *, steps: int, onset: int, trials: tuple[str, ...] = ("
     if order.trial in trials and not (skipped and order.directives.skip):
         loss[onset:] += 0.8
     return {"loss": loss}
+
+
+def on_curve(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, curve: Callable[[Order], dict[str, np.ndarray]], *, steps: int,
+    may: tuple[str, ...],
+) -> Night:
+    """A night of two trials on a curve, under a captain with this authority, whose script does what it is asked."""
+    monkeypatch.setattr(f"{__name__}.curve", curve)
+    (folder / "spool/tmp").mkdir(parents=True)
+    question = study(
+        horizon_steps=steps, budget=Budget(trials=2), policy=Policy(searcher="random", scheduler="fifo"), may=may,
+        launch=Launch(slots=2, checkpoint_every_s=20),
+    )  # fmt: skip
+    return acknowledging(Night(folder, question, slots=2))

@@ -22,6 +22,7 @@ from secondshift.records.ideas import Idea
 from secondshift.records.states import State
 from secondshift.records.studies import Agent, Objective, Study
 from secondshift.runtime import changes, repositories, trying
+from secondshift.runtime.agents import calling as calls
 from secondshift.runtime.agents import running, trees
 from secondshift.runtime.agents.calling import Caller, at_work
 from secondshift.runtime.executors.processes import carriers
@@ -128,6 +129,38 @@ def test_a_look_is_at_the_study_as_it_is_by_then(place: Path, tmp_path: Path, ed
     [in_a_tick, *_] = trying.newcomers(came, ground.private, place, set(), {})
     looked = running._looked(ground, tree, left, digest, "")
     assert looked == (codec.encode(in_a_tick)[1] if seen else ""), in_a_tick
+
+
+def test_a_fault_of_ours_in_a_look_costs_the_call_nothing(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = ordered("good").study
+    assert study is not None
+    ground, home = Ground(private=place / ".secondshift", place=place, study=study), tmp_path / "call"
+    home.mkdir()
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(running, "described", broken)
+    tree = trees.made(ground, "", home)
+    assert running._looked(ground, tree, trees.Left(commit=tree.commit), "c", "") == ""
+
+
+def test_where_a_pipe_may_not_be_large_no_tick_waits_for_a_process_that_is_busy_with_what_may_come(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller, state, told = engine(place), ordered("good"), list[bytes]()
+    (place / ".secondshift/agents").mkdir(parents=True)
+
+    def refused(*_: object) -> int:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(calls, "_told", lambda _, said: told.append(said))
+    for _ in range(2):
+        process = caller._waiting(caller._coming(state))
+        process.kill()
+        process.communicate(timeout=LONG_S)
+        monkeypatch.setattr(calls.fcntl, "fcntl", refused)
+    assert json.loads(told[0])["on"] == "" and told[1] == b"{}\n"
 
 
 def test_a_look_that_cannot_be_read_is_made_in_a_tick(place: Path) -> None:

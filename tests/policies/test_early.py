@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import simulated_nights
 from secondshift.ledger.fold import fold
 from secondshift.policies.captain.diagnosis import diagnose, together
 from secondshift.policies.captain.early import early
@@ -23,9 +22,8 @@ from secondshift.records import events as facts
 from secondshift.records.incidents import Act, Care, Incident, Level, Look
 from secondshift.records.nights import Shift
 from secondshift.records.states import State
-from secondshift.records.studies import Budget, Launch, Policy
 from secondshift.records.trials import Attempt, Trial
-from simulated_nights import Night, acknowledging, falling, study
+from simulated_nights import falling, on_curve, study
 
 STEPS, ONSET = 1200, 500
 RATE = 1e-3
@@ -150,17 +148,7 @@ def ever_leaping(order) -> dict[str, np.ndarray]:
 @pytest.fixture
 def night(tmp_path, monkeypatch):
     """Make a night of two trials on a curve, with an authority."""
-
-    def make(curve, may=MAY):
-        monkeypatch.setattr(simulated_nights, "curve", curve)
-        (tmp_path / "spool/tmp").mkdir(parents=True)
-        question = study(
-            horizon_steps=STEPS, budget=Budget(trials=2), policy=Policy(searcher="random", scheduler="fifo"), may=may,
-            launch=Launch(slots=2, checkpoint_every_s=20),
-        )  # fmt: skip
-        return acknowledging(Night(tmp_path, question, slots=2))
-
-    return make
+    return lambda curve, may=MAY: on_curve(tmp_path, monkeypatch, curve, steps=STEPS, may=may)
 
 
 def test_where_going_back_is_granted_it_is_done_at_once_and_to_the_checkpoint_just_before(night):

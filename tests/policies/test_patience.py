@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import simulated_nights
 from secondshift.policies.captain.early import lasting
 from secondshift.policies.captain.incidents import decide
 from secondshift.policies.captain.ladder import rung
@@ -20,10 +19,9 @@ from secondshift.records import events as facts
 from secondshift.records.incidents import Care
 from secondshift.records.nights import Shift
 from secondshift.records.states import State
-from secondshift.records.studies import Budget, Launch, Policy
 from secondshift.records.trials import Attempt, Trial
 from secondshift.replay import replay
-from simulated_nights import Night, acknowledging, falling, raised, study
+from simulated_nights import falling, on_curve, raised, study
 
 STEPS, ONSET = 1200, 500
 NOTHING = ("retry_infrastructure", "pause", "stop_non_finite")
@@ -110,17 +108,7 @@ def passing(order) -> dict[str, np.ndarray]:
 @pytest.fixture
 def night(tmp_path, monkeypatch):
     """Make a night of two trials on a curve, with an authority."""
-
-    def make(curve, may):
-        monkeypatch.setattr(simulated_nights, "curve", curve)
-        (tmp_path / "spool/tmp").mkdir(parents=True)
-        question = study(
-            horizon_steps=STEPS, budget=Budget(trials=2), policy=Policy(searcher="random", scheduler="fifo"), may=may,
-            launch=Launch(slots=2, checkpoint_every_s=20),
-        )  # fmt: skip
-        return acknowledging(Night(tmp_path, question, slots=2))
-
-    return make
+    return lambda curve, may: on_curve(tmp_path, monkeypatch, curve, steps=STEPS, may=may)
 
 
 def test_where_nothing_is_granted_a_rise_that_goes_away_after_80_points_wakes_nobody(night):

@@ -160,9 +160,9 @@ class Caller:
         with open(self.private / "agents" / "waiting.log", "wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "secondshift.runtime.agents.running"], stdin=subprocess.PIPE, stdout=log,
-                stderr=log, start_new_session=True, pipesize=PIPE_BYTES,
+                stderr=log, start_new_session=True,
             )  # fmt: skip
-        _told(process, json.dumps(coming).encode() + b"\n")
+        _told(process, json.dumps(coming if _roomy(process) else {}).encode() + b"\n")
         return process
 
 
@@ -172,6 +172,14 @@ def _given(process: "subprocess.Popen[bytes]", order: bytes) -> None:
     with suppress(OSError):
         if process.stdin is not None:
             process.stdin.close()
+
+
+def _roomy(process: "subprocess.Popen[bytes]") -> bool:
+    """Make its pipe hold all that it may be told; False where this machine grants no more: then it is to listen at once."""
+    try:
+        return process.stdin is not None and fcntl.fcntl(process.stdin.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES) >= PIPE_BYTES
+    except (OSError, AttributeError):  # an unprivileged user who has too many pipes; a system that is not Linux
+        return False
 
 
 def _told(process: "subprocess.Popen[bytes]", said: bytes) -> None:

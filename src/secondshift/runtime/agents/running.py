@@ -159,6 +159,9 @@ def _looked(ground: Ground, tree: trees.Tree, left: trees.Left, digest: str, on:
         like = described(ground.private, ground.command_folder(), commit, "" if on else base.commit)
     except (ChangeRefused, ChangeUnusable, TryLater, OSError):
         return ""
+    except Exception as error:  # a fault of ours in a look must not cost the call what it brought
+        sys.excepthook(type(error), error, error.__traceback__)
+        return ""
     return codec.encode(ChangeExamined(examination=Examination(code=digest, likeness=like)))[1]
 
 
