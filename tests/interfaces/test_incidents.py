@@ -189,7 +189,7 @@ def test_what_cannot_be_answered_is_said_at_once_and_nothing_is_asked_for(asking
     assert "There is no incident i7. Those that wait for an answer: i1. Nothing" in refused
     assert not pending(asking / ".secondshift")
     monkeypatch.chdir(mended)
-    assert "I1 is over" in said(capsys, "answer", "i1", "leave", code=2)
+    assert "i1 is over" in said(capsys, "answer", "i1", "leave", code=2)
     assert "They go from i1 to i1" in said(capsys, "show", "i9", code=2)
     assert "writes an incident" in said(capsys, "show", "t1", "--html", "x.html", code=2)
 

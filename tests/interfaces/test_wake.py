@@ -91,7 +91,7 @@ def test_a_drill_says_that_it_is_one() -> None:
 
 def test_a_page_about_something_that_nobody_asked_says_what_to_look_at() -> None:
     text = write_page(scene(questions=(), acts=(), evidence=()), replace(PAGE, because="awake")).text
-    assert "nothing happens by itself" in text and "secondshift incidents show i3" in text and "you are awake by the rota" in text
+    assert "nothing happens by itself" in text and "secondshift show i3" in text and "you are awake by the rota" in text
 
 
 def test_every_try_of_a_page_has_one_id_and_two_pages_have_two() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from pathlib import Path
 from typing import get_args
 
@@ -59,6 +60,43 @@ def test_a_mistake_is_explained_and_is_exit_code_2(runs: Path, capsys, arguments
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("length", ["-3", "nan", "inf"])
+def test_a_silence_has_a_length(runs: Path, capsys: pytest.CaptureFixture[str], length: str) -> None:
+    assert called(["watch", str(runs), "--once", "--quiet-seconds", length]) == 2
+    assert "Expected seconds, or 0" in capsys.readouterr().err
+
+
+def test_one_look_may_be_told_to_a_file_and_then_nothing_is_printed(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = runs / "told.txt"
+    assert called(["watch", str(runs / "bad.csv"), "--once", "--to", str(told)]) == 0
+    assert called(["watch", str(runs / "bad.csv"), "--once", "--to", str(told), "--json"]) == 0
+    first, *others = told.read_text("utf-8").splitlines()
+    assert "bad.csv:loss: not a finite number" in first and json.loads(others[-1])["symptom"] == "non_finite"
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("lang", "said"), [("en", "points in a row 64, newest level"), ("ko", "연속한 점 64, 최근 수준")])
+def test_the_numbers_of_a_finding_have_their_names_in_words(runs: Path, capsys, lang: str, said: str) -> None:
+    assert called(["watch", str(runs), "--once", "--lang", lang]) == 0
+    out = capsys.readouterr().out
+    assert said in out and "points_in_a_row" not in out
+
+
+@pytest.mark.parametrize(
+    ("more", "said"), [([], "--map loss=nope: no run has such a column so far. They have: loss"), (["--json"], "")]
+)
+def test_a_column_that_a_command_never_prints_is_said_when_it_is_over(capfd, monkeypatch, more: list[str], said: str) -> None:
+    monkeypatch.setenv("SECONDSHIFT_LANG", "en")
+    command = [sys.executable, "-c", "for i in range(9): print(f'step={i} loss={1 / (i + 1):.3f}')"]
+    assert called(["watch", "--map", "loss=nope", *more, "--", *command]) == 0
+    assert (said in capfd.readouterr().err) if said else not capfd.readouterr().err
+
+
+def test_a_column_that_no_run_has_is_said_while_runs_are_watched(runs: Path) -> None:
+    assert "--map lr=nope: no run has such a column so far" in drawn(runs, 40, told={"lr": "nope"})
+    assert "--map" not in drawn(runs, 40, told={"loss": "loss"}).replace("--map loss=COLUMN", "")
+
+
 def test_nothing_named_and_nothing_there_are_mistakes_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert called(["watch", "--once"]) == 2 and "Nothing to watch was named" in capsys.readouterr().err
     assert called(["watch", "--once", str(tmp_path / "none")]) == 2 and "There is no" in capsys.readouterr().err
@@ -72,11 +110,11 @@ def test_every_symptom_cause_and_action_has_its_words_in_both_languages() -> Non
         assert not {f"word.{name}" for name in wanted} - set(sentences(lang))
 
 
-def drawn(runs: Path, height: int, lang: str = "en") -> str:
-    live = Live([runs], Asked())
+def drawn(runs: Path, height: int, lang: str = "en", told: dict[str, str] | None = None) -> str:
+    live = Live([runs], Asked(told=told or {}))
     found = live.tick(0.0)
     screen = Console(width=160, height=height, file=io.StringIO(), markup=False, highlight=False)
-    screen.print(view(screen, live.seen(), found, lang))
+    screen.print(view(screen, live.seen(), found, lang, told or {}))
     return screen.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
 
 

@@ -131,7 +131,7 @@ def test_two_answers_at_once_are_one_act_and_the_later_is_told_that_it_was_late(
     until(night, lambda: bool(night.payloads(facts.IncidentClosed)))
     third = answer(night, "stop")
     night.engine.tick()
-    assert "i1 is over" in dropped(night, third) and replay(night.ledger).holds
+    assert "i1 is over" in dropped(night, third) and "`secondshift show i1`" in dropped(night, third) and replay(night.ledger).holds
 
 
 def test_an_answer_whose_file_comes_back_after_a_crash_does_not_count_twice(asked):

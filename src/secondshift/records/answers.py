@@ -36,7 +36,7 @@ def waiting(state: State, incident: Incident) -> Question | None:
 def _missing(state: State, incident: str) -> str:
     number = incident.removeprefix("i")
     if number.isdecimal() and incident.startswith("i") and 0 < int(number) <= state.incidents_seen:
-        return f"{incident} is over, so there is nothing to answer. `secondshift incidents show {incident}` tells how it ended"
+        return f"{incident} is over, so there is nothing to answer. `secondshift show {incident}` tells how it ended"
     asking = [found.id for found in state.incidents.values() if waiting(state, found) is not None]
     open_ones = f"Those that wait for an answer: {', '.join(asking)}" if asking else "None waits for an answer"
     return f"there is no incident {incident or 'without a name'}. {open_ones}"

@@ -64,6 +64,25 @@ def test_an_unknown_drill_is_told_with_the_nearest_one(capsys):
     assert "Did you mean bad_shard?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [(["--lang", "fr"], "No catalogue speaks 'fr'"), (["--case", "-1"], "--case was -1. Expected 0 or more"),
+     (["--keep", "kept"], "a study is in it already"), (["--keep", "file/x"], "cannot be made: Not a directory")],
+)  # fmt: skip
+def test_a_drill_that_cannot_be_done_is_a_mistake_and_no_fault_of_ours(capsys, tmp_path, monkeypatch, more, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kept/study").mkdir(parents=True)
+    (tmp_path / "file").write_text("")
+    assert main.called(["drill", "nan_batch", *more]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_the_kinds_are_listed_in_the_language_of_the_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("SECONDSHIFT_LANG", "ko")
+    assert main.called(["drill"]) == 0
+    assert sentences("ko")["drill_kind.nan_batch"] in capsys.readouterr().out
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_real_drill_is_found_mended_and_ends_as_good_as_its_twin(capsys, tmp_path):

@@ -38,7 +38,7 @@ def answer(
             document({"exit": 0, "text": text, "options": list(question.options)}) if json else print(text)
             return 0
         if why_not := refusal(state, incident, option or ""):
-            raise SecondshiftError(f"{why_not[0].upper()}{why_not[1:].rstrip('.')}. Nothing was asked for.")
+            raise SecondshiftError(f"{_begun(why_not).rstrip('.')}. Nothing was asked for.")
         assert found is not None and option is not None, "refusal() says so"
         args = {"incident": incident, "answer": option, "trial": found.subject}
         if desk.holder().life in ("alive", "remote"):
@@ -48,6 +48,11 @@ def answer(
             code, doc = 0, {"request": request, "text": say("incident.answer_waits", tongue, incident=incident)}
     document({"exit": code, "incident": incident, "answer": option, **doc}) if json else print(doc["text"])
     return code
+
+
+def _begun(text: str) -> str:
+    """The text as the begin of a sentence; the name of an incident stays as it is typed."""
+    return text if text.split()[0][1:].isdecimal() else text[0].upper() + text[1:]
 
 
 def _done(state: State, incident: str, option: str, lang: str) -> str:

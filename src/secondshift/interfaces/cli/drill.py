@@ -13,6 +13,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from secondshift.errors import SecondshiftError
+from secondshift.interfaces.cli.languages import language
 from secondshift.interfaces.cli.printing import document
 from secondshift.interfaces.drills import running
 from secondshift.interfaces.drills.judging import SAME, Row, judged
@@ -34,22 +35,27 @@ def drill(
     *,
     case: Annotated[int, Parameter(help="Which data, and where it goes wrong.")] = 1,
     keep: Annotated[Path | None, Parameter(help="A new folder for the drill's study; left out: it is deleted.")] = None,
-    lang: Annotated[str, Parameter(help="Language: en or ko.")] = "en",
+    lang: Annotated[str | None, Parameter(help="en or ko.")] = None,
     json: Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document instead.")] = False,
 ) -> int:
     """Run one drill and say what it came to; 0 if the captain did what he should."""
+    tongue = language(lang)
     if kind is None:
         for name in (*KINDS, ENGINE_KILLED):
-            sentence = say(f"drill_kind.{name}", lang)
+            sentence = say(f"drill_kind.{name}", tongue)
             print(f"{name:26}{sentence}")
         return 0
     if kind not in (*KINDS, ENGINE_KILLED):
         near = get_close_matches(kind, [*KINDS, ENGINE_KILLED], n=1)
         meant = f" Did you mean {near[0]}?" if near else " `secondshift drill` lists them."
         raise SecondshiftError(f"There is no drill {kind!r}.{meant}")
+    if case < 0:
+        raise SecondshiftError(f"--case was {case}. Expected 0 or more: the number of a case.")
     place = Path(tempfile.mkdtemp(prefix="secondshift-drill-")) if keep is None else keep.resolve()
+    if (place / "study").exists():
+        raise SecondshiftError(f"--keep {keep}: a study is in it already, and is not written over. Name a new folder.")
     try:
-        fine, rows = _perform(kind, case, place / "study", lang, quiet=json)
+        fine, rows = _perform(kind, case, place / "study", tongue, quiet=json)
     finally:
         if keep is None:
             shutil.rmtree(place, ignore_errors=True)
@@ -65,7 +71,10 @@ def _perform(kind: str, case: int, place: Path, lang: str, *, quiet: bool) -> tu
     """
     fault = "bad_shard" if kind == ENGINE_KILLED else kind
     teller = _Teller(lang=lang, quiet=quiet, kill=kind == ENGINE_KILLED)
-    study = running.lay_out(place, title=kind, faults=[fault], cases=[case], slots=3)
+    try:
+        study = running.lay_out(place, title=kind, faults=[fault], cases=[case], slots=3)
+    except OSError as problem:
+        raise SecondshiftError(f"{place} cannot be made: {problem.strerror}. Name with --keep a folder that can.") from problem
     teller.say(say("drill.begins", lang, kind=kind, sentence=say(f"drill_kind.{kind}", lang), folder=str(place)))
     running.run(study, limit_s=LIMIT_S, heard=teller.hear)
     ledger = open_ledger(place / ".secondshift", readonly=True)

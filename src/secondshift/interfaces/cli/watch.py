@@ -1,6 +1,7 @@
 """The verb `watch`: the captain beside any training, reading only. What it finds is told, and nothing is done."""
 
 import json as jsonlib
+import math
 import os
 import resource
 import signal
@@ -17,11 +18,11 @@ from rich.live import Live as Screen
 from secondshift.errors import SecondshiftError
 from secondshift.interfaces.cli.languages import language
 from secondshift.interfaces.cli.printing import console, document, lined
-from secondshift.interfaces.cli.watchsay import as_json, guesses, sentence, show
+from secondshift.interfaces.cli.watchsay import as_json, guesses, sentence, show, unknown
 from secondshift.interfaces.cli.watchview import view
 from secondshift.watching.live import Beside, Live
 from secondshift.watching.once import look
-from secondshift.watching.sightings import NAMED, Asked, Sighting
+from secondshift.watching.sightings import NAMED, Asked, RunSeen, Sighting
 
 EVERY_S = 1.0  # between two looks at files
 PUMP_S = 0.2  # a command's output is waited for so long at a time
@@ -50,6 +51,8 @@ def watch(
 ) -> int:
     """Watch any training, reading only: folders and files of trackers, or a command behind --, passed through unchanged."""
     tongue, command = language(lang), jsonlib.loads(behind_dashes)
+    if not 0.0 <= quiet_seconds < math.inf:
+        raise SecondshiftError(f"--quiet-seconds was {quiet_seconds:g}. Expected seconds, or 0 for the rhythm of each run.")
     asked = Asked(told=told(columns), goal=goal, quiet_s=quiet_seconds)
     if not paths and not command:
         raise SecondshiftError(
@@ -60,7 +63,7 @@ def watch(
             "--once looks at files; a command is watched to its end. Leave out --once, or the command."
         )
     if once:
-        return _once(paths, asked, json, tongue)
+        return _once(paths, asked, to, json, tongue)
     with told_to(to, sys.stderr if command else sys.stdout, json, tongue) as tell:
         if command:
             return _command(command, paths, asked, tell, None if to or json else tongue)
@@ -103,7 +106,12 @@ def _lines(stream: TextIO, found: Sequence[Sighting], json: bool, lang: str) -> 
         stream.flush()
 
 
-def _once(paths: Sequence[Path], asked: Asked, json: bool, lang: str) -> int:
+def _once(paths: Sequence[Path], asked: Asked, to: Path | None, json: bool, lang: str) -> int:
+    if to is not None:
+        with told_to(to, sys.stdout, json, lang) as tell:
+            for seen in look(paths, asked).runs:
+                tell(seen.sightings)
+        return 0
     report = look(paths, asked)
     if not json:
         show(console(), report, lang)
@@ -116,17 +124,18 @@ def _once(paths: Sequence[Path], asked: Asked, json: bool, lang: str) -> int:
 
 def _files(paths: Sequence[Path], asked: Asked, tell: Tell, lang: str | None) -> int:
     """Follow files until Ctrl-C: in a view of the whole terminal if `lang` is given, else line by line."""
-    live, found = Live(paths, asked), []
+    live, found, said = Live(paths, asked), [], False
     screen = console()
     try:
         if lang is None:
             while True:
                 tell(live.tick(time.monotonic()))
+                said = said or _say_unknown(live.seen(), asked, language(None))
                 time.sleep(EVERY_S)
         with Screen(console=screen, auto_refresh=False, transient=False) as shown:
             while True:
                 found += live.tick(time.monotonic())
-                shown.update(view(screen, live.seen(), found, lang), refresh=True)
+                shown.update(view(screen, live.seen(), found, lang, asked.told), refresh=True)
                 time.sleep(EVERY_S)
     except KeyboardInterrupt:
         return 0
@@ -153,6 +162,8 @@ def _command(words: list[str], paths: Sequence[Path], asked: Asked, tell: Tell, 
                 said = True
                 _say_columns(beside, lang)
             if over:
+                if lang:
+                    _say_unknown([beside.run.seen, *(live.seen() if live is not None else ())], asked, lang)
                 return _leave(beside.command.code or 0)
     finally:
         beside.command.close()
@@ -163,6 +174,14 @@ def _say_columns(beside: Beside, lang: str) -> None:
         [text] = guesses([beside.run.seen], lang)
         sys.stderr.write(f"secondshift: {text}\n")
         sys.stderr.flush()
+
+
+def _say_unknown(runs: Sequence[RunSeen], asked: Asked, lang: str) -> bool:
+    """Say on standard error which columns of --map no run has; whether anything was read that could have them."""
+    for text in unknown(runs, asked.told, lang):
+        sys.stderr.write(f"secondshift: {text}\n")
+        sys.stderr.flush()
+    return any(seen.names for seen in runs)
 
 
 def _leave(code: int) -> int:

@@ -1,17 +1,18 @@
 """The findings of `watch` in words, and as JSON."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.text import Text
 
 from secondshift.interfaces.cli.printing import indented
-from secondshift.interfaces.messages.catalogue import say
+from secondshift.interfaces.messages.catalogue import say, sentences
+from secondshift.interfaces.messages.formats import number
 from secondshift.interfaces.plain import one_line
 from secondshift.watching.sightings import Report, RunSeen, Sighting
 
-MOST_RUNS, MOST_OTHERS = 40, 5  # listed for people
+MOST_RUNS, MOST_OTHERS, MOST_COLUMNS = 40, 5, 30  # listed for people
 RANKS = ("page", "ask", "stop", "repair", "note")  # the most pressing first
 STYLES = {"page": "bold red", "ask": "red", "stop": "red", "repair": "yellow", "note": "dim"}
 
@@ -58,6 +59,15 @@ def guesses(runs: Sequence[RunSeen], lang: str) -> list[str]:
     ]
 
 
+def unknown(runs: Sequence[RunSeen], told: Mapping[str, str], lang: str) -> list[str]:
+    """A sentence for each column of --map that no run has so far; none while nothing was read."""
+    names = sorted({name for seen in runs for name in seen.names})
+    return [
+        say("watch.unknown", lang, stream=stream, column=column, columns=", ".join(names[:MOST_COLUMNS]))
+        for stream, column in told.items() if names and column not in names
+    ]  # fmt: skip
+
+
 def mapping(seen: RunSeen, lang: str) -> tuple[str, str]:
     """The columns of a run by what they were taken for, and the goal."""
     guessed = seen.guessed
@@ -85,14 +95,15 @@ def sentence(sighting: Sighting, lang: str, times: int = 1, *, named: bool = Fal
         again = say("watch.again", lang, n=times)
         said = f"{said} {again}"
     text = Text(said, style=STYLES.get(sighting.action, ""))
-    text.append(f" [{evidence(sighting)}]", style="dim")
+    text.append(f" [{evidence(sighting, lang)}]", style="dim")
     return text
 
 
-def evidence(sighting: Sighting) -> str:
-    """The numbers that were compared."""
+def evidence(sighting: Sighting, lang: str) -> str:
+    """What was compared: numbers, and words of the run's own."""
+    words = sentences(lang)
     return ", ".join(
-        f"{name} {one_line(value)}" if isinstance(value, str) else f"{name} {value:.4g}"
+        f"{words.get(f'word.evidence_{name}', name)} {one_line(value) if isinstance(value, str) else number(float(value))}"
         for name, value in sighting.evidence.items()
     )
 

@@ -1,12 +1,12 @@
 """The live view of `watch`: a sparkline for each stream, the newest findings, and what the captain would do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from secondshift.interfaces.cli.watchsay import guesses, sentence
+from secondshift.interfaces.cli.watchsay import guesses, sentence, unknown
 from secondshift.interfaces.messages.catalogue import say
 from secondshift.interfaces.messages.formats import number
 from secondshift.interfaces.plain import one_line
@@ -15,15 +15,23 @@ from secondshift.watching.sightings import RunSeen, Sighting, newest
 
 STATES = {"growing": "green", "still": "dim", "silent": "bold red"}
 FINDINGS = 8  # shown at once
+NOTHING: Mapping[str, str] = {}
 HEAD = 4  # lines for the guess and the space between
 
 
-def view(screen: Console, runs: Sequence[RunSeen], found: Sequence[Sighting], lang: str) -> RenderableType:
-    """What a terminal shows: as many runs as fit above the findings, those with something new first."""
+def view(
+    screen: Console, runs: Sequence[RunSeen], found: Sequence[Sighting], lang: str, asked: Mapping[str, str] = NOTHING
+) -> RenderableType:
+    """What a terminal shows: as many runs as fit above the findings, those with something new first.
+
+    asked: the columns of --map, by stream; those that no run has are named.
+    """
     known = [seen for seen in runs if seen.guessed.streams]
     told = newest(found, FINDINGS)
-    room = max(3, screen.height - HEAD - 2 * len(told))
+    missing = unknown(runs, asked, lang)
+    room = max(3, screen.height - HEAD - 2 * len(told) - len(missing))
     lines: list[RenderableType] = [Text(text, style="dim") for text in guesses(known, lang)[:2]]
+    lines += [Text(text, style="yellow") for text in missing]
     if not known:
         lines.append(Text(say("watch.waiting", lang), style="dim"))
     lines.append(streams(known, room, lang))
