@@ -16,16 +16,18 @@ from secondshift.records.studies import Objective, Study
 STUDY = Study(name="s", command="x", folder=".", objective=Objective(metric="val_loss"), horizon_steps=1000)
 
 
-def logged(start: int, steps: list[int], **metrics: list[float]) -> tuple[facts.Event, list[Batch]]:
+def logged(
+    start: int, steps: list[int], *, attempt: str = "t1.a1", **metrics: list[float]
+) -> tuple[facts.Event, list[Batch]]:
     """A fact with its points, as one reading brings them."""
     batches = [
-        Batch(trial="t1", attempt="t1.a1", metric=name.replace("sys_", "sys/"), steps=array("q", steps[-len(values):]),
+        Batch(trial="t1", attempt=attempt, metric=name.replace("sys_", "sys/"), steps=array("q", steps[-len(values):]),
               values=array("d", values))
         for name, values in metrics.items()
     ]  # fmt: skip
     points = sum(len(batch.steps) for batch in batches)
     fact = facts.MetricsLogged(
-        attempt="t1.a1", trial="t1", fragment="f", start=start, end=start + 1, points=points, crc=0
+        attempt=attempt, trial="t1", fragment="f", start=start, end=start + 1, points=points, crc=0
     )
     return facts.Event(seq=start + 1, at=0.0, token=1, kind="metrics.logged", payload=fact), batches
 
@@ -108,3 +110,41 @@ def test_skipped_steps_and_the_entropy_of_labels_are_known_by_the_names_a_script
     keeper.take(STUDY, [event], batches)
     found = findings(keeper)
     assert ("overflow_skipping", 75, 60, 16) in found and ("one_class", 91, 80, 12) in found
+
+
+def falling(first: int, end: int) -> dict[str, list[float]]:
+    """A loss that falls to a tenth within 150 steps, and gradients that fall with it."""
+    steps = range(first, end)
+    loss = [0.2 + 2.0 * 0.985**step + 0.01 * (step % 7) for step in steps]
+    return {"loss": loss, "grad_norm": [4.0 * value for value in loss]}
+
+
+def test_a_trial_that_starts_again_from_its_first_step_is_no_rise_of_the_loss():
+    """An opaque script has no other way on: its first losses must not be held against the last ones of the attempt before."""
+    keeper = Watchkeeper()
+    event, batches = logged(0, list(range(300)), **falling(0, 300))
+    keeper.take(STUDY, [event], batches)
+    assert findings(keeper) == []
+    event, batches = logged(1, list(range(300)), attempt="t1.a2", **falling(0, 300))
+    keeper.take(STUDY, [event], batches)
+    assert findings(keeper) == []
+
+
+def test_what_goes_wrong_after_a_trial_started_again_is_still_seen():
+    keeper = Watchkeeper()
+    for number, attempt in enumerate(("t1.a1", "t1.a2")):
+        curves = falling(0, 300)
+        if number:
+            curves["loss"][250:] = [5.0 + 0.01 * (step % 7) for step in range(50)]
+        event, batches = logged(number, list(range(300)), attempt=attempt, **curves)
+        keeper.take(STUDY, [event], batches)
+    assert ("spike", 250) in {(symptom, since) for symptom, _, since, _ in findings(keeper)}
+
+
+def test_a_trial_that_resumes_from_a_checkpoint_is_held_to_what_it_had_learned():
+    keeper = Watchkeeper()
+    event, batches = logged(0, list(range(300)), **falling(0, 300))
+    keeper.take(STUDY, [event], batches)
+    event, batches = logged(1, list(range(280, 380)), attempt="t1.a2", loss=[2.2 + 0.01 * (step % 7) for step in range(100)])
+    keeper.take(STUDY, [event], batches)
+    assert any(symptom == "step_up" for symptom, *_ in findings(keeper))

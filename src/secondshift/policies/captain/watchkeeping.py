@@ -32,6 +32,7 @@ class _Watched:
     fields: dict[str, str] = field(default_factory=dict)  # metric -> stream
     attempt: str = ""
     began: bool = False  # that attempt has logged a step of training
+    first: int = -1  # the first step that any attempt logged itself; -1: none yet
     over: bool = False  # its last step was logged, or it came to its end before
     fresh: list[Finding] = field(default_factory=list)
     offered: int = 0  # the first of these that many, which an earlier engine may have recorded
@@ -153,12 +154,21 @@ def _trial_of(attempt: str) -> str:
 
 
 def _begin(watched: _Watched, batches: Sequence[Batch]) -> None:
-    """See where an attempt goes on, at the first step that it logged itself."""
+    """See where an attempt goes on, at the first step that it logged itself.
+
+    One that begins where the trial began trains from nothing: what was learned says nothing of its curve, and would take
+    its first losses for a rise.
+    """
     own = [batch for batch in batches if len(batch.steps) and batch.metric in watched.fields]
     logged = [min(batch.steps) for batch in own if not batch.metric.startswith("sys/")]
-    if logged:
-        watched.began = True
+    if not logged:
+        return
+    watched.began = True
+    if watched.first >= 0 and min(logged) <= watched.first:
+        watched.following = start(goal=watched.guessed.goal, limit_mb=watched.following.memory.limit_mb)
+    else:
         watched.following.resumed(min(logged))
+    watched.first = min(logged) if watched.first < 0 else min(watched.first, *logged)
 
 
 def _learn(study: Study | None, watched: _Watched, metrics: set[str]) -> None:
