@@ -26,6 +26,13 @@ def judged(message: str, *signs: str, code: int | None = 1, signal: int | None =
     return opened.incidents[0]
 
 
+def test_a_network_that_failed_is_given_time_before_the_first_try_already() -> None:
+    (act,) = judged("step: 40\nTraceback (most recent call last):\nConnectionError: reset", "network").acts
+    assert act.after == STUDY.cool_down_s
+    (act,) = judged("step: 40", code=None, signal=9).acts
+    assert act.after == 0.0
+
+
 def test_a_root_far_above_the_last_lines_is_what_ended_it() -> None:
     assert judged(LATE).cause == "script_error"
     assert judged(LATE, "oom").cause == "oom"

@@ -126,9 +126,52 @@ def test_a_trial_that_fails_by_its_own_error_is_not_tried_again(night):
 def test_a_segmentation_fault_at_the_same_step_again_is_not_tried_a_third_time(night):
     played = night(lambda order: {"loss": falling(1, STEPS)}, mishaps={"t1": [Mishap(kind="crash", at_step=100, attempt=0)]})
     played.run()
-    outcomes = [fact.incident.closed for fact in played.payloads(facts.IncidentOpened)]
-    assert outcomes[0].startswith("started again")
-    assert any(outcome.startswith("not tried again") for outcome in outcomes[1:])
+    assert len(played.payloads(facts.IncidentOpened)) == 1, "one trouble, however often it is tried"
+    (closed,) = played.payloads(facts.IncidentClosed)
+    assert closed.outcome.startswith("not tried again: it would fail in the same way")
+    (act,) = played.payloads(facts.IncidentAmended)[-1].incident.acts
+    assert (act.remedy, act.outcome) == ("retry", "failed") and "again at step" in act.seen
+    assert replay(played.ledger).holds
+
+
+def lost(*attempts: int, at: int = 100) -> dict[str, list[Mishap]]:
+    """The machine of t1 is lost in these attempts, each time at the same step."""
+    return {"t1": [Mishap(kind="lost", at_step=at, attempt=number) for number in attempts]}
+
+
+def test_a_retry_worked_once_the_run_has_come_further_and_not_when_it_was_ordered(night):
+    played = night(lambda order: {"loss": falling(1, STEPS)}, mishaps=lost(1))
+    state = played.run()
+    (opened,) = played.payloads(facts.IncidentOpened)
+    assert not opened.incident.closed and opened.incident.pending() is not None and opened.incident.acts[0].after == 0.0
+    (amended,) = played.payloads(facts.IncidentAmended)
+    assert amended.incident.acts[0].outcome == "worked" and "past step" in amended.incident.acts[0].seen
+    assert len(played.payloads(facts.IncidentClosed)) == 1 and state.trials["t1"].status == "complete"
+    assert not state.trials["t1"].rests and replay(played.ledger).holds
+
+
+def test_what_failed_twice_waits_before_it_is_tried_again_and_the_shift_waits_with_it(night):
+    played = night(lambda order: {"loss": falling(1, STEPS)}, mishaps=lost(1, 2, at=STEPS - 10))
+    state = played.run()
+    events = list(played.ledger.read())
+    began = {e.payload.attempt: e.at for e in events if isinstance(e.payload, facts.AttemptOrdered)}
+    ended = {e.payload.attempt: e.at for e in events if isinstance(e.payload, facts.AttemptEnded)}
+    assert began["t1.a2"] - ended["t1.a1"] < 10.0 <= 60.0 <= began["t1.a3"] - ended["t1.a2"] < 90.0
+    assert ended["t2.a1"] < began["t1.a3"], "nothing else kept the shift going"
+    assert state.trials["t1"].status == "complete" and len(played.payloads(facts.IncidentOpened)) == 1
+    (first, second) = played.payloads(facts.IncidentAmended)[-1].incident.acts
+    assert (first.outcome, second.outcome, second.rested) == ("failed", "worked", True)
+    assert replay(played.ledger).holds
+
+
+def test_after_two_tries_that_came_no_further_it_is_given_up(night):
+    played = night(lambda order: {"loss": falling(1, STEPS)}, mishaps=lost(0))
+    state = played.run()
+    assert [fact.attempt for fact in played.payloads(facts.AttemptOrdered) if fact.trial == "t1"] == ["t1.a1", "t1.a2", "t1.a3"]
+    assert state.trials["t1"].status == "failed" and len(played.payloads(facts.IncidentOpened)) == 1
+    (closed,) = played.payloads(facts.IncidentClosed)
+    assert closed.outcome == "not tried again: it was tried 2 times"
+    assert [act.outcome for act in played.payloads(facts.IncidentAmended)[-1].incident.acts] == ["failed", "failed"]
 
 
 def test_a_run_that_falls_silent_is_restarted_within_five_of_its_longest_gaps(night):
@@ -158,3 +201,11 @@ def test_an_engine_that_was_killed_takes_up_the_detectors_where_they_were(night)
     ]  # fmt: skip
     assert len(seen) == len(set(seen)), "a finding was recorded twice"
     assert replay(played.ledger).holds
+
+
+def test_what_a_run_shows_while_its_retry_is_not_judged_yet_is_an_incident_of_its_own(night):
+    mishaps = {"t1": [Mishap(kind="lost", at_step=100, attempt=1), Mishap(kind="nan", at_step=60, attempt=2)]}
+    played = night(lambda order: {"loss": falling(1, STEPS)}, mishaps=mishaps)
+    played.run()
+    causes = [fact.incident.cause for fact in played.payloads(facts.IncidentOpened)]
+    assert causes[:2] == ["node_lost", "bad_numbers"] and replay(played.ledger).holds

@@ -184,7 +184,8 @@ def test_a_script_killed_again_and_again_goes_on_as_long_as_it_gets_further(
     assert series.steps.tolist() == list(range(HORIZON))
     assert series.values.tolist() == curve(float(night.state.candidates["c1"].params["lr"]))
     noted = [fact.incident for fact in night.of(facts.IncidentOpened)]
-    assert [one.cause for one in noted] == ["killed"] * 3 and all(one.closed.startswith("started again") for one in noted)
+    closed = [fact.outcome for fact in night.of(facts.IncidentClosed)]
+    assert [one.cause for one in noted] == ["killed"] * 3 and all(how.startswith("started again") for how in closed)
 
 
 def test_a_script_that_cannot_hear_sigterm_resumes_from_its_last_save(work: Callable[..., Worked]) -> None:

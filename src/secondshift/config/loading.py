@@ -274,6 +274,7 @@ def _study(file: StudyFile, space: Space, given: tuple[Mapping[str, Value], ...]
         data=tuple(file.data.files),
         may=tuple(file.captain.may),
         answer_within_s=file.captain.answer_within,
+        cool_down_s=file.captain.cool_down,
         oncall=oncall_of(file),
         notify=Notify(channels=tuple(file.notify.channels), lang=file.notify.lang),
         seed=file.policy.seed,

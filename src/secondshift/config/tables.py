@@ -293,6 +293,7 @@ class CaptainTable(Table):
 
     may: list[Authority] = ["retry_infrastructure", "pause", "stop_non_finite"]
     answer_within: Duration = 1800.0
+    cool_down: Duration = 60.0
 
 
 class DaysTable(Table):
@@ -368,7 +369,7 @@ class PolicyTable(Table):
     max_failure_rate: Share = 0.5
     failure_floor: Count = 6
     nominate: bool | None = None
-    max_interruptions: Annotated[int, Field(ge=0)] = 3
+    max_interruptions: Annotated[int, Field(ge=0)] = 2
     population: Annotated[int, Field(ge=4, le=1000)] = 8
     try_first: list[dict[Word, Any]] = []  # Any: read and checked by `searches`
 

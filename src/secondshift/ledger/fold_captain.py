@@ -61,9 +61,10 @@ def incident_opened(draft: Draft, fact: facts.IncidentOpened, event: facts.Event
         draft.write("incidents")[fact.incident.id] = fact.incident
     if fact.incident.cause:
         _claim(draft, fact.incident.subject, fact.incident.attempt)
-    if fact.incident.closed and fact.incident.acts:  # what was done at once, such as a retry, is remembered too
+    if fact.incident.closed and fact.incident.acts:  # what was done at once is remembered too
         care = draft.care.get(fact.incident.subject, _CARE)
         draft.write("care")[fact.incident.subject] = replace(care, acts=(*care.acts, *fact.incident.acts))
+    _retries(draft, fact.incident)
 
 
 def incident_amended(draft: Draft, fact: facts.IncidentAmended, event: facts.Event) -> None:
@@ -71,7 +72,29 @@ def incident_amended(draft: Draft, fact: facts.IncidentAmended, event: facts.Eve
     if fact.incident.id in draft.incidents:
         draft.write("incidents")[fact.incident.id] = fact.incident
         _outcomes(draft, fact.incident)
-        _claim(draft, fact.incident.subject, fact.incident.attempt)
+        _claim(draft, fact.incident.subject, fact.incident.attempt, findings=not _of_a_retry(fact.incident))
+        _retries(draft, fact.incident)
+
+
+def _of_a_retry(incident: Incident) -> bool:
+    """Say whether it is about how attempts ended: what is found in the streams is none of its business."""
+    return bool(incident.acts) and incident.acts[-1].remedy == "retry"
+
+
+def _retries(draft: Draft, incident: Incident) -> None:
+    """Remember a retry that was just decided on, and whether its trial has to wait for it."""
+    act = incident.retry()
+    care = draft.care.get(incident.subject, _CARE)
+    if act is not None and all((one.remedy, one.at) != (act.remedy, act.at) for one in care.acts):
+        draft.write("care")[incident.subject] = replace(care, acts=(*care.acts, act))
+    if act is not None or _of_a_retry(incident):
+        _rest(draft, incident.subject, act is not None and act.after > 0.0 and not act.rested and not incident.closed)
+
+
+def _rest(draft: Draft, name: str, rests: bool) -> None:
+    trial = draft.trials.get(name)
+    if trial is not None and trial.rests != rests:
+        draft.write("trials")[name] = replace(trial, rests=rests)
 
 
 def _outcomes(draft: Draft, incident: Incident) -> None:
@@ -88,16 +111,18 @@ def incident_closed(draft: Draft, fact: facts.IncidentClosed, event: facts.Event
     incident = draft.incidents.get(fact.incident)
     if incident is not None:
         draft.write("incidents").pop(fact.incident)
+        if _of_a_retry(incident):
+            _rest(draft, incident.subject, False)
         tidy(draft, incident.subject)
 
 
-def _claim(draft: Draft, trial: str, attempt: str) -> None:
-    """What was found so far belongs to an incident now, and so does a failure of the attempt it names."""
+def _claim(draft: Draft, trial: str, attempt: str, *, findings: bool = True) -> None:
+    """What was found so far belongs to an incident now, if it is about that, and so does a failure of the attempt it names."""
     care = draft.care.get(trial)
     if care is None:
         return
     left = tuple(crash for crash in care.crash if crash.attempt != attempt)
-    draft.write("care")[trial] = replace(care, claimed=care.count, crash=left)
+    draft.write("care")[trial] = replace(care, claimed=care.count if findings else care.claimed, crash=left)
     tidy(draft, trial)
 
 

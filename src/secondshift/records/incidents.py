@@ -69,6 +69,8 @@ class Act:
     avoid: tuple[str, ...] = ()  # devices
     fresh_loader: int = 0  # times that the loader is to be started afresh
     undo: str = ""  # how a person takes it back
+    after: float = 0.0  # UTC seconds before which a retry does not begin; 0: it may begin at once
+    rested: bool = False  # that time has come
     outcome: Outcome = ""
     seen: str = ""  # what the outcome was judged by
     stood: Level = Level()  # where the run stood when the outcome was judged
@@ -130,6 +132,11 @@ class Incident:
     def rate_kept(self, rate: float, tolerance: float) -> bool:
         """Say whether a learning rate is still the one that the trouble began with, within a share of it."""
         return self.rate > 0.0 and abs(rate - self.rate) <= tolerance * self.rate
+
+    def retry(self) -> Act | None:
+        """The retry of a failed attempt of which nobody knows yet whether it helps, if that is what is waited for."""
+        act = self.pending()
+        return act if act is not None and act.remedy == "retry" else None
 
     def pending(self) -> Act | None:
         """The act whose outcome is not known yet, if any."""

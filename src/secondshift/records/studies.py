@@ -105,7 +105,7 @@ class Policy:
     max_failure_rate: float = 0.5  # the study ends when more than this share of at least `failure_floor` trials failed
     failure_floor: int = 6
     nominate: bool = False  # the best of the search becomes an idea that fresh seeds judge
-    max_interruptions: int = 3  # restarts without progress before a trial is given up
+    max_interruptions: int = 2  # restarts without progress before a trial is given up
     population: int = 8  # trials that train side by side, where the scheduler is "population"
     try_first: tuple[Mapping[str, Value], ...] = ()  # whole sets of parameters that are tried after the baseline
 
@@ -374,6 +374,7 @@ class Study:
     data: tuple[str, ...] = ()  # files that results depend on; absolute, or relative to `folder`
     may: tuple[str, ...] = ("retry_infrastructure", "pause", "stop_non_finite")
     answer_within_s: float = 1800.0  # how long a question waits for a person before its default applies
+    cool_down_s: float = 60.0  # before what failed from outside is tried a second time
     oncall: Oncall = Oncall()
     notify: Notify = Notify()
     seed: int = 0

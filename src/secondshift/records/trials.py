@@ -169,6 +169,7 @@ class Trial:
     params: Mapping[str, Value] = field(default_factory=dict)  # as the script resolved them
     dropped: int = 0  # points the script could not write
     held: str = ""  # the incident that keeps it from being resumed until a person answers
+    rests: bool = False  # it failed for a reason that may pass, and waits before it is tried again
     fingerprints: tuple[str, ...] = ()  # digests of the environments it ran in; what they stand for: State.fingerprints
     inherits: Inheritance = NOTHING  # what it began from, if not from the first step
 

@@ -50,6 +50,7 @@ trust = true
 [captain]
 may = {may}
 answer_within = "{answer_s:g}s"
+cool_down = "1s"
 
 [launch]
 slots = {slots}

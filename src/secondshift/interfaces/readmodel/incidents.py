@@ -124,7 +124,7 @@ def ended(known: Known) -> str:
         crashed = any(one.symptom == "crash" for one in incident.findings)
         return "ended_not_retried" if crashed else "ended_over"
     if act.remedy == "retry":
-        return "ended_retried"
+        return {"worked": "ended_retried", "failed": "ended_not_retried"}.get(act.outcome, "ended_over")
     if act.remedy in ("leave", "stop", "stop_early"):
         return f"ended_{act.remedy}"
     return "ended_helped" if act.outcome == "worked" else "ended_over"
@@ -221,6 +221,8 @@ def _act(incident: Incident, act: Act, place: int) -> list[Statement]:
     lines = [Statement(key="incident.act", values=values)]
     if act.back_to >= 0:
         lines.append(Statement(key="incident.act_back", values=values))
+    if act.after:
+        lines.append(Statement(key="incident.act_after", values={"after_at": act.after}))
     if act.skip:
         lines.append(Statement(key="incident.act_skip", values=values))
     if act.lr_scale != 1.0:

@@ -11,7 +11,7 @@ from secondshift.ledger.stores import Ledger
 from secondshift.records import events as facts
 from secondshift.records.events import Event
 from secondshift.records.forecasts import COVERED
-from secondshift.records.incidents import Finding
+from secondshift.records.incidents import Finding, Incident
 from secondshift.records.metricnames import of_script
 from secondshift.records.nights import Statement
 from secondshift.records.trials import Exit
@@ -241,6 +241,7 @@ def _incident(fact: facts.IncidentOpened, _: object) -> Told:
     incident = fact.incident
     if incident.cause:
         yield "why.incident_captain", {**shape(incident), "rung_word": f"rung_{incident.rung}"}
+        yield from _retried(incident)
         return
     yield "why.incident", {"incident": incident.id, "finding": incident.finding, "action": incident.action or "—"}
 
@@ -262,6 +263,13 @@ def _seen(fact: facts.SymptomSeen, _: object) -> Told:
         )
 
 
+def _retried(incident: Incident) -> Told:
+    """When a failed attempt is tried again, where that has just been decided."""
+    act = incident.retry()
+    if act is not None and not act.rested:
+        yield ("why.retry_after" if act.after else "why.retry_now"), {"incident": incident.id, "after_at": act.after}
+
+
 def _amended(fact: facts.IncidentAmended, before: Before) -> Told:
     """How an act turned out, or that a person is asked; an act that was just begun is told by itself."""
     incident = fact.incident
@@ -271,6 +279,8 @@ def _amended(fact: facts.IncidentAmended, before: Before) -> Told:
         yield "why.incident_asks", {**shape(incident), **words, "deadline_at": asked.deadline_at}
     elif act is not None and act.outcome:
         yield "why.judged", {**shape(incident), "remedy_word": f"remedy_{act.remedy}", "outcome_word": outcome(act)}
+    elif incident.retry() is not None:
+        yield from _retried(incident)
     elif act is None:
         yield "why.incident_more", {**shape(incident), "step": incident.step}
 

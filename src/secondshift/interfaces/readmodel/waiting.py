@@ -34,6 +34,9 @@ def _reasons(state: State, trial: Trial, engine_alive: bool) -> list[Statement]:
     if state.ending:
         return [Statement(key="why.wait_ending", values={"reason": state.ending})]
     found = []
+    care = state.care.get(trial.id)
+    if trial.rests and care is not None and care.acts:
+        found.append(Statement(key="why.wait_rest", values={"after_at": care.acts[-1].after}))
     if trial.id in state.held:
         found.append(Statement(key="why.wait_held", values={"reason": state.held[trial.id]}))
     left = state.device_s_left()

@@ -26,7 +26,7 @@ def decide(state: State) -> list[Decision]:
     decisions: list[Decision] = []
     busy: set[str] = set()
     for incident in state.incidents.values():
-        if incident.cause and incident.subject in state.trials:
+        if incident.cause and incident.subject in state.trials and not incident.retry():
             busy.add(incident.subject)
             decisions += _go_on(state, incident)
     for trial, care in state.care.items():

@@ -39,5 +39,5 @@ def decide(state: State) -> list[Decision]:
 def _known(state: State, trial: str) -> bool:
     seen = state.care.get(trial, NOBODY).unclaimed()
     return any(one.symptom == "non_finite" for one in seen) or any(
-        incident.subject == trial and incident.cause for incident in state.incidents.values()
+        incident.subject == trial and incident.cause and not incident.retry() for incident in state.incidents.values()
     )

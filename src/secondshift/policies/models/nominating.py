@@ -17,6 +17,8 @@ AUTHOR = "search"
 
 def finish(state: State, *, reason: str, by: str) -> list[Decision]:
     """End the shift, unless ideas wait for fresh seeds or for the agent, or the search has a best one to nominate."""
+    if any(state.trials[name].rests for name in state.open):
+        return []  # it is tried again when it has waited
     if state.settling() or thinking(state) or any(request.verb in ("idea", "try") for request in state.requests.values()):
         return []  # one that came in this very moment is an idea in the next
     if any(state.awaits_evaluation(name) for name in state.searched_by_artefact()):

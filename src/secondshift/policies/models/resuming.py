@@ -9,8 +9,8 @@ RETRY = "retry_infrastructure"  # the authority to resume what was interrupted
 
 def may_resume(study: Study, trial: Trial) -> bool:
     """Say whether a paused trial may be resumed: it was not interrupted, or not too often and retries are granted."""
-    if trial.held:
-        return False  # an incident of it waits for a person
+    if trial.held or trial.rests:
+        return False  # an incident of it waits for a person, or for what failed to pass
     if trial.interruptions == 0:
         return True
     return RETRY in study.may and trial.interruptions <= study.policy.max_interruptions
