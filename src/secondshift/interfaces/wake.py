@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from secondshift.interfaces.messages.catalogue import tell
 from secondshift.interfaces.plain import one_line
 from secondshift.interfaces.readmodel.duties import named, rough
-from secondshift.interfaces.readmodel.incidents import evidence, outcome, what
+from secondshift.interfaces.readmodel.incidents import evidence, layer, outcome, what
 from secondshift.records.answers import waiting
 from secondshift.records.incidents import Incident
 from secondshift.records.nights import Statement
@@ -46,6 +46,7 @@ def statements(state: State, page: Page, incident: Incident, person: Person, fin
     since = {"opened_at": incident.opened_at, "step": incident.since}
     yield Statement(key="wake.since_step" if incident.since >= 0 else "wake.since", values=since)
     yield from map(evidence, incident.findings[-NUMBERS:])
+    yield from map(layer, incident.layers[:NUMBERS])
     for line in incident.evidence[:MOST] if not incident.findings else ():
         yield Statement(key="wake.evidence", values={"evidence": line})
     yield from _tried(incident)

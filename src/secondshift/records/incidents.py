@@ -1,7 +1,7 @@
 """What the captain saw, believed, did and asks: findings, acts, questions and the incident that holds them together."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 Symptom = Literal[
@@ -31,6 +31,20 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LayerSign:
+    """What stands out in one layer of a model since a trouble began."""
+
+    layer: str  # as the model names it
+    kind: str  # one of LAYER_KINDS
+    step: int  # of the newest sample
+    value: float  # of that sample
+    usual: float  # median of the samples from before the trouble
+
+
+LAYER_KINDS = ("grad_norm", "update_ratio", "dead", "activation_rms")  # metrics `layer/NAME/KIND`
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Level:
     """Where a run's loss stood when it was last looked at, as its detectors measure it; in the metric's own unit."""
 
@@ -49,6 +63,8 @@ class Look:
     findings: tuple[Finding, ...] = ()  # since the last tick
     level: Level = Level()
     before: Level = Level()  # the newest level that was not suspicious
+    # (layer, kind) -> newest samples as (step, value), oldest first
+    layers: Mapping[tuple[str, str], tuple[tuple[int, float], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,6 +135,7 @@ class Incident:
     step: int = -1  # where it was last seen
     attempt: str = ""  # in which it was first seen
     findings: tuple[Finding, ...] = ()  # what it rests on, oldest first; a few
+    layers: tuple[LayerSign, ...] = ()  # that stand out since it began, where a script records its layers
     rate: float = 0.0  # the learning rate when it was opened; 0: none is logged
     before: Level = Level()  # from before the first suspicious step: what success is judged against
     acts: tuple[Act, ...] = ()

@@ -16,12 +16,14 @@ from secondshift.interfaces.brief.write import newest_shift, page
 from secondshift.interfaces.cli.desk import Desk, language, open_desk, trial_named
 from secondshift.interfaces.cli.ideas import idea_story
 from secondshift.interfaces.cli.incidents import show_incident
+from secondshift.interfaces.cli.layerview import print_layers, summed
 from secondshift.interfaces.cli.pictures import fan_of, print_fan, print_study
 from secondshift.interfaces.cli.printing import console, document, indented, line, spoken
 from secondshift.interfaces.messages.catalogue import tell
 from secondshift.interfaces.messages.formats import duration, number
 from secondshift.interfaces.plain import one_line
 from secondshift.interfaces.readmodel.forecasts import expected
+from secondshift.interfaces.readmodel.layers import PREFIX
 from secondshift.interfaces.readmodel.objectives import written
 from secondshift.interfaces.readmodel.reasons import story, trial_events
 from secondshift.interfaces.readmodel.trials import document as trial_document
@@ -44,7 +46,8 @@ def show(
     lines: Annotated[int, Parameter(help="Last lines of output to show.")] = 10,
     html: Annotated[Path | None, Parameter(help="Write an incident, with its plot, into this file.")] = None,
     plot: Annotated[bool, Parameter(negative="", help="Draw the forecasts over the curve; of the study, the best.")] = False,
-    lang: Annotated[str | None, Parameter(help="en or ko, for an incident or a plot.")] = None,
+    layers: Annotated[bool, Parameter(negative="", help="Show what a trial's model is made of, and how its layers do.")] = False,
+    lang: Annotated[str | None, Parameter(help="en or ko, for an incident, a plot or layers.")] = None,
     study: Study = None,
     json: Json = False,
 ) -> int:
@@ -62,6 +65,8 @@ def show(
         ahead, drawn = expected(state, found), fan_of(desk, state, found) if plot else None
     if json:
         document(doc)
+    elif layers:
+        print_layers(console(), found.id, doc["layers"], language(lang))
     else:
         screen = console()
         _print(screen, doc, tell(ahead) if ahead is not None else "")
@@ -100,6 +105,8 @@ def _print(screen: Console, doc: dict[str, Any], ahead: str) -> None:
             facts.append(("set besides", one_line(written(past["others"]))))
     if doc["assisted"]:
         facts.append(("assisted", "it was helped on its way, so its result is compared with no other"))
+    if doc["layers"]:
+        facts.append(("model", f"{summed(doc['layers'], 'en')} `secondshift show {doc['trial']} --layers`"))
     facts += [(f"guard {row['guard']}", _guard(row)) for row in doc["guards"]]
     if doc["inherits"]:
         from_where = f"the checkpoint of {doc['inherits']['trial']} at step {doc['inherits']['step']}"
@@ -157,6 +164,8 @@ def _print_metrics(screen: Console, doc: dict[str, Any]) -> None:
     for head in ("metric", "last", "at step", "lowest", "at step", "highest", "at step", "points", "not finite"):
         grid.add_column(head, justify="left" if head == "metric" else "right")
     for name, m in doc["metrics"].items():
+        if name.startswith(PREFIX):
+            continue  # up to four of each layer: they have a view of their own
         grid.add_row(
             one_line(name),
             number(m["last"]),

@@ -11,7 +11,7 @@ from secondshift.ledger.attempts import trial_of
 from secondshift.records import events as facts
 from secondshift.records.answers import waiting
 from secondshift.records.events import Event
-from secondshift.records.incidents import Act, Finding, Incident, Question
+from secondshift.records.incidents import Act, Finding, Incident, LayerSign, Question
 from secondshift.records.nights import Statement
 
 if TYPE_CHECKING:  # windows nest deep; only names of types are needed
@@ -171,6 +171,7 @@ def told(known: Known, state: State, since_at: float = 0.0) -> list[Statement]:
         Statement(key="incident.diagnosis", values=values),
     ]
     lines += [evidence(found) for found in _few(incident.findings)]
+    lines += [layer(sign) for sign in incident.layers]
     if incident.before.metric:
         before = incident.before
         values = {"metric": before.metric, "value": before.value, "noise": before.noise}
@@ -209,6 +210,12 @@ def evidence(found: Finding) -> Statement:
         "lasted": found.lasted, "sure_share": found.confidence, "numbers_words": numbers(found) or "—",
     }  # fmt: skip
     return Statement(key="incident.evidence", values=values)
+
+
+def layer(sign: LayerSign) -> Statement:
+    """What stands out in one layer of the model."""
+    values = {"layer": sign.layer, "kind_word": f"layer_{sign.kind}", "value": sign.value, "usual": sign.usual, "step": sign.step}
+    return Statement(key="incident.layer", values=values)
 
 
 def _act(incident: Incident, act: Act, place: int) -> list[Statement]:

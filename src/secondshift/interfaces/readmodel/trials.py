@@ -7,6 +7,7 @@ from typing import Any
 from secondshift.interfaces.plain import clean, one_line
 from secondshift.interfaces.readmodel.environments import elsewhere, moved
 from secondshift.interfaces.readmodel.fronts import row
+from secondshift.interfaces.readmodel.layers import structure
 from secondshift.interfaces.readmodel.objectives import current, ranked
 from secondshift.interfaces.readmodel.overview import trial_row
 from secondshift.ledger.stores import Ledger
@@ -34,6 +35,7 @@ def document(
         **trial_row(state, trial, now),
         "milestones": [{"step": m.step, "value": m.value} for m in trial.milestones],
         "metrics": {name: _metric(summary) for name, summary in sorted(trial.metrics.items())},
+        "layers": structure(trial, events),
         "curve": {
             "metric": metric,
             "steps": [int(s) for s in series.steps],

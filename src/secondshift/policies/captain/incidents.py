@@ -6,6 +6,7 @@ from dataclasses import replace
 from secondshift.policies.captain.diagnosis import Diagnosis, diagnose, together
 from secondshift.policies.captain.early import BEFORE_LONG, GOING_BACK, early, lasting
 from secondshift.policies.captain.ladder import rung
+from secondshift.policies.captain.layers import explained, standing_out
 from secondshift.policies.captain.remedies import DEFAULTS, REMEDIES, act_of, next_act, suggested
 from secondshift.policies.captain.verifying import outcome_of
 from secondshift.records.decisions import Decision, about
@@ -86,8 +87,10 @@ def _over(state: State, name: str, findings: Sequence[Finding]) -> list[Decision
 
 def _incident(state: State, trial: str, diagnosis: Diagnosis, attempt: str, reached: Rung) -> Incident:
     look = state.looks.get(trial, NOTHING)
+    layers = standing_out(look.layers, diagnosis.since)
+    cause = explained(diagnosis.cause, layers)
     return Incident(
-        id="", subject=trial, finding=_sentence(trial, diagnosis), evidence=_evidence(diagnosis), cause=diagnosis.cause,
+        id="", subject=trial, finding=_sentence(trial, cause, diagnosis), evidence=_evidence(diagnosis), cause=cause, layers=layers,
         confidence=diagnosis.confidence, rung=reached, since=diagnosis.since,
         step=max(one.step for one in diagnosis.findings), attempt=attempt, findings=_few(diagnosis.findings),
         before=look.before, rate=look.level.rate, opened_at=state.now_s,
@@ -150,6 +153,8 @@ def _act_or_ask(state: State, incident: Incident, why: str, *, verb: str) -> Dec
         incident = replace(incident, acts=(*incident.acts, act), rung="stop" if act.remedy == "stop" else "repair",
                            action=act.reason)  # fmt: skip
         return about("repair", incident, reason=f"{incident.finding} {act.reason.capitalize()}.", by=NAME, needs=act.needs)
+    if not incident.layers:  # they are sampled now and then, so the first act may have come before they showed it
+        incident = replace(incident, layers=standing_out(state.looks.get(incident.subject, NOTHING).layers, incident.since))
     best, default = suggested(state, incident), _default_of(state, incident)
     question = Question(
         asked_at=state.now_s, deadline_at=state.now_s + _patience_s(state), suggested=best, default=default,
@@ -192,9 +197,9 @@ def _few(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple(findings) if len(findings) <= SHOWN else (findings[0], *findings[1 - SHOWN :])
 
 
-def _sentence(trial: str, diagnosis: Diagnosis) -> str:
+def _sentence(trial: str, cause: str, diagnosis: Diagnosis) -> str:
     symptoms = ", ".join(dict.fromkeys(one.symptom.replace("_", " ") for one in diagnosis.findings))
-    return f"{trial}: {diagnosis.cause.replace('_', ' ')} since step {diagnosis.since} ({symptoms})."
+    return f"{trial}: {cause.replace('_', ' ')} since step {diagnosis.since} ({symptoms})."
 
 
 def _evidence(diagnosis: Diagnosis) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from secondshift.policies.captain.columns import Guess, guess
+from secondshift.policies.captain.layers import PREFIX, Trails
 from secondshift.policies.captain.symptoms.following import Following, start
 from secondshift.policies.captain.symptoms.memory import Memory
 from secondshift.policies.captain.symptoms.process import SAMPLED
@@ -33,6 +34,7 @@ class _Watched:
     attempt: str = ""
     began: bool = False  # that attempt has logged a step of training
     first: int = -1  # the first step that any attempt logged itself; -1: none yet
+    layers: Trails = field(default_factory=Trails)
     over: bool = False  # its last step was logged, or it came to its end before
     fresh: list[Finding] = field(default_factory=list)
     offered: int = 0  # the first of these that many, which an earlier engine may have recorded
@@ -141,6 +143,8 @@ class Watchkeeper:
         for batch in batches:
             if batch.metric == LIMIT and len(batch.values):
                 watched.following.memory.limit_mb = batch.values[-1]
+            elif batch.metric.startswith(PREFIX):
+                watched.layers.push(batch.metric, batch.steps, batch.values)
         for row in _rows(batches, watched.fields, watched.following.step):
             watched.fresh += watched.following.push(row)
             if study is not None and not watched.over and watched.following.step >= study.horizon_steps - 1:
@@ -239,10 +243,11 @@ def _rows(batches: Sequence[Batch], fields: Mapping[str, str], done: int) -> Ite
 def _look(watched: _Watched) -> Look:
     following = watched.following
     level = following.numbers.level
+    layers = watched.layers.samples()
     if not level.medians:
-        return Look(findings=tuple(watched.fresh))
+        return Look(findings=tuple(watched.fresh), layers=layers)
     sign, metric = following.numbers.sign, watched.guessed.streams.get("loss", "")
     rate = following.updates.rate
     now = Level(metric=metric, step=following.step, value=sign * level.last, noise=level.noise, rate=rate, points=level.blocks)
     before = Level(metric=metric, step=level.begun, value=sign * level.level, noise=level.noise, rate=following.updates.usual)
-    return Look(findings=tuple(watched.fresh), level=now, before=before)
+    return Look(findings=tuple(watched.fresh), level=now, before=before, layers=layers)
