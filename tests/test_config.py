@@ -1,6 +1,7 @@
 """secondshift.toml: what DESIGN shows is read, every mistake is named with its line, and edits are told apart."""
 
 import importlib.util
+import re
 import tomllib
 from dataclasses import replace
 from datetime import date, time
@@ -415,6 +416,23 @@ def test_the_study_is_found_from_a_folder_below_it(tmp_path: Path) -> None:
     below.mkdir(parents=True)
     assert find_study(below) == path
     assert find_study(path) == path
+
+
+def of_nothing() -> list[str]:
+    """The settings of which the reference says what 0 means."""
+    page = (Path(__file__).parents[1] / "docs/reference/settings.md").read_text("utf-8")
+    rows = [re.split(r" \| ", line.strip("| ")) for line in page.splitlines() if line.startswith("| `")]
+    return [row[0].strip("`") for row in rows if len(row) > 3 and re.search(r"(?<![\d.])`?0`?: ", row[3])]
+
+
+@pytest.mark.parametrize("key", of_nothing())
+def test_where_the_reference_says_what_0_means_it_may_be_given(tmp_path: Path, key: str) -> None:
+    table, _, name = key.rpartition(".")
+    load(tmp_path, f"{SMALL}[{table}]\n{name} = 0\n")
+
+
+def test_the_search_for_what_0_means_finds_them() -> None:
+    assert {"captain.cool_down", "oncall.remind_after", "launch.sample_every_s", "sandbox.processes"} <= set(of_nothing())
 
 
 def test_a_flag_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:

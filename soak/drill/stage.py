@@ -64,7 +64,7 @@ class Plan:
     scheduler: str = "fifo"
     grace_s: float = 3.0
     grant: str = "60s"
-    policy: str = "max_interruptions = 1000"  # a soak interrupts far more often than a night does
+    policy: str = "max_interruptions = 1000\n[captain]\ncool_down = 0"  # a soak interrupts far more often than a night does
     launch: str = ""
     arguments: str = ""
     script: Path = HERE / "training.py"

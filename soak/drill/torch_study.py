@@ -41,6 +41,8 @@ trials = {trials}
 [policy]
 seed = {seed}
 max_interruptions = 1000 # a soak interrupts far more often than a night does
+[captain]
+cool_down = 0
 [launch]
 grace_s = {grace_s}
 grant = "{grant}"

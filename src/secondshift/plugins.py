@@ -78,6 +78,7 @@ DESK = ("checking", "promoting", "accepting")
 ROTA: Mapping[str, str] = {
     "duties": "secondshift.policies.oncall.rota:duties",
     "awake_at": "secondshift.policies.oncall.rota:awake_at",
+    "by_turns": "secondshift.policies.oncall.rota:by_turns",
     "calendar": "secondshift.policies.oncall.calendars:calendar",
 }
 # What windows may ask of the evidence before a night.
@@ -108,6 +109,7 @@ class RotaReading(NamedTuple):
 
     duties: "Callable[[Rota, float, float], list[Duty]]"  # of a stretch of time, without a gap
     awake_at: "Callable[[Person, float], float]"  # when a person is next to be disturbed
+    by_turns: "Callable[[Rota, float, float], list[Duty]]"  # of whole turns, each duty with the begin it always has
     calendar: Callable[..., str]  # duties as iCalendar
 
 

@@ -45,6 +45,7 @@ def test_it_says_who_why_until_when_and_who_is_next(study: Path, capsys: pytest.
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "On call: mina, until 30 Nov 09:00:00 (own turn)."
     assert said[1].startswith("Quiet hours or a day off of mina until 24 Nov 23:59:00")
+    assert said[-1].startswith("Times are in ") and said[-1].endswith("The rota changes hands at 09:00 in UTC.")
     assert said[2] == "Next: jonas, from 30 Nov 09:00:00 until 7 Dec 09:00:00 (own turn)."
     assert called(["oncall", "--lang", "ko", "--week"]) == 0
     said = capsys.readouterr().out
@@ -70,6 +71,16 @@ def test_the_calendar_holds_half_a_year_of_duties(study: Path, capsys: pytest.Ca
     assert called(["oncall", "--ical", "duty.ics", "--json"]) == 0
     told, text = json.loads(capsys.readouterr().out), (study / "duty.ics").read_bytes().decode()
     assert text.count("BEGIN:VEVENT") == told["duties"] == 27 and "SUMMARY:On call: mina" in text.replace("당직", "On call")
+
+
+def test_a_calendar_that_is_exported_again_has_the_same_entries(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for days in (0, 1):
+        monkeypatch.setattr(clock, "time", lambda days=days: TUESDAY + 86400.0 * days)
+        assert called(["oncall", "--ical", f"{days}.ics"]) == 0
+        lines = (study / f"{days}.ics").read_bytes().decode().split("\r\n")
+        found.append([line for line in lines if line.startswith(("UID", "DTSTART"))])
+    assert found[0] == found[1] and len(found[0]) == 2 * 27
 
 
 def test_a_request_without_an_engine_is_kept_and_shown_as_waiting(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

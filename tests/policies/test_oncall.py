@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secondshift.policies.oncall.calendars import calendar
-from secondshift.policies.oncall.rota import awake_at, duties, on_call, rota_day, zone
+from secondshift.policies.oncall.rota import awake_at, by_turns, duties, on_call, rota_day, zone
 from secondshift.policies.oncall.waking import Trouble, weigh
 from secondshift.records.studies import Cover, Days, Person, Quiet, Rota, Swap
 
@@ -75,6 +75,19 @@ def test_exactly_one_person_is_on_call_at_any_instant(
         moment = min(begins + share * length, ends - 1e-3)
         duty = next(duty for duty in found if duty.begins <= moment < duty.ends)
         assert on_call(rota, moment) == (duty.person, duty.why, duty.instead_of)
+
+
+@settings(deadline=None)  # a busy machine is no fault
+@given(rotas(), MOMENTS, st.floats(0.0, 9 * 24 * HOUR))
+def test_a_duty_in_a_calendar_begins_at_the_same_moment_whenever_it_is_exported(
+    rota: Rota, begins: float, passed: float
+) -> None:
+    later, ends = begins + passed, begins + 20 * 24 * HOUR
+    first, second = by_turns(rota, begins, ends), by_turns(rota, later, ends)
+    assert [duty for duty in first if duty.ends > later] == second
+    assert first[0].begins <= begins and first[-1].ends >= ends
+    assert all(one.ends == two.begins for one, two in pairwise(first))
+    assert all(on_call(rota, duty.begins)[0] == duty.person for duty in first)
 
 
 @settings(deadline=None)  # a busy machine is no fault

@@ -133,6 +133,7 @@ def _channels(value: list[str]) -> list[str]:
 
 
 Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0, allow_inf_nan=False)]
+Wait = Annotated[float, BeforeValidator(seconds), Field(ge=0, allow_inf_nan=False)]  # 0: none
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -293,7 +294,7 @@ class CaptainTable(Table):
 
     may: list[Authority] = ["retry_infrastructure", "pause", "stop_non_finite"]
     answer_within: Duration = 1800.0
-    cool_down: Duration = 60.0
+    cool_down: Wait = 60.0
 
 
 class DaysTable(Table):
@@ -334,7 +335,7 @@ class OncallTable(Table):
     country: str = ""
     channels: Annotated[list[Word], AfterValidator(_channels)] = []
     sleep_worth: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 20.0
-    remind_after: Duration = 1200.0
+    remind_after: Wait = 1200.0
     dead_man_url: Annotated[str, AfterValidator(_address)] = ""
     dead_man_every: Duration = 300.0
 
@@ -385,7 +386,7 @@ class LaunchTable(Table):
     yield_to: Annotated[str, Field(alias="yield"), AfterValidator(_yielding)] = "gpu-busy"
     grace_s: Annotated[float, BeforeValidator(seconds), Field(ge=0, allow_inf_nan=False)] = 10.0
     grant: Duration = 600.0
-    sample_every_s: Annotated[float, BeforeValidator(seconds), Field(ge=0, allow_inf_nan=False)] = 5.0
+    sample_every_s: Wait = 5.0
     checkpoint_every_s: Duration = 60.0
     eval_every: Count = 1
     keep_checkpoints: Count = 2

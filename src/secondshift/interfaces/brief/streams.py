@@ -49,7 +49,8 @@ def surroundings(ledger: Ledger, state: State, incident: Incident) -> Stream | N
         return None
     known = ledger.metrics(incident.subject)
     objective = state.study.objective.metric if state.study else ""
-    wanted = [found.stream for found in incident.findings] + [incident.before.metric, objective]
+    surest = sorted(incident.findings, key=lambda found: (-found.confidence, -found.lasted))
+    wanted = [found.stream for found in surest] + [incident.before.metric, objective]
     metric = next((name for name in wanted if name in known), "")
     if not metric:
         return None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
+from rich.text import Text
 
 from secondshift import plugins
 from secondshift.config import load_study
@@ -15,6 +16,7 @@ from secondshift.interfaces.cli.desk import Desk, asker, language, open_desk, st
 from secondshift.interfaces.cli.printing import console, document, line, spoken
 from secondshift.interfaces.cli.spans import day
 from secondshift.interfaces.messages.catalogue import say, tell
+from secondshift.interfaces.messages.formats import zone_name
 from secondshift.interfaces.readmodel import duties as readmodel
 from secondshift.records.events import DecisionDropped, DutyCovered, RequestReceived
 from secondshift.records.nights import Statement
@@ -95,12 +97,14 @@ def _show(rota: Rota, waiting: list[str], warning: list[Statement], week: bool, 
     screen = console()
     for statement in [*said, *rows]:
         screen.print(line(statement, lang))
+    clock = f"{rota.handover:%H:%M}"
+    screen.print(Text(say("oncall.clock", lang, here=zone_name(now), clock=clock, place=rota.zone), style="dim"))
     return 0
 
 
 def _export(rota: Rota, target: Path, lang: str, json: bool) -> int:
     reading, now = plugins.rota(), time.time()
-    duties = reading.duties(rota, now, now + EXPORTED_S)
+    duties = reading.by_turns(rota, now, now + EXPORTED_S)
     text = reading.calendar(duties, title=say("oncall.calendar", lang), now=now)
     try:
         replace_text(target, text)

@@ -69,6 +69,21 @@ def turn_ends(rota: Rota, at: float) -> float:
     return instant(rota.starts + turns * rota.days * DAY, rota.handover, rota.zone)
 
 
+def by_turns(rota: Rota, begins: float, ends: float) -> list[Duty]:
+    """The duties of every turn from the one that `begins` (UTC seconds) falls into, each cut where its turn ends.
+
+    So a duty begins at the same moment whenever it is asked for, as an entry of a calendar has to.
+    """
+    found: list[Duty] = []
+    turn = (rota_day(rota, begins) - rota.starts).days // rota.days
+    at = instant(rota.starts + turn * rota.days * DAY, rota.handover, rota.zone)
+    while at < ends:
+        until = turn_ends(rota, at)
+        found += duties(rota, at, until)
+        at = until
+    return [duty for duty in found if duty.ends > begins]
+
+
 def _taken(rota: Rota, day: date, at: float) -> tuple[str, Why]:
     """Who took this moment over from its owner, if anybody did who is not away."""
     for cover in reversed(rota.covers):
