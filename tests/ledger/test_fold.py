@@ -237,3 +237,9 @@ def test_a_printed_metric_that_counts_batches_of_its_own_does_not_move_the_trial
         )
 
     assert (night("opaque"), night("cooperative")) == (1, 400)
+
+
+def test_the_reason_of_a_failure_is_what_the_script_said_last_and_not_what_the_sdk_added() -> None:
+    said = "OSError: [Errno 27] File too large\nsecondshift: the attempt's folder cannot be written; points are held in memory"
+    state = fold(State(), events_of([*opening(), *ordered(), *ended(code=1, message=said)]))
+    assert state.trials["t1"].reason == "exit code 1: OSError: [Errno 27] File too large"

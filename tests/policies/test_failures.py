@@ -15,8 +15,8 @@ STUDY = Study(
 )
 
 
-def judged(message: str, *signs: str, code: int | None = 1, signal: int | None = None) -> Incident:
-    crash = Crash(attempt="t1.a1", code=code, signal=signal, step=40, message=message, signs=signs)
+def judged(message: str, *signs: str, code: int | None = 1, signal: int | None = None, step: int = 40) -> Incident:
+    crash = Crash(attempt="t1.a1", code=code, signal=signal, step=step, message=message, signs=signs)
     status = "failed" if signal is None else "paused"
     state = State(
         study=STUDY, shift=Shift(id="s1", started_at=0.0, slots=1, may=STUDY.may), care={"t1": Care(crash=(crash,))},
@@ -48,6 +48,17 @@ def test_a_root_in_the_last_lines_outweighs_what_was_caught_long_before() -> Non
 @pytest.mark.parametrize(("signal", "cause"), [(6, "oom"), (9, "killed"), (11, "segfault")])
 def test_an_abort_may_follow_from_what_was_printed_and_a_kill_does_not(signal: int, cause: str) -> None:
     assert judged("step: 40", "oom", code=None, signal=signal).cause == cause
+
+
+def test_a_run_that_had_trained_was_launched_well_though_it_printed_nothing() -> None:
+    """What the SDK logs is not printed: the step is known all the same."""
+    assert judged("Traceback (most recent call last):\nZeroDivisionError: division by zero").cause == "script_error"
+    early = judged("Traceback (most recent call last):\nZeroDivisionError: division by zero", step=-1)
+    assert early.cause == "launch_config_error"
+
+
+def test_a_file_that_may_not_grow_is_told_with_the_full_disk() -> None:
+    assert judged("Traceback (most recent call last):\nOSError: [Errno 27] File too large").cause == "disk_full"
 
 
 def test_an_abort_without_a_root_is_an_abort() -> None:

@@ -174,8 +174,10 @@ def ended_status(study: Study | None, trial: Trial, attempt: Attempt, exit: Exit
 
 
 def _last_line(text: str) -> str:
+    """The last thing that the script itself said; what the SDK adds on its way out is no reason."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:200] if lines else ""
+    own = [line for line in lines if not line.startswith("secondshift: ")]
+    return (own or lines or [""])[-1][:200]
 
 
 def superseded(study: Study) -> str:

@@ -24,7 +24,9 @@ SIGNS: Mapping[str, Sign] = {
         r"RESOURCE_EXHAUSTED|OutOfMemoryError|CUDA out of memory|Out of memory while trying|oom-kill|MemoryError",
         "resource_exhausted|out of memory|oom-kill|memoryerror",
     ),
-    "disk_full": _sign(r"No space left on device|Disk quota exceeded", "no space left on device|disk quota exceeded"),
+    "disk_full": _sign(
+        r"No space left on device|Disk quota exceeded|File too large", "no space left on device|disk quota exceeded|file too large"
+    ),
     "nan_in_optimizer_state": _sign(
         r"(?i)\b(?:nan|inf)s?\b.{0,60}(?:optimi[sz]er|parameter|gradient|eigh|matrix|svd)"
         r"|(?:eigh|svd|cholesky).{0,80}(?:failed to converge|non-?finite|ill-conditioned|not positive)",

@@ -155,7 +155,8 @@ def _class(crash: Crash) -> tuple[str, bool, str]:
         return SIGNALS[crash.signal], False, ""
     if crash.signal is not None:
         return f"signal_{crash.signal}", False, ""
-    found = crashes.classify(lines, [*lines, f"exitcode: {crash.code}"], signs=crash.signs)
+    trained = [f"step: {crash.step}"] if crash.step >= 0 else []  # whatever it printed: a run that has trained was launched well
+    found = crashes.classify(lines, [*lines, *trained, f"exitcode: {crash.code}"], signs=crash.signs)
     if found.name == "benign_only":
         return "script_error", True, next((line for line in reversed(lines) if line.strip()), "")
     return found.name, found.deterministic, found.line
