@@ -74,8 +74,7 @@ def _numbered(desk: _Desk, decision: Decision) -> Decision:
              numbered.calls)  # fmt: skip
     # The facts that follow hold these in full.
     bare = replace(numbered, incidents=(), pages=(), covers=(), ideas=(), gates=(), promotions=(), calls=())
-    recorded = bare if any(parts) else numbered
-    desk.out.append(facts.DecisionMade(decision=recorded))
+    desk.out.append(facts.DecisionMade(decision=bare if any(parts) else numbered))
     return numbered
 
 
@@ -110,7 +109,7 @@ def _refusal(desk: _Desk, decision: Decision) -> str | None:
     if trial is None:
         return f"there is no trial {decision.subject}"
     if decision.verb == "reopen":
-        return None if trial.status == "failed" else ""
+        return None if trial.status == "failed" or (trial.status == "stopped" and decision.source == "person") else ""
     if not trial.open():
         return f"{trial.id} is already {trial.status}"
     if decision.verb == "repair":
@@ -342,7 +341,8 @@ def _take_repair(desk: _Desk, decision: Decision) -> None:
 
 
 def _take_reopen(desk: _Desk, decision: Decision) -> None:
-    desk.out.append(facts.TrialReopened(trial=decision.subject, reason=decision.reason, decision=decision.id))
+    who = {"by": decision.by} if decision.source == "person" else {}
+    desk.out.append(facts.TrialReopened(trial=decision.subject, reason=decision.reason, decision=decision.id, **who))
 
 
 def _now(decision: Decision) -> bool:

@@ -60,7 +60,7 @@ def requested(state: State) -> Sequence[Decision]:
 
 def _is_a_persons(request: facts.RequestReceived) -> bool:
     """Say whether an agent asks for what only a person may: it is answered here, whichever room would."""
-    return is_agent(request.who) and request.verb not in ASKED_BY_AGENTS
+    return is_agent(request.who) and (request.verb not in ASKED_BY_AGENTS or bool(request.args.get("undo")))
 
 
 def _answer(state: State, request: facts.RequestReceived) -> Decision:
@@ -71,6 +71,11 @@ def _answer(state: State, request: facts.RequestReceived) -> Decision:
         return Decision(
             verb="stop", subject=request.verb, reason=f"{request.who} asked for {request.verb!r}", by=request.who,
             source="person", refused=ONLY_PEOPLE.format(who=request.who), based_on=(request.id,),
+        )  # fmt: skip
+    if request.verb == "stop" and trial and request.args.get("undo"):
+        return Decision(
+            verb="reopen", subject=trial, reason=f"{request.who} takes back that {trial} was stopped", by=request.who,
+            source="person", based_on=(request.id,), refused=_not_to_be_undone(state, trial),
         )  # fmt: skip
     if request.verb == "stop" and trial:
         return Decision(
@@ -85,6 +90,20 @@ def _answer(state: State, request: facts.RequestReceived) -> Decision:
         verb="stop", subject=request.verb, reason=f"{request.who} asked for {request.verb!r}, which is not known here",
         by=request.who, source="person", based_on=(request.id,),
     )  # fmt: skip
+
+
+def _not_to_be_undone(state: State, name: str) -> str:
+    """Say why it cannot be taken back that a trial was stopped; empty where it can."""
+    trial = state.trials.get(name)
+    if trial is None:
+        return f"there is no trial {name}"
+    if trial.status != "stopped":
+        return f"{name} was not stopped: it is {trial.status}"
+    if trial.pair >= 0:
+        return f"{name} belongs to a pair of fresh seeds; whoever let it go on would have a say in the verdict"
+    if state.study is not None and trial.revision != state.study.revision:
+        return f"{name} belongs to revision {trial.revision} of the study, which is now at {state.study.revision}"
+    return ""
 
 
 def _not_its_own(state: State, who: str, name: str) -> str:

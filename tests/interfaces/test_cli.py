@@ -361,6 +361,15 @@ def test_stop_takes_it_in_hand_when_no_engine_lives(
     assert asked == [(tmp_path / "secondshift.toml", True)] and "did it itself" in said.out
 
 
+def test_taking_a_stop_back_waits_for_an_engine_and_is_of_a_trial_that_was_stopped(study: Path, say: Callable[..., Said]) -> None:
+    said = say("stop", "t6", "--undo")
+    assert said.code == 0 and "t6 may go on when the next one begins" in said.out
+    (request,) = spool.pending(study / ".secondshift")
+    assert request.verb == "stop" and request.args == {"trial": "t6", "undo": True}
+    assert "t2 was not stopped: it is complete" in say("stop", "t2", "--undo").err
+    assert "Expected `secondshift stop t7 --undo`" in say("stop", "--undo").err
+
+
 def test_stop_between_shifts_asks_nothing_of_nobody(study: Path, say: Callable[..., Said]) -> None:
     assert "Nothing is running" in say("stop").out
     assert not list((study / ".secondshift").glob("spool/*.json"))

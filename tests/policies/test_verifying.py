@@ -54,6 +54,23 @@ def test_a_rate_that_was_to_be_lowered_is_read_back():
     assert outcome_of(state(1.0, rate=0.05), incident, act, ())[0] == "not applied", "it never said so"
 
 
+@pytest.mark.parametrize(
+    ("was", "usual", "scale", "now", "outcome"),
+    [
+        (0.1, 0.1, 0.5, 0.085, "not applied"),  # a cosine has gone on, and nothing was halved
+        (0.1, 0.1, 0.5, 0.0425, "worked"),
+        (10.0, 0.1, 0.01, 8.5, "not applied"),  # it leapt, and was to be set back
+        (10.0, 0.1, 0.01, 0.085, "worked"),
+        (0.1, 0.05, 0.5, 0.08, "worked"),  # a warm-up that was halved comes back by itself
+        (0.1, 0.05, 0.5, 0.1, "not applied"),
+    ],
+)  # fmt: skip
+def test_a_rate_is_read_back_while_its_schedule_goes_on(was, usual, scale, now, outcome):
+    act = replace(ACT, remedy="roll_back_lower_rate", lr_scale=scale)
+    incident = replace(INCIDENT, rate=was, before=replace(BEFORE, rate=usual))
+    assert outcome_of(state(1.0, rate=now, applied=("lr_scale",)), incident, act, ())[0] == outcome
+
+
 def test_what_was_found_in_an_attempt_that_is_over_does_not_count_against_the_next():
     found = Finding(symptom="step_up", stream="loss", step=561, since=500, lasted=64, confidence=0.9, evidence={})
     late = facts.SymptomSeen(trial="t1", attempt="t1.a1", findings=(found,))

@@ -137,9 +137,9 @@ def trial_helped(draft: Draft, fact: facts.TrialHelped, event: facts.Event) -> N
 
 
 def trial_reopened(draft: Draft, fact: facts.TrialReopened, event: facts.Event) -> None:
-    """A failed trial waits for its next attempt."""
+    """A failed trial, or one that a person took back the stop of, waits for its next attempt."""
     trial = draft.trials[fact.trial]
-    if trial.status == "failed":
+    if trial.status in ("failed", "stopped"):
         draft.trial(replace(trial, status="paused", reason=fact.reason))
 
 

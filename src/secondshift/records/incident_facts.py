@@ -41,11 +41,12 @@ class TrialHelped:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialReopened:
-    """A failed trial may run again: what failed it was not its own doing."""
+    """A trial may run again: what failed it was not its own doing, or a person took back that it was stopped."""
 
     trial: str
     reason: str
     decision: str
+    by: str = ""  # the person who took it back; empty: the captain
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -146,10 +146,6 @@ class Incident:
         """The question that waits for an answer, if any."""
         return self.questions[-1] if self.questions and not self.questions[-1].answer else None
 
-    def rate_kept(self, rate: float, tolerance: float) -> bool:
-        """Say whether a learning rate is still the one that the trouble began with, within a share of it."""
-        return self.rate > 0.0 and abs(rate - self.rate) <= tolerance * self.rate
-
     def retry(self) -> Act | None:
         """The retry of a failed attempt of which nobody knows yet whether it helps, if that is what is waited for."""
         act = self.pending()

@@ -26,6 +26,7 @@ def stop(
     now: Annotated[
         bool, Parameter(negative="", help="Do not wait for checkpoints: end the processes at once.")
     ] = False,
+    undo: Annotated[bool, Parameter(negative="", help="Let a trial that was stopped go on from what it saved.")] = False,
     study: Annotated[Path | None, Parameter(name="--study", help="The secondshift.toml, or its folder.")] = None,
     json: Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document instead.")] = False,
 ) -> int:
@@ -35,6 +36,10 @@ def stop(
         target = trial_named(state, trial).id if trial is not None else ""
         if target in state.imported:
             raise SecondshiftError(f"{target} was imported: it ended long ago. Nothing was asked for.")
+        if undo:
+            code, doc = _undone(desk, state, target, now)
+            document({"exit": code, "trial": target, **doc}) if json else print(doc["text"])
+            return code
         if target and not state.trials[target].open():
             status = state.trials[target]
             raise SecondshiftError(f"{target} is already {status.status} ({status.reason}). Nothing was asked for.")
@@ -54,6 +59,24 @@ def stop(
     else:
         print(doc["text"])
     return code
+
+
+def _undone(desk: Desk, state: State, target: str, now: bool) -> tuple[int, dict[str, Any]]:
+    """Take back that a trial was stopped: by the engine that lives, or by the next one."""
+    if not target or now:
+        raise SecondshiftError("--undo takes back that one trial was stopped. Expected `secondshift stop t7 --undo`.")
+    trial = state.trials[target]
+    if trial.status != "stopped":
+        raise SecondshiftError(f"{target} was not stopped: it is {trial.status}. Nothing was asked for.")
+    args = {"trial": target, "undo": True}
+    if desk.holder().life in ("alive", "remote"):
+        return ask(desk, "stop", args, done=lambda s: _goes_on(s, target), ends="taking it back")
+    request = put_request(desk.folder, "stop", args, asker())
+    return 0, {"request": request, "text": f"No engine is running. {target} may go on when the next one begins: `secondshift run`."}
+
+
+def _goes_on(state: State, target: str) -> str:
+    return f"{target} may run again: it is {state.trials[target].status}." if state.trials[target].open() else ""
 
 
 def _args(target: str, now: bool) -> dict[str, Any]:

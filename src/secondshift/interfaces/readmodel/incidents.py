@@ -245,6 +245,8 @@ def _act(incident: Incident, act: Act, place: int) -> list[Statement]:
 def _undo(act: Act) -> str:
     if act.remedy == "pause":
         return "pause"
+    if act.remedy in ("stop", "stop_early"):
+        return "stopped"
     return "back" if act.back_to >= 0 else "stop"
 
 

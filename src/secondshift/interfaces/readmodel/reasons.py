@@ -293,7 +293,10 @@ def _helped(fact: facts.TrialHelped, _: object) -> Told:
 
 
 def _reopened(fact: facts.TrialReopened, _: object) -> Told:
-    yield "why.reopened", {}
+    if fact.by:
+        yield "why.unstopped", {"who": fact.by}
+    else:
+        yield "why.reopened", {}
 
 
 def _incident_closed(fact: facts.IncidentClosed, before: Before) -> Told:

@@ -195,8 +195,10 @@ def _acts(state: State, trial: str) -> tuple[Act, ...]:
 
 def _undo(state: State, incident: Incident, name: str) -> str:
     trial = incident.subject
-    if name in ("stop", "stop_early", "leave"):
-        return ""
+    if name == "leave":
+        return ""  # nothing was done
+    if name in ("stop", "stop_early"):
+        return f"`secondshift stop {trial} --undo` lets it go on from what it saved"
     if name == "pause":
         return f"secondshift answer {incident.id or 'the incident'} leave"
     if name in ("roll_back", "roll_back_skip", "roll_back_lower_rate", "restart_loader"):

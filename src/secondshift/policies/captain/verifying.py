@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from secondshift.policies.captain.diagnosis import RISES
+from secondshift.policies.captain.remedies import JUMPED
 from secondshift.records.incidents import Act, Care, Finding, Incident, Look, Outcome
 from secondshift.records.states import State
 from secondshift.records.trials import Trial
@@ -81,9 +82,21 @@ def _refused(act: Act, care: Care, incident: Incident, look: Look) -> str:
     if missing:
         return f"the script never said that it carried out {', '.join(missing)}"
     now = look.level.rate
-    if act.lr_scale != 1.0 and incident.rate_kept(now, RATE_TOLERANCE):
-        return f"the learning rate is {now:.6g}, as when the trouble was found"
+    if act.lr_scale != 1.0 and _kept(incident, act.lr_scale, now):
+        return f"the learning rate is {now:.6g}, and was {incident.rate:.6g} when the trouble was found"
     return ""
+
+
+def _kept(incident: Incident, scale: float, now: float) -> bool:
+    """Say whether a learning rate was not scaled: it is nearer to what it was than to what it was to become.
+
+    A schedule goes on meanwhile, so it need not be the same. Where it rises, as in a warm-up, a rate that was halved may come
+    back by itself, and only one that is the same counts.
+    """
+    was, usual = incident.rate, incident.before.rate
+    rises = 0.0 < usual and usual * (1.0 + RATE_TOLERANCE) < was and scale > 1.0 / JUMPED
+    least = 1.0 - RATE_TOLERANCE if rises else min(1.0 - RATE_TOLERANCE, scale**0.5)
+    return was > 0.0 and least * was <= now <= (1.0 + RATE_TOLERANCE) * was
 
 
 def _level(state: State, incident: Incident, look: Look, trial: Trial) -> Judged | None:
