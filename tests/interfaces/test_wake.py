@@ -98,6 +98,12 @@ def test_every_try_of_a_page_has_one_id_and_two_pages_have_two() -> None:
     assert write_page(scene(), PAGE).id == write_page(scene("ko"), PAGE).id != write_page(scene(), replace(PAGE, id="g2")).id
 
 
+@pytest.mark.parametrize(("lang", "said"), [("en", "on box, in /home/kim/digits"), ("ko", "box, /home/kim/digits")])
+def test_a_page_says_on_which_machine_and_where_its_command_is_to_be_typed(lang: str, said: str) -> None:
+    letter = write_page(scene(lang), PAGE, host="box", folder="/home/kim/digits")
+    assert said in letter.text.splitlines()[-1] and json.loads(letter.document)["folder"] == "/home/kim/digits"
+
+
 def test_a_page_goes_through_the_channels_as_text(tmp_path: Path) -> None:
     letter = write_page(scene(), PAGE)
     assert send(f"file:{tmp_path}/pages", letter, {}).sent

@@ -21,18 +21,24 @@ SHORT = 160  # letters of the form for a phone's locked screen
 MOST, NUMBERS = 4, 2  # acts and findings that are named, the newest
 
 
-def write_page(state: State, page: Page) -> Letter:
-    """Write a page about an open incident as plain text. Raises KeyError for an incident or a person that is not there."""
+def write_page(state: State, page: Page, *, host: str = "", folder: str = "") -> Letter:
+    """Write a page about an open incident as plain text. Raises KeyError for an incident or a person that is not there.
+
+    host, folder: where what it suggests is to be typed.
+    """
     incident, person = state.incidents[page.incident], state.rota().people[page.person]
     zone = UTC if person.zone == "UTC" else ZoneInfo(person.zone)
     finding = tell(what(incident), person.lang)
     short = one_line(tell(_short(state, incident, finding), person.lang, zone=zone), limit=SHORT)
     said = [tell(statement, person.lang, zone=zone) for statement in statements(state, page, incident, person, finding)]
+    if host:
+        said.append(tell(Statement(key="wake.where", values={"host": host, "folder": folder}), person.lang))
     text = "\n".join([short, "", *said]) + "\n"
     name = "-".join(part for part in (_study(state), "page", page.id) if part)
     document = {
         "page": page.id, "study": _study(state), "incident": incident.id, "subject": incident.subject, "person": page.person,
-        "short": short, "text": text, "waiting_device_hours": page.waiting, "waking_device_hours": page.waking, "at": page.at,
+        "short": short, "text": text, "host": host, "folder": folder, "waiting_device_hours": page.waiting,
+        "waking_device_hours": page.waking, "at": page.at,
     }  # fmt: skip
     return Letter(
         id=f"{_study(state)}-{page.id}-{page.at:.0f}", name="".join(c if c.isalnum() or c in "._-" else "-" for c in name),

@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import pairwise
 
-from secondshift.policies.captain.columns import Guess, counts_epochs, guess
+from secondshift.policies.captain.batches import Batches
+from secondshift.policies.captain.columns import HASHED, Guess, counts_epochs, guess
 from secondshift.policies.captain.foreign import Told, finish, hush, see, tracked_end, watched
 from secondshift.runtime.watched.cells import Cells, End, numbers_of, split
 from secondshift.watching.gaps import Gaps
@@ -29,6 +30,7 @@ class RunWatch:
         self._counted = 0  # rows; the next step where rows are counted
         self._counting = False  # the run's own steps are of no use
         self._gaps = Gaps()
+        self._batches = Batches()
         self.ended = False  # its tracker says so; silence never does
 
     def take(self, cells: Cells) -> list[Sighting]:
@@ -55,7 +57,7 @@ class RunWatch:
             return []
         if not self._begun:
             self._watched, self._begun = watched(guessed.goal), True
-        columns = self._numbers(cells, guessed)
+        columns = self._numbers(cells, guessed) | self._new_batches(cells, guessed, steps)
         self._tidy(cells, guessed, columns)
         for stream, values in columns.items():
             kept = [value for value in values[-TAIL:] if value is not None]
@@ -132,12 +134,25 @@ class RunWatch:
     def _numbers(self, cells: Cells, guessed: Guess) -> dict[str, list[float | None]]:
         columns = {}
         for stream, name in guessed.streams.items():
-            if name in cells.columns:
+            if name in cells.columns and stream != HASHED:
                 values = numbers_of(cells.columns[name])
                 if (times := guessed.factors.get(stream, 1.0)) != 1.0:
                     values = [None if value is None else value * times for value in values]
                 columns[stream] = values
         return columns
+
+    def _new_batches(self, cells: Cells, guessed: Guess, steps: Sequence[int]) -> dict[str, list[float | None]]:
+        """Which batches were new, where a column tells a hash of each and none how many samples were. Going back repeats none."""
+        hashes = cells.columns.get(guessed.streams.get(HASHED, ""), ())
+        if not hashes or "distinct" in guessed.streams:
+            return {}
+        last, found = self.seen.step, []
+        for step, cell in zip(steps, hashes, strict=True):
+            if step < last:
+                self._batches.forget()
+            last = step
+            found.append(None if cell in ("", None) else self._batches.distinct(str(cell)))
+        return {"distinct": found}
 
     def _tidy(self, cells: Cells, guessed: Guess, columns: dict[str, list[float | None]]) -> None:
         """Say what an empty cell and a NaN mean in a table."""
@@ -161,6 +176,7 @@ class RunWatch:
 
     def _sighted(self, told: Sequence[Told]) -> list[Sighting]:
         streams = self.seen.guessed.streams
+        streams = {"distinct": streams[HASHED], **streams} if HASHED in streams else streams
         found = [
             Sighting(
                 run=self.seen.run, column=streams.get(one.stream, one.stream), stream=one.stream, step=one.step, since=one.since,

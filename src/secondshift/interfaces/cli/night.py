@@ -3,7 +3,9 @@
 import sys
 import traceback
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
+from socket import gethostname
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -92,14 +94,15 @@ def engine(
 ) -> int:
     """Work one shift in this very process, writing its brief at the end."""
     try:
+        file = study_file(study)
         return shifts.work(
-            study_file(study),
+            file,
             until=until,
             for_s=seconds(for_) if for_ else None,
             resume=resume,
             slots=slots,
             write_brief=write_brief,
-            write_page=write_page,
+            write_page=partial(write_page, host=gethostname(), folder=str(file.parent)),
             tell=Narrator(language(None)),
         )
     except LeaseHeld as held:

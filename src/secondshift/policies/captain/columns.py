@@ -9,8 +9,9 @@ from secondshift.policies.captain.symptoms.following import STREAMS
 
 Goal = Literal["min", "max"]
 ASKED = ("cpu", "time_s")  # streams that are never guessed: their names mean too much
+HASHED = "batch_hash"  # stands for `distinct` where that is not logged
 PLACES = ("step", "event", "run")  # what a column may be beside a stream
-NAMED = (*PLACES, *STREAMS, *ASKED)  # what `--map` may name
+NAMED = (*PLACES, *STREAMS, HASHED, *ASKED)  # what `--map` may name
 STEPS = (  # in this order of trust
     "step", "global_step", "trainer_global_step", "train_global_step", "steps", "iteration", "iter", "iterations", "it",
     "total_timesteps", "time_total_timesteps", "timesteps_total", "num_timesteps", "timesteps", "env_steps", "updates",
@@ -58,6 +59,7 @@ _BESIDE: Mapping[str, tuple[str, ...]] = {
         r"(?:host_|cpu_|process_|proc_)?(?:mem|memory)(?:_used|_usage)?_(?:mb|mib|gb|gib)",
     ),
     "distinct": (r"distinct", r"(?:distinct|new|unique)_(?:samples|examples)"),
+    HASHED: (r"batch_hash", r"(?:\w+_)?(?:batch|data)_(?:hash|digest|checksum|crc32?)"),
     "label_entropy": (r"label_entropy", r"(?:\w+_)?(?:labels?|targets?|class|classes)_entropy(?:_\w+)?"),
     "skipped": (
         r"skipped", rf"(?:\w+_)?(?:{_STEP}_skipped|(?:is_)?skipped_{_STEP}|is_skipped)",
@@ -124,7 +126,7 @@ def guess(
         if stream not in found and (column := _first(free, patterns)):
             found[stream] = column
     return Guess(
-        streams={stream: found[stream] for stream in (*STREAMS, *ASKED) if stream in found},
+        streams={stream: found[stream] for stream in (*STREAMS, HASHED, *ASKED) if stream in found},
         step=told.get("step") or kept.step or _exact(free, STEPS),
         event=told.get("event") or kept.event or _exact(free, ("event",)),
         run=told.get("run") or kept.run or _exact(free, RUNS),

@@ -7,7 +7,8 @@ next engine after a crash, and in a replay.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from secondshift.policies.captain.columns import Guess, guess
+from secondshift.policies.captain.batches import Batches
+from secondshift.policies.captain.columns import HASHED, Guess, guess
 from secondshift.policies.captain.layers import PREFIX, Trails
 from secondshift.policies.captain.symptoms.following import Following, start
 from secondshift.policies.captain.symptoms.memory import Memory
@@ -35,6 +36,7 @@ class _Watched:
     began: bool = False  # that attempt has logged a step of training
     first: int = -1  # the first step that any attempt logged itself; -1: none yet
     layers: Trails = field(default_factory=Trails)
+    batches: Batches = field(default_factory=Batches)
     over: bool = False  # its last step was logged, or it came to its end before
     fresh: list[Finding] = field(default_factory=list)
     offered: int = 0  # the first of these that many, which an earlier engine may have recorded
@@ -128,6 +130,7 @@ class Watchkeeper:
             watched = self._watched[fact.trial] = _Watched(following=start())
         if watched.attempt != fact.attempt:
             watched.fresh.clear()  # what was found in an attempt that is over says nothing of the next one
+            watched.batches.forget()
             watched.offered = 0
             if watched.attempt:  # another process, perhaps elsewhere: its times and its memory are learned anew
                 watched.following.timing.announce()
@@ -146,6 +149,9 @@ class Watchkeeper:
             elif batch.metric.startswith(PREFIX):
                 watched.layers.push(batch.metric, batch.steps, batch.values)
         for row in _rows(batches, watched.fields, watched.following.step):
+            digest = row.pop(HASHED, None)
+            if digest is not None and "distinct" not in watched.guessed.streams:
+                row["distinct"] = watched.batches.distinct(digest)
             watched.fresh += watched.following.push(row)
             if study is not None and not watched.over and watched.following.step >= study.horizon_steps - 1:
                 watched.over = True
