@@ -179,6 +179,6 @@ def test_show_plot_draws_the_fan_and_the_page_has_one(tmp_path: Path, capsys: py
     said = capsys.readouterr().out
     assert "✗" in said and "▓" in said and "After 2 steps: 0.39 to 0.45" in said and "0.5, outside" in said
     assert called(["show", "t1", "--plot", "--lang", "ko", "--study", str(tmp_path)]) == 0
-    assert "2단계에서 예측" in capsys.readouterr().out
+    assert "2스텝에서 예측" in capsys.readouterr().out
     assert called(["show", "t2", "--plot", "--study", str(tmp_path)]) == 0
     assert "No forecast was made of it" in capsys.readouterr().out

@@ -55,6 +55,13 @@ def test_no_sentence_is_idle() -> None:
     assert not idle
 
 
+def test_a_step_of_training_has_one_word_in_korean() -> None:
+    """It is 스텝, as Korean writing on training has it; 단계 would be a phase, and nothing of ours has phases."""
+    for name in ("ko.toml", "reasons.toml"):
+        text = (INTERFACES / "messages" / name).read_text("utf-8")
+        assert "스텝" in text and [line for line in text.splitlines() if "단계" in line] == []
+
+
 def test_korean_never_puts_a_particle_behind_a_value_that_decides_its_form() -> None:
     form = re.compile(r"\}(은|는|이|가|을|를|와|과|으로|로|이나|나|이라|라)(?![가-힣])")
     assert not [key for key, text in sentences("ko").items() if form.search(text)]

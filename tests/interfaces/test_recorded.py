@@ -120,7 +120,7 @@ def test_a_reason_within_a_reason_is_said_too() -> None:
     was, often = "ended by signal 9, which was not ours", "interruption 1 of at most 3 without progress"
     said = in_korean(f"t3 goes on from step 40: it was interrupted ({was}; {often}).", str)
     assert said == (
-        "t3 실험을 40단계부터 이어 갑니다. 중단된 까닭: secondshift가 보내지 않은 신호 9번으로 끝났습니다"
+        "t3 실험을 40스텝부터 이어 갑니다. 중단된 까닭: secondshift가 보내지 않은 신호 9번으로 끝났습니다"
         "(나아간 것 없이 1번째, 최대 3번)."
     )
 

@@ -42,7 +42,7 @@ def test_json_is_one_line_for_each_finding_and_nothing_else(runs: Path, capsys: 
 
 @pytest.mark.parametrize(
     ("lang", "said"),
-    [("en", "not a finite number, since step 200"), ("ko", "유한한 수가 아님. 시작: 스텝 200")],
+    [("en", "not a finite number, since step 200"), ("ko", "유한한 수가 아님. 시작: 200스텝")],
 )
 def test_a_person_reads_what_was_guessed_and_what_was_found(runs: Path, capsys, lang: str, said: str) -> None:
     assert called(["watch", str(runs), "--once", "--lang", lang]) == 0
