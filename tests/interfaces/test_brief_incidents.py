@@ -102,7 +102,7 @@ def test_a_trial_that_fails_by_its_own_error_is_handed_over_with_where_to_look(t
     brief = briefed(tmp_path)
     assert lines(brief, "incidents")[0].endswith("It ended: not tried again.")
     (handed,) = lines(brief, "handover")
-    assert "was not tried again" in handed and "Look first at the last lines of its output" in handed  # it had trained: no mistake of launch
+    assert "was not tried again" in handed and "Look first at the last lines of its output" in handed
 
 
 def test_an_assisted_trial_is_never_the_best_and_its_result_is_marked(mended) -> None:
