@@ -294,3 +294,11 @@ def test_a_rise_that_was_left_behind_by_going_back_did_not_go_away_by_itself(bac
     run, _ = follow(run, again[:60])
     assert run.numbers.healed == 0
     assert (run.numbers.level.raised > 0) != left_behind
+
+
+@pytest.mark.parametrize("beside", ["slow_steps", "slow_loader", "memory_leak"])
+def test_a_machine_that_is_slow_beside_a_trouble_is_not_what_the_trouble_is(beside):
+    step_up = Finding(symptom="step_up", stream="loss", step=628, since=500, lasted=128, confidence=0.95, evidence={})
+    slow = Finding(symptom=beside, stream="step_time", step=600, since=510, lasted=64, confidence=0.9, evidence={})
+    assert diagnose(together([slow, step_up], [step_up])).cause == "bad_data"
+    assert diagnose(together([slow, step_up], [slow, step_up])).cause != "bad_data", "it may be a trouble of its own"

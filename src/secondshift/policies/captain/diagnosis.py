@@ -16,6 +16,7 @@ RISES = frozenset({"spike", "step_up", "slow_divergence", "gradient_explosion"})
 RATE_JUMP = 4.0  # times the usual learning rate
 SHOWN = 0.6  # share of training's rise that the first evaluation after it shows
 GRADIENT_LOST = 0.5  # times the usual gradient
+BESIDE = frozenset({"slow_steps", "slow_loader", "memory_leak"})  # of the machine: no loss rises for that
 GAP = 16  # logged rows between one sign and the next, beyond which they are of two troubles
 
 
@@ -57,11 +58,14 @@ def diagnose(findings: Sequence[Finding]) -> Diagnosis | None:
 def together(findings: Sequence[Finding], deciding: Sequence[Finding]) -> list[Finding]:
     """Those that belong to the trouble that is decided on: told during it, or so shortly before that one led to the next.
 
-    A spike that was noted long ago and went away says nothing of where this trouble began.
+    A spike that was noted long ago and went away says nothing of where this trouble began, and a machine that is slow beside it
+    nothing of what it is.
     """
     begun = min((one.since for one in deciding), default=0)
     kept = []
     for one in sorted(findings, key=lambda finding: finding.step, reverse=True):
+        if one.symptom in BESIDE and one not in deciding:
+            continue
         if one.step >= begun - GAP * one.evidence.get("logged_every", 1.0):
             kept.append(one)
             begun = min(begun, one.since)
