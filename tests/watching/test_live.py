@@ -55,6 +55,16 @@ def test_what_comes_while_it_is_watched_is_told_when_it_comes_and_once(tmp_path:
     assert [s.lasted for s in evening.wait(1)] == [2, 4, 8, 16, 32, 64]
 
 
+def test_a_file_that_is_begun_anew_is_a_new_run_and_no_rise(tmp_path: Path) -> None:
+    path = tmp_path / "run.csv"
+    write(path, curve(200), header=True)
+    evening = Evening(tmp_path)
+    evening.wait(2)
+    path.unlink()
+    write(path, curve(100, seed=1), header=True)
+    assert evening.wait(2) == []
+
+
 def test_a_run_that_stops_growing_is_silent_and_never_finished(tmp_path: Path) -> None:
     path = tmp_path / "run.csv"
     write(path, [1.0], header=True)

@@ -93,6 +93,20 @@ def test_a_resumed_run_goes_back_and_is_followed_on(tmp_path: Path) -> None:
     assert [(s.symptom, s.step) for s in one.sightings][:1] == [("non_finite", 250)]
 
 
+@pytest.mark.parametrize("first", [0, 10])
+def test_a_run_that_was_started_again_from_nothing_is_not_held_to_where_it_stood(tmp_path: Path, first: int) -> None:
+    steps = [first + step for step in [*range(300), *range(300)]]
+    csv(tmp_path / "a.csv", step=steps, loss=curve(300) + curve(300, seed=1, nan_from=200))
+    found = seen(look([tmp_path], Asked()), "a.csv").sightings
+    assert {one.symptom for one in found} == {"non_finite"} and found[0].since == first + 200
+
+
+def test_steps_that_are_counted_anew_in_each_epoch_are_no_new_run(tmp_path: Path) -> None:
+    """The loss goes on where it stood; what is learned of it must not be forgotten at each epoch."""
+    csv(tmp_path / "a.csv", step=[*range(150), *range(150), *range(150)], loss=curve(450, up_at=303))
+    assert "step_up" in symptoms(seen(look([tmp_path], Asked()), "a.csv"))
+
+
 def test_rising_metrics_are_taken_for_rising_unless_somebody_says_otherwise(tmp_path: Path) -> None:
     rewards = [10 - 5 * value - (8.0 if step >= 300 else 0.0) for step, value in enumerate(curve(400))]
     csv(tmp_path / "run.csv", step=list(range(400)), episode_reward=rewards)

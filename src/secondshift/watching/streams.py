@@ -10,6 +10,7 @@ from secondshift.policies.captain.columns import HASHED, Guess, counts_epochs, g
 from secondshift.policies.captain.foreign import Told, finish, hush, see, tracked_end, watched
 from secondshift.runtime.watched.cells import Cells, End, numbers_of, split
 from secondshift.watching.gaps import Gaps
+from secondshift.watching.restarts import Restarts
 from secondshift.watching.sightings import Asked, RunSeen, Sighting
 
 Row = dict[str, float | None]
@@ -30,6 +31,7 @@ class RunWatch:
         self._counted = 0  # rows; the next step where rows are counted
         self._counting = False  # the run's own steps are of no use
         self._gaps = Gaps()
+        self._restarts = Restarts()
         self._batches = Batches()
         self.ended = False  # its tracker says so; silence never does
 
@@ -69,9 +71,18 @@ class RunWatch:
             for row in rows:  # what is NaN among the empty ones was said; the others are rows of something else
                 if row["loss"] is None:
                     del row["loss"]
-        self._watched, told = see(self._watched, rows, self._announced(cells, guessed, steps))
+        told = self._judged(rows, self._announced(cells, guessed, steps))
         seen.step = steps[-1]
         return self._sighted(told)
+
+    def _judged(self, rows: list[Row], announced: list[int]) -> list[Told]:
+        """Judge rows; those of a script that was started again from nothing are held to nothing that stood before them."""
+        places = self._restarts.places(rows)
+        self._watched, told = see(self._watched, rows[: places[0]] if places else rows, announced)
+        for begin, end in pairwise((*places, len(rows))):
+            self._watched, found = see(watched(self.seen.guessed.goal), rows[begin:end], announced)
+            told += found
+        return told
 
     def stand_still(self, *, now_s: float, last_growth_s: float, longest_gap_s: float) -> list[Sighting]:
         """Judge that nothing came; give a finding if that is longer than is normal."""

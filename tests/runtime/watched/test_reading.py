@@ -95,6 +95,17 @@ def test_a_header_that_a_resumed_run_writes_again_is_no_row(tmp_path: Path) -> N
     assert column(table(path).poll(ended=True), "step") == [0, 1, 1, 2]
 
 
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_names_of_more_columns_further_on_are_no_row_and_what_follows_stands_under_them(tmp_path: Path, quote: str) -> None:
+    """A run that is resumed into the same file may have more to tell. Its line of names is text, and no loss that is NaN."""
+    path = tmp_path / "log.csv"
+    more = ",".join(f"{quote}{name}{quote}" for name in ("step", "lr", "loss", "val_loss"))
+    path.write_text(f"step,loss\n0,1.5\n1,1.25\n{more}\n2,0.1,1.0,9\n3,0.1,0.5,8\n")
+    before, after = table(path).poll(ended=True)
+    assert column([before], "loss") == [1.5, 1.25] and "val_loss" not in before.columns
+    assert column([before, after], "loss") == [1.5, 1.25, 1.0, 0.5] and column([after], "val_loss") == [9.0, 8.0]
+
+
 def test_rows_that_are_too_long_or_too_short_and_names_that_stand_twice_do_no_harm(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text("step,loss,loss,\n0,1,7,8\n1\n2,3,7,8,9,10\n\n3,oops,7,8\n")

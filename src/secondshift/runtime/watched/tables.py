@@ -71,11 +71,10 @@ class Table:
             begins = self._offset == 0
             self._offset += len(data)
             text = data.decode("utf-8-sig" if begins else "utf-8", "replace")
-            cells = _json_cells(text) if self.about == "jsonl" else self._csv_cells(text, begins)
-            if cells.count or cells.lost:
-                found.append(cells)
+            parts = [_json_cells(text)] if self.about == "jsonl" else self._csv_cells(text, begins)
+            found += [cells for cells in parts if cells.count or cells.lost]
 
-    def _csv_cells(self, text: str, begins: bool) -> Cells:
+    def _csv_cells(self, text: str, begins: bool) -> list[Cells]:
         lines = text.split("\n")
         if lines and not lines[-1]:
             del lines[-1]
@@ -87,16 +86,40 @@ class Table:
                 del lines[0]
         if not self._header:
             self.problem = self.problem or f"its first line names no columns: {lines[0][:60]!r}" if lines else ""
-            return Cells(lost=len(lines))
-        return _table(lines, self._header, self._mark)
+            return [Cells(lost=len(lines))]
+        parts = []
+        for place in self._headers(text, lines):
+            parts.append(_table(lines[:place], self._header, self._mark))
+            self._header, lines = self._named(lines[place]), lines[place + 1 :]
+        return [*parts, _table(lines, self._header, self._mark)]
+
+    def _headers(self, text: str, lines: list[str]) -> list[int]:
+        """Where further on a line names other columns, as where a writer has more to tell: counted from the one before it."""
+        first, known, places, last = self._header[0], set(self._header), [], 0
+        if not first or first not in text:
+            return []
+        for place, line in enumerate(lines):
+            if not line.lstrip(' "').startswith(first) or len(line) > LONGEST_CELL:
+                continue
+            names = _cut(line, self._mark)
+            alike = names != self._header and len(known.intersection(names)) > 1
+            if alike and not any(name and number_of(name) is not None for name in names):
+                places.append(place - last)
+                last, known = place + 1, set(names)
+        return places
 
     def _named(self, line: str) -> list[str]:
         """The names of the columns, if a line holds such; a name that stands there twice counts once."""
         self._mark = max(MARKS, key=line.count) if any(mark in line for mark in MARKS) else ","
-        names = [name.strip() for name in next(csv.reader([line], delimiter=self._mark), [])]
+        names = _cut(line, self._mark)
         if not any(names) or any(name and number_of(name) is not None for name in names):
             return []
         return [name if names.index(name) == place else "" for place, name in enumerate(names)][:MAX_NAMES]
+
+
+def _cut(line: str, mark: str) -> list[str]:
+    """The cells of one line, without what stands around them."""
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=mark), [])]
 
 
 def older_parts(path: Path) -> list[Path]:
