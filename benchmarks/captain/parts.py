@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from captain import data
+from captain import data, woken
 from captain.data import Part, Stream
 from captain.peers import PEERS
 from captain.scoring import PAGES, WITHIN, WITHIN_SLOW, Figure, Table, judge, poisson_upper, reached_by, wilson
@@ -175,6 +175,7 @@ class Real:
     paged: int = 0  # ... that asked
     acted: int = 0  # ... above a note
     at_onset: int = 0  # ... at the very step of the onset
+    asked_h: list[float] = field(default_factory=list)  # hours trained before each false page
 
 
 def _real(streams: Iterable[Stream]) -> dict[str, Real]:
@@ -186,7 +187,9 @@ def _real(streams: Iterable[Stream]) -> dict[str, Real]:
         wrong = [each for each in told if not expected.fault or each.step < expected.onset]
         one.runs += 1
         one.hours += stream.hours
-        one.pages += len({each.symptom for each in wrong if reached_by(each) in PAGES})
+        paged = {each.symptom: each.step for each in reversed(wrong) if reached_by(each) in PAGES}
+        one.pages += len(paged)
+        one.asked_h += [stream.hours * step / max(1.0, stream.rows[-1]["step"] or 0.0) for step in paged.values()]
         one.acts += len({each.symptom for each in wrong if reached_by(each) != "note"})
         one.notes += sum(reached_by(each) == "note" for each in wrong)
         one.found += bool(after)
@@ -194,6 +197,10 @@ def _real(streams: Iterable[Stream]) -> dict[str, Real]:
         one.paged += any(reached_by(each) in PAGES for each in after)
         one.at_onset += any(each.step == expected.onset and each.symptom == "non_finite" for each in after)
     return dict(counts)
+
+
+def _counts(one: Real) -> str:
+    return ", ".join(f"{name} {shown(value)}" for name, value in vars(one).items() if name != "asked_h")
 
 
 def _hours(counts: dict[str, Real]) -> tuple[float, int]:
@@ -210,11 +217,12 @@ def real(folder: Path) -> Reported:
         hours, pages = _hours(counts)
         found.lines.append(f"real runs, {part} part{' (not a result)' if part == 'tuning' else ''}: {hours:.0f} run-hours")
         for kind, one in counts.items():
-            found.lines.append(f"  {kind}: {one}")
+            found.lines.append(f"  {kind}: {_counts(one)}")
         rate, most = pages / hours * 1000, poisson_upper(pages) / hours * 1000
         found.lines.append(f"  false pages per 1,000 run-hours: {rate:.2f}, at most {most:.2f}")
         if part == "tuning":
             continue
+        found.lines += woken.lines([asked for one in counts.values() for asked in one.asked_h], hours)
         rates, caught = _peers_real(streams, hours)
         found.lines += [f"  beside it, {peer}: {rate:.1f} alarms per 1,000 run-hours" for peer, rate in rates.items()]
         found.row("real runs: false pages per 1,000 run-hours", rate, "per 1,000 h", "<= 1", rate <= 1.0, rates)

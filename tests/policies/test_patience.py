@@ -55,6 +55,20 @@ def test_a_rise_of_which_half_is_left_each_time_it_has_lasted_twice_as_long_is_n
     assert rung(one) == "note" and rung(replace(one, evidence={"left": 0.8})) == "ask"
 
 
+def test_where_rises_came_back_before_one_that_is_coming_down_at_all_fast_is_given_time():
+    slowly = {"left": 0.7, "came_back": 0.0}
+    assert rung(replace(RISE, evidence=slowly)) == "ask" and rung(replace(RISE, evidence={**slowly, "came_back": 1.0})) == "note"
+    assert rung(replace(RISE, evidence={"left": 0.8, "came_back": 9.0})) == "ask", "it stays, as none before it did"
+
+
+def test_rises_of_two_blocks_and_more_that_went_away_are_counted():
+    def height(since: int) -> float:
+        return 1.0 if 0 <= since < 8 or 80 <= since < 104 or 200 <= since < 232 or since >= 360 else 0.0
+
+    last = [(one.lasted, one.evidence["came_back"]) for one in told(rising(height)) if one.since >= 760]
+    assert last[0] == (16, 2.0), "one block is no rise yet"
+
+
 def test_a_rise_that_is_short_beside_the_run_so_far_is_given_twice_the_time():
     late = replace(RISE, step=5000, since=4876)
     assert rung(late) == "note" and lasting(late)
@@ -166,6 +180,11 @@ def test_a_run_that_blew_up_and_is_below_its_start_by_more_than_its_noise_is_not
     blown = [2.0 + wave[step] if step < 4 else 2.0 + 30.0 * 0.7 ** (step - 4) + wave[step] for step in range(400)]
     assert learning(blown)[0] == (191, 0.85)
     assert learning([value - (0.1 if step > 60 else 0.0) for step, value in enumerate(blown)]) == [(383, 0.5)]
+
+
+def test_one_success_among_the_first_of_many_failures_is_no_run_that_blew_up():
+    assert learning([-1.0] + [0.0] * 190 + [0.0] * 210) == [(191, 0.5), (383, 0.5)]
+    assert learning([-1.0, -1.0] + [0.0] * 398)[0] == (191, 0.85), "a metric without noise that got worse and stayed so"
 
 
 def test_one_gradient_of_many_times_the_largest_is_told_where_gradients_spread_widely():

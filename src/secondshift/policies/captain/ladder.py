@@ -69,4 +69,5 @@ def _may_pass(finding: Finding) -> bool:
     if finding.symptom != "step_up":
         return False
     short = finding.step - finding.since < TENTH * finding.step and finding.lasted < ENOUGH
-    return short or finding.evidence.get("left", 1.0) <= HALVED
+    coming_back = STAYS if finding.evidence.get("came_back", 0.0) > 0.0 else HALVED  # what this run did before it may do again
+    return short or finding.evidence.get("left", 1.0) <= coming_back

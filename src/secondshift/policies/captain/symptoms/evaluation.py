@@ -114,9 +114,11 @@ class Evaluation:
         return []
 
     def _may_pass(self, value: float, level: float, train: float) -> bool:
-        """Whether a shift may be one that goes away, or that of overfitting."""
+        """Whether a shift is going away, or may be that of overfitting."""
+        if value - level < BACK * (self.worst - level):
+            return True
         if self.joint:  # training rose with it and came back sooner: that rise was judged by itself
-            return value - level < BACK * (self.worst - level)
+            return False
         improving = train < self.usual_train  # then a gradual rise is that of overfitting, which is noted
         return self.jump < AT_ONCE * (value - level) and (improving or value <= (self.first or 0.0))
 

@@ -55,6 +55,7 @@ class Numbers:
     before: float = 0.0  # their mean height when it was told before
     lasts: int = 0  # blocks of the rise that is going on
     healed: int = 0  # blocks of the longest rise that went away by itself
+    came_back: int = 0  # rises of two blocks and more that did
     best: float = float("inf")  # lowest smooth level
     best_noise: float = 0.0
     best_step: int = 0
@@ -169,6 +170,7 @@ class Numbers:
         level = self.level
         if level.raised:
             return self._raised(step)
+        self.came_back += self.lasts >= STEP_BLOCKS
         self.healed, self.lasts = max(self.healed, self.lasts), 0
         self.calm += 1
         if self.above and self.calm > 3:
@@ -203,7 +205,8 @@ class Numbers:
             confidence = min(confidence, PASSING)
         self.told = level.last - level.level
         seen = {"level": self.sign * level.last, "mean_level": self.sign * self.risen, "before": self.sign * level.level,
-                "limit": self.sign * level.ceiling, "noise": level.noise, "left": left}  # fmt: skip
+                "limit": self.sign * level.ceiling, "noise": level.noise, "left": left,
+                "came_back": float(self.came_back)}  # fmt: skip
         lasted = level.raised * BLOCK
         return [self._tell("step_up", step, since=since, lasted=lasted, confidence=confidence, seen=seen)]
 
@@ -279,7 +282,7 @@ class Numbers:
         now, error = middle(level.medians[-EARLY:]), max(0.3 * level.noise, level.wander)
         above = now - self.start > max(LEARNED * level.noise, ABOVE * abs(self.start))
         if level.blocks == STARTED:
-            self.blown = max(self.worst_early - now, self.worst_early - self.start) > 8.0 * level.noise
+            self.blown = max(self.worst_early - now, self.worst_early - self._began()) > 8.0 * level.noise
         slowly = level.blocks == STARTED and not self.blown and self.early[0] - now > 0.4 * level.noise
         barely = level.blocks > STARTED and self.start - now < BARELY * abs(self.start)
         learned = self.start - now > LEARNED * level.noise and not barely
@@ -299,6 +302,10 @@ class Numbers:
         return [
             self._tell("not_learning", step, since=0, lasted=lasted, confidence=0.85 if sure else 0.5, seen=seen)
         ]
+
+    def _began(self) -> float:
+        """The best of the first points; without noise the second best, since one of a few successes says nothing of the others."""
+        return sorted(self.first)[1] if self.level.noise == 0.0 and len(self.first) > 1 else self.start
 
     def _tell(
         self, symptom: Symptom, step: int, *, since: int, lasted: int, confidence: float, seen: dict[str, float]
