@@ -36,7 +36,7 @@ TENTH, ENOUGH = 0.1, 256  # share of the steps so far that it must have lasted, 
 
 # A rise that fills this share of the whole run so far has lasted, though it had few points; not one of which less and less is left.
 LASTING: tuple[Symptom, ...] = ("step_up", "slow_divergence")
-SHARE, LEAST, SURE, STAYS = 0.4, 64, 0.7, 0.75
+SHARE, LEAST, SURE, STAYS = 0.4, 64, 0.7, 0.85
 
 
 def _lasting(finding: Finding) -> bool:
