@@ -57,10 +57,10 @@ def _stretches(value: Any) -> Any:  # Any: whatever the file holds
 
 
 def _address(value: str) -> str:
-    if value and (wrong := mistake(value)):
-        raise ValueError(wrong)
     if value and not value.startswith(("http://", "https://", "env:")):
         raise ValueError('"https://..." or "env:NAME"')
+    if value and (wrong := mistake(value)):
+        raise ValueError(wrong)
     return value
 
 

@@ -19,6 +19,8 @@ def finish(state: State, *, reason: str, by: str) -> list[Decision]:
     """End the shift, unless ideas wait for fresh seeds or for the agent, or the search has a best one to nominate."""
     if any(state.trials[name].rests for name in state.open):
         return []  # it is tried again when it has waited
+    if _somebody_may_answer(state):
+        return []
     if state.settling() or thinking(state) or any(request.verb in ("idea", "try") for request in state.requests.values()):
         return []  # one that came in this very moment is an idea in the next
     if any(state.awaits_evaluation(name) for name in state.searched_by_artefact()):
@@ -27,6 +29,14 @@ def finish(state: State, *, reason: str, by: str) -> list[Decision]:
     if best is None:
         return [end(reason=reason, by=by)]
     return [_nominated(state, best, f"The search is over, and {best.id} was its best; fresh seeds say whether that was luck.")]
+
+
+def _somebody_may_answer(state: State) -> bool:
+    """Say whether a trial is held until a person decides, one can be told of it, and the shift has an end of its own anyway."""
+    if state.shift is None or state.shift.deadline_at is None:
+        return False
+    reached = any(person.channels for person in state.rota().people.values())
+    return reached and any(state.trials[name].held in state.incidents for name in state.open)
 
 
 def early(state: State) -> list[Decision]:
