@@ -141,3 +141,28 @@ def test_a_small_terminal_shows_the_runs_with_findings_first_and_says_how_many_a
 
 def test_nothing_to_read_yet_is_said(tmp_path: Path) -> None:
     assert "Nothing to read yet" in drawn(tmp_path, 20)
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [({"손실": curve(60), "lr": [0.1] * 60}, "no column is taken for the loss"),
+     ({"loss": ["2,5"] * 60, "lr": ["0.1"] * 60}, "loss holds nothing that is a number")],
+)  # fmt: skip
+def test_a_loss_that_is_not_seen_is_said_and_nothing_is_called_right(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: dict, said: str
+) -> None:
+    monkeypatch.setenv("SECONDSHIFT_LANG", "en")
+    rows = zip(range(60), *columns.values(), strict=True)
+    text = "".join("\t".join(map(str, row)) + "\n" for row in rows)
+    (tmp_path / "a.tsv").write_text("step\t" + "\t".join(columns) + "\n" + text, encoding="utf-8")
+    assert called(["watch", str(tmp_path), "--once"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert said in out and "the loss is not watched" in out and "Nothing is wrong that the captain can see" not in out
+    shown = " ".join(drawn(tmp_path, 40).split())
+    assert said in shown and "the loss is not watched" in shown
+
+
+def test_a_table_of_which_no_column_is_known_is_not_called_empty(tmp_path: Path) -> None:
+    csv(tmp_path / "a.csv", step=list(range(60)), quality=curve(60))
+    shown = " ".join(drawn(tmp_path, 40).split())
+    assert "Columns not used: quality" in shown and "Nothing to read yet" not in shown

@@ -18,7 +18,7 @@ from rich.live import Live as Screen
 from secondshift.errors import SecondshiftError
 from secondshift.interfaces.cli.languages import language
 from secondshift.interfaces.cli.printing import console, document, lined
-from secondshift.interfaces.cli.watchsay import as_json, guesses, sentence, show, unknown
+from secondshift.interfaces.cli.watchsay import as_json, blind, guesses, sentence, show, unknown
 from secondshift.interfaces.cli.watchview import view
 from secondshift.watching.live import Beside, Live
 from secondshift.watching.once import look
@@ -130,7 +130,7 @@ def _files(paths: Sequence[Path], asked: Asked, tell: Tell, lang: str | None) ->
         if lang is None:
             while True:
                 tell(live.tick(time.monotonic()))
-                said = said or _say_unknown(live.seen(), asked, language(None))
+                said = said or _say_unseen(live.seen(), asked, language(None))
                 time.sleep(EVERY_S)
         with Screen(console=screen, auto_refresh=False, transient=False) as shown:
             while True:
@@ -163,7 +163,7 @@ def _command(words: list[str], paths: Sequence[Path], asked: Asked, tell: Tell, 
                 _say_columns(beside, lang)
             if over:
                 if lang:
-                    _say_unknown([beside.run.seen, *(live.seen() if live is not None else ())], asked, lang)
+                    _say_unseen([beside.run.seen, *(live.seen() if live is not None else ())], asked, lang)
                 return _leave(beside.command.code or 0)
     finally:
         beside.command.close()
@@ -176,9 +176,9 @@ def _say_columns(beside: Beside, lang: str) -> None:
         sys.stderr.flush()
 
 
-def _say_unknown(runs: Sequence[RunSeen], asked: Asked, lang: str) -> bool:
-    """Say on standard error which columns of --map no run has; whether anything was read that could have them."""
-    for text in unknown(runs, asked.told, lang):
+def _say_unseen(runs: Sequence[RunSeen], asked: Asked, lang: str) -> bool:
+    """Say on standard error which columns of --map no run has, and whose loss is not seen; whether anything was read at all."""
+    for text in (*unknown(runs, asked.told, lang), *blind(runs, lang)):
         sys.stderr.write(f"secondshift: {text}\n")
         sys.stderr.flush()
     return any(seen.names for seen in runs)

@@ -12,6 +12,7 @@ from secondshift.interfaces.messages.formats import number
 from secondshift.interfaces.plain import one_line
 from secondshift.watching.sightings import Report, RunSeen, Sighting
 
+ENOUGH = 8  # rows after which a column without a number is told of
 MOST_RUNS, MOST_OTHERS, MOST_COLUMNS = 40, 5, 30  # listed for people
 RANKS = ("page", "ask", "stop", "repair", "note")  # the most pressing first
 STYLES = {"page": "bold red", "ask": "red", "stop": "red", "repair": "yellow", "note": "dim"}
@@ -31,6 +32,9 @@ def show(screen: Console, report: Report, lang: str) -> None:
     screen.print(Text(say("watch.read", lang, runs=len(report.runs), points=sum(seen.points for seen in report.runs))))
     for text in guesses(report.runs, lang):
         screen.print(indented(Text(text, style="dim")))
+    unseen = blind(report.runs, lang)
+    for text in unseen:
+        screen.print(indented(Text(text, style="yellow")))
     if lost := sum(seen.lost for seen in report.runs):
         screen.print(indented(Text(say("watch.lost", lang, n=lost, runs=sum(seen.lost > 0 for seen in report.runs)))))
     with_findings = sorted((seen for seen in report.runs if seen.sightings), key=_pressing)
@@ -41,7 +45,7 @@ def show(screen: Console, report: Report, lang: str) -> None:
     if len(with_findings) > MOST_RUNS:
         screen.print(Text(say("watch.more_runs", lang, n=len(with_findings) - MOST_RUNS)))
     if not with_findings:
-        screen.print(Text(say("watch.nothing", lang), style="green"))
+        screen.print(nothing(lang, blind=bool(unseen)))
     for name in report.unreadable[:MOST_OTHERS]:
         screen.print(Text(say("watch.unreadable", lang, name=name), style="yellow"))
     for name, why in list(report.skipped.items())[:MOST_OTHERS]:
@@ -56,6 +60,27 @@ def guesses(runs: Sequence[RunSeen], lang: str) -> list[str]:
     return [
         say("watch.columns", lang, runs=count, mapping=text, goal_word=f"goal_{goal}")
         for (text, goal), count in counts.most_common(MOST_OTHERS)
+    ]
+
+
+def nothing(lang: str, *, blind: bool) -> Text:
+    """That nothing is wrong, as far as that can be said of runs whose loss is seen, or is not."""
+    return Text(say("watch.nothing_blind", lang), style="yellow") if blind else Text(say("watch.nothing", lang), style="green")
+
+
+def blind(runs: Sequence[RunSeen], lang: str) -> list[str]:
+    """Sentences on runs of which the loss is not seen: no column is taken for it, or the one that is holds no numbers."""
+    without: Counter[str] = Counter()
+    empty: Counter[str] = Counter()
+    for seen in runs:
+        streams, step = seen.guessed.streams, seen.guessed.step
+        if seen.names and not streams.keys() & {"loss", "val_loss"}:
+            unused = [one_line(name, limit=40) for name in seen.names if name != step and name not in streams.values()]
+            without[", ".join(unused[:MOST_COLUMNS]) or "-"] += 1
+        elif "loss" in streams and seen.rows >= ENOUGH and not seen.tails.get("loss") and "loss" in seen.tails:
+            empty[one_line(streams["loss"], limit=40)] += 1
+    return [say("watch.no_loss", lang, runs=n, columns=text) for text, n in without.most_common(MOST_OTHERS)] + [
+        say("watch.no_numbers", lang, runs=n, column=text) for text, n in empty.most_common(MOST_OTHERS)
     ]
 
 

@@ -6,7 +6,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from secondshift.interfaces.cli.watchsay import guesses, sentence, unknown
+from secondshift.interfaces.cli.watchsay import blind, guesses, nothing, sentence, unknown
 from secondshift.interfaces.messages.catalogue import say
 from secondshift.interfaces.messages.formats import number
 from secondshift.interfaces.plain import one_line
@@ -28,17 +28,16 @@ def view(
     """
     known = [seen for seen in runs if seen.guessed.streams]
     told = newest(found, FINDINGS)
-    missing = unknown(runs, asked, lang)
+    unseen = blind(runs, lang)
+    missing = [*unknown(runs, asked, lang), *unseen[:2]]
     room = max(3, screen.height - HEAD - 2 * len(told) - len(missing))
     lines: list[RenderableType] = [Text(text, style="dim") for text in guesses(known, lang)[:2]]
     lines += [Text(text, style="yellow") for text in missing]
-    if not known:
+    if not any(seen.names for seen in runs):
         lines.append(Text(say("watch.waiting", lang), style="dim"))
     lines.append(streams(known, room, lang))
     lines.append(Text())
-    lines += [sentence(sighting, lang, named=True) for sighting in told] or [
-        Text(say("watch.nothing", lang), style="green")
-    ]
+    lines += [sentence(sighting, lang, named=True) for sighting in told] or [nothing(lang, blind=bool(unseen))]
     return Group(*lines)
 
 
