@@ -200,3 +200,28 @@ def test_the_verb_loads_nothing_that_starts_threads_or_takes_long(tmp_path: Path
     environment = {**os.environ, "PYTHONPATH": SRC}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+BAR = """
+import sys, time
+for step in range(40):
+    loss = 2.5 / (step + 1) if step < 20 else float("nan")
+    sys.stderr.write(f"\\rEpoch 0: {step}%|##  | {step}/4000 [00:01<00:02, 50.0it/s, loss={loss:.3f}]")
+    sys.stderr.flush()
+    time.sleep(0.02)
+time.sleep(20)
+"""
+
+
+def test_a_nan_in_a_progress_bar_is_told_before_the_bar_is_at_its_end_and_on_a_line_of_its_own(tmp_path: Path) -> None:
+    """An epoch may take hours; its bar says at each step that the loss is NaN."""
+    running = watch(["--json", "--", *script(tmp_path, BAR)])
+    assert running.stderr is not None
+    try:
+        begun = time.monotonic()
+        while not (line := running.stderr.readline()).startswith(b"{") and line:
+            pass
+        assert json.loads(line)["symptom"] == "non_finite" and time.monotonic() - begun < 15
+    finally:
+        running.terminate()
+        running.communicate(timeout=20)

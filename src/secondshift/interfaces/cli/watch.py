@@ -66,7 +66,7 @@ def watch(
         return _once(paths, asked, to, json, tongue)
     with told_to(to, sys.stderr if command else sys.stdout, json, tongue) as tell:
         if command:
-            return _command(command, paths, asked, tell, None if to or json else tongue)
+            return _command(command, paths, asked, tell, None if to or json else tongue, here=to is None)
         return _files(paths, asked, tell, tongue if sys.stdout.isatty() and not json and to is None else None)
 
 
@@ -141,10 +141,11 @@ def _files(paths: Sequence[Path], asked: Asked, tell: Tell, lang: str | None) ->
         return 0
 
 
-def _command(words: list[str], paths: Sequence[Path], asked: Asked, tell: Tell, lang: str | None) -> int:
+def _command(words: list[str], paths: Sequence[Path], asked: Asked, tell: Tell, lang: str | None, *, here: bool) -> int:
     """Start a command and watch it to its end, and the files under `paths` beside it; leave as it left.
 
     lang: the language in which the columns that were guessed are said on standard error; None: they are not.
+    here: findings are told on standard error, and not behind a line that the command has not ended, such as its progress bar.
     """
     beside = Beside(words, asked)
     live = Live(paths, asked, missing_ok=True) if paths else None
@@ -152,13 +153,17 @@ def _command(words: list[str], paths: Sequence[Path], asked: Asked, tell: Tell, 
     looked, said = time.monotonic(), lang is None
     try:
         while True:
-            tell(beside.tick(PUMP_S))
+            found = beside.tick(PUMP_S)
             over = beside.command.over
             now = time.monotonic()
             if live is not None and (over or now - looked >= EVERY_S):
                 looked = now
-                tell(live.tick(now))
-            if lang and not said and (over or beside.run.seen.points > 0):
+                found += live.tick(now)
+            to_say = lang is not None and not said and (over or beside.run.seen.points > 0)
+            if here and (found or to_say):
+                _end_line(beside.output.open_lines)
+            tell(found)
+            if lang and to_say:
                 said = True
                 _say_columns(beside, lang)
             if over:
@@ -167,6 +172,13 @@ def _command(words: list[str], paths: Sequence[Path], asked: Asked, tell: Tell, 
                 return _leave(beside.command.code or 0)
     finally:
         beside.command.close()
+
+
+def _end_line(open_lines: set[int]) -> None:
+    """Begin a line of our own on standard error, where the command has left one open that stands there too."""
+    if 2 in open_lines or (open_lines and ((os.isatty(1) and os.isatty(2)) or os.path.sameopenfile(1, 2))):
+        sys.stderr.write("\n")
+        open_lines.clear()
 
 
 def _say_columns(beside: Beside, lang: str) -> None:

@@ -1,9 +1,11 @@
 """What a command prints, read as it passes: its numbers, announced changes, and the lines that tell how it ended."""
 
 import json
+from math import isfinite
 
 from secondshift.runtime.readers.columns import Columns
-from secondshift.runtime.readers.dialects import Printed
+from secondshift.runtime.readers.dialects import Printed, Progress
+from secondshift.runtime.readers.numbers import pairs
 from secondshift.runtime.readers.texts import LINE_CAP, Terminal
 from secondshift.runtime.watched.cells import Cells
 from secondshift.runtime.watched.joining import Joiner
@@ -38,9 +40,15 @@ class Output:
         self._joiner = Joiner()
         self._rest: dict[int, bytes] = {}
         self._terminals: dict[int, Terminal] = {}
+        self._ill: tuple[Terminal, str, int | None] | None = None  # a bar whose newest state holds what is no finite number
+        self._said: tuple[Terminal, str, int | None] | None = None  # one of which that was told
+        self._urgent = False
+        self.open_lines: set[int] = set()  # streams on which what was printed last is no whole line
 
     def feed(self, stream: int, data: bytes) -> None:
         """Take in bytes of standard output (1) or error (2)."""
+        if data:
+            (self.open_lines.discard if data.endswith(b"\n") else self.open_lines.add)(stream)
         data = self._rest.get(stream, b"") + data
         last = max(data.rfind(end) for end in _END) + 1
         if not last and len(data) > LINE_CAP:
@@ -59,7 +67,7 @@ class Output:
                 terminal.into = Columns()
                 terminal.settle()
                 self._joiner.add(terminal.into.columns)
-        cells = self._joiner.take(ended=ended)
+        cells, self._urgent = self._joiner.take(ended=ended or self._urgent), False
         if cells is None:
             return []
         cells.announced, self._announced = self._announced, []
@@ -99,4 +107,16 @@ class Output:
         terminal.read(data, 0, len(data), -1)
         if terminal.open:
             terminal.open = (terminal.open[0] - len(data), *terminal.open[1:])
+            self._look_at(terminal, *terminal.open[1:])
         self._joiner.add(terminal.into.columns)
+
+    def _look_at(self, terminal: Terminal, text: str, told: Progress) -> None:
+        """Tell once of a bar that shows what is no finite number in two looks: its end, where it counts, may be hours away."""
+        bar = (terminal, told.of, told.step)
+        if not told.bar or bar == self._said:
+            return
+        ill = any(not isfinite(value) for _, value in pairs(text[text.rfind("|") + 1 :]))
+        if ill and bar == self._ill:
+            self._said, self._urgent = bar, True
+            terminal.dialect.line(text, terminal.into)
+        self._ill = bar if ill else None
