@@ -1,5 +1,7 @@
 """Why a trial is where it is: any fate is explained, with the facts that record it."""
 
+from dataclasses import replace
+
 import pytest
 
 from interfaces.nights import Night, complete, eventful
@@ -9,6 +11,8 @@ from secondshift.interfaces.readmodel.reasons import story, trial_events
 from secondshift.interfaces.readmodel.waiting import outlook
 from secondshift.records.decisions import end, pause, start
 from secondshift.records.events import CheckpointPruned, DecisionDropped, TrialClosed
+from secondshift.records.incidents import Act, Care
+from secondshift.records.nights import Shift
 from secondshift.records.trials import Exit
 
 
@@ -157,3 +161,25 @@ def test_a_dead_engine_is_called_dead() -> None:
     )
     night.end("t1.a1", Exit(code=0))
     assert engine_line(night.state, Holder(life="dead", name="wks:1")).key == "status.engine_dead_idle"
+
+
+@pytest.mark.parametrize("engine_alive", [True, False])
+def test_a_trial_that_is_held_or_rests_says_so_and_not_that_nothing_stands_in_its_way(engine_alive: bool) -> None:
+    state = eventful().state
+    (paused, *_) = state.waiting("paused")
+
+    def said(**changes: object) -> tuple[list[str], list[str]]:
+        act = Act(remedy="retry", reason="r", by="captain", after=state.last_at + 60)
+        now = replace(
+            state, trials={**state.trials, paused.id: replace(paused, **changes)}, care={paused.id: Care(acts=(act,))},
+            shift=Shift(id="s2", started_at=0.0, slots=9), ending="",
+        )  # fmt: skip
+        why = [s.key for s in outlook(now, now.trials[paused.id], engine_alive=engine_alive)]
+        return why, [s.key for s in upcoming(now, 0, now.last_at) if s.key.startswith("status.next_")]
+
+    why, coming = said(held="i1")
+    assert why == ["why.wait_answer"] and "status.next_held" in coming and "status.next_paused" not in coming
+    why, coming = said(rests=True)
+    assert "status.next_rest" in coming and "status.next_paused" not in coming
+    assert why == (["why.wait_rest"] if engine_alive else ["why.wait_no_engine"])
+    assert "status.next_paused" in said()[1]

@@ -165,12 +165,17 @@ def upcoming(state: State, requests: int, now: float) -> list[Statement]:
         values = {"n": len(running), "trial": nearest.id, "step": nearest.until_step}
         lines.append(Statement(key="status.next_running", values=values))
     queued = [t.id for t in state.waiting("queued")]
-    paused = [t.id for t in state.waiting("paused")]
+    paused = [t.id for t in state.waiting("paused") if not t.held and not t.rests]
+    held, rest = ([t.id for t in state.waiting("paused") if so(t)] for so in (lambda t: t.held, lambda t: t.rests and not t.held))
     if queued:
         lines.append(Statement(key="status.next_queued", values={"n": len(queued), "trial": queued[0]}))
     if paused:
         lines.append(Statement(key="status.next_paused", values={"n": len(paused), "trials": names(paused)}))
-    if not (running or queued or paused):
+    if held:
+        lines.append(Statement(key="status.next_held", values={"n": len(held), "trials": names(held)}))
+    if rest:
+        lines.append(Statement(key="status.next_rest", values={"n": len(rest), "trials": names(rest)}))
+    if not (running or queued or paused or held or rest):
         lines.append(Statement(key="status.next_nothing"))
     judged = [idea.id for idea in state.ideas.values() if idea.state == "exploring"]
     if judged:

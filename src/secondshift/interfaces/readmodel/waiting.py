@@ -27,6 +27,8 @@ def outlook(state: State, trial: Trial, *, engine_alive: bool) -> list[Statement
 
 
 def _reasons(state: State, trial: Trial, engine_alive: bool) -> list[Statement]:
+    if trial.held:  # no engine and no shift would go on with it
+        return [Statement(key="why.wait_answer", values={"incident": trial.held})]
     if state.shift is None:
         return [Statement(key="why.wait_no_shift")]
     if not engine_alive:
