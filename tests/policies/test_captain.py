@@ -23,22 +23,22 @@ def running(attempt: Attempt, trial: Trial) -> State:
     )  # fmt: skip
 
 
-def test_a_trial_killed_again_and_again_is_resumed_three_times_and_then_given_up() -> None:
+def test_a_trial_killed_again_and_again_is_resumed_twice_and_then_given_up() -> None:
     night = play(
         ASKED, [f for _, f in plugins.deciders(ASKED)], curve=curve,
         mishap=lambda trial, step: "kill" if trial.id == "t3" and step == 5 else "",
     )  # fmt: skip
     trial = night.state.trials["t3"]
-    assert (trial.status, trial.attempts) == ("failed", 4)
-    assert "interrupted 4 times" in trial.reason
+    assert (trial.status, trial.attempts) == ("failed", 3)
+    assert "interrupted 3 times" in trial.reason
     assert len(night.state.trials) == 12
 
 
 def test_only_more_interruptions_than_allowed_give_a_trial_up() -> None:
-    trial = Trial(id="t1", candidate="c1", seed=0, status="paused", interruptions=3)
+    trial = Trial(id="t1", candidate="c1", seed=0, status="paused", interruptions=2)
     state = State(study=ASKED, shift=SHIFT, trials={"t1": trial}, open={"t1": True})
     assert interruptions.decide(state) == []
-    state = replace(state, trials={"t1": replace(trial, interruptions=4)})
+    state = replace(state, trials={"t1": replace(trial, interruptions=3)})
     assert [d.verb for d in interruptions.decide(state)] == ["fail"]
 
 
