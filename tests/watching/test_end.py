@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from secondshift.policies.captain.foreign import ended
 from secondshift.runtime.watched.cells import Cells, End
 from secondshift.watching.sightings import Asked
 from secondshift.watching.streams import RunWatch
@@ -32,3 +35,9 @@ def test_what_a_command_printed_is_judged_when_it_is_over() -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=True)
     told = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
     assert [(one["symptom"], one["step"]) for one in told if one["action"] == "ask"] == [("slow_divergence", 99)]
+
+
+@pytest.mark.parametrize(("code", "diagnosis"), [(-3, "ended_by_signal"), (131, "ended_by_signal"), (-6, "sigabrt")])
+def test_a_typed_quit_is_a_signal_from_outside_and_an_abort_is_none(code: int, diagnosis: str) -> None:
+    [told] = ended([], ["step=4 loss=1.0"], code=code, step=4)
+    assert told.diagnosis == diagnosis

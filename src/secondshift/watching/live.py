@@ -12,7 +12,7 @@ from secondshift.records.crashsigns import signs_in
 from secondshift.runtime.watched.cells import Source
 from secondshift.runtime.watched.commands import Command
 from secondshift.runtime.watched.finding import find_sources
-from secondshift.runtime.watched.outputs import Output
+from secondshift.runtime.watched.outputs import Log, Output
 from secondshift.watching.sightings import Asked, RunSeen, Sighting
 from secondshift.watching.streams import RunWatch, parts
 
@@ -80,7 +80,7 @@ class Live:
             return set()
         first, self._searched_s = self._searched_s == float("-inf"), now_s
         try:
-            found = find_sources(self._paths, known=frozenset(self._sources), missing_ok=self._missing_ok or not first)
+            found = find_sources(self._paths, known=frozenset(self._sources), missing_ok=self._missing_ok or not first, log=Log)
         except SecondshiftError:
             if first:
                 raise

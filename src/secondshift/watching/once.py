@@ -13,6 +13,7 @@ from pathlib import Path
 from secondshift.errors import SecondshiftError
 from secondshift.runtime.watched.cells import Cells, Source
 from secondshift.runtime.watched.finding import find_sources
+from secondshift.runtime.watched.outputs import Log
 from secondshift.watching.sightings import Asked, Report, RunSeen
 from secondshift.watching.streams import RunWatch, parts
 
@@ -33,7 +34,7 @@ def look(paths: Sequence[Path], asked: Asked, *, cores: int = CORES) -> Report:
 
 
 def _look(paths: Sequence[Path], asked: Asked, cores: int) -> Report:
-    found = find_sources(paths)
+    found = find_sources(paths, log=Log)
     report = Report(unreadable=found.unreadable)
     if len(found.sources) <= cores:
         jobs: list[Job] = []
@@ -130,7 +131,7 @@ def _check(report: Report, paths: Sequence[Path], asked: Asked) -> None:
     if not report.skipped:
         raise SecondshiftError(
             f"Nothing to watch was found in {where}. Expected files of TensorBoard, CSV, JSON lines (.jsonl), parquet, W&B "
-            "(.wandb) or MLflow (mlruns, mlflow.db); a command to start goes behind --."
+            "(.wandb) or MLflow (mlruns, mlflow.db), or a text log that is named itself; a command to start goes behind --."
         )
     listed = "; ".join(f"{name}: {why}" for name, why in list(report.skipped.items())[:5])
     raise SecondshiftError(

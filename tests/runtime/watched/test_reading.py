@@ -1,6 +1,7 @@
 """Tables and trackers' files as they grow: cut, rotated, truncated, resumed, and full of what does not belong there."""
 
 import json
+import math
 import os
 import struct
 import sys
@@ -17,6 +18,7 @@ from secondshift.runtime.watched import tables
 from secondshift.runtime.watched.cells import Cells, Source, numbers_of, split
 from secondshift.runtime.watched.finding import find_sources
 from secondshift.runtime.watched.joining import Joiner
+from secondshift.runtime.watched.outputs import Log
 from secondshift.runtime.watched.tables import Table
 from secondshift.runtime.watched.trackers import Parquet
 
@@ -266,6 +268,26 @@ def test_a_parquet_table_is_read_again_when_it_grew(tmp_path: Path) -> None:
     assert (part.count, list(part.columns["run"])) == (1, ["a"])
     path.write_bytes(b"PAR1 half of one")
     assert source.poll(ended=False) == [] and "could not be read as parquet" in source.problem
+
+
+def test_a_text_log_is_read_where_it_is_named_and_left_alone_in_a_folder(tmp_path: Path) -> None:
+    path = tmp_path / "slurm-7.out"
+    path.write_text("INFO Epoch [1/9] Step [0/300] Loss: 2.5\nINFO Epoch [1/9] Step [1/300] Loss: 2.4\n")
+    assert find_sources([tmp_path], log=Log).sources == []
+    [log] = find_sources([path], log=Log).sources
+    assert column(log.poll(ended=False), "Loss") == [2.5]  # the newest row may still grow
+    with path.open("a") as file:
+        file.write("INFO Epoch [1/9] Step [2/300] Loss: nan\nINFO Epoch [1/9] Step [3/300] Lo")
+    assert column(log.poll(ended=False), "Loss") == [2.4]
+    path.write_text("INFO Epoch [1/9] Step [0/300] Loss: 9.5\n")
+    [cut, anew] = log.poll(ended=True)
+    assert math.isnan(column([cut], "Loss")[0] or 0.0) and column([anew], "Loss") == [9.5]  # type: ignore[arg-type]
+
+
+def test_what_is_no_text_is_no_log(tmp_path: Path) -> None:
+    (tmp_path / "weights.out").write_bytes(b"loss=1\0\1\2")
+    (tmp_path / "config.json").write_text('{"loss": 1}')
+    assert not [source for name in ("weights.out", "config.json") for source in find_sources([tmp_path / name], log=Log).sources]
 
 
 def test_what_no_tracker_wrote_is_no_source(tmp_path: Path) -> None:

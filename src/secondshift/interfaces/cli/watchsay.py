@@ -74,7 +74,8 @@ def blind(runs: Sequence[RunSeen], lang: str) -> list[str]:
     empty: Counter[str] = Counter()
     for seen in runs:
         streams, step = seen.guessed.streams, seen.guessed.step
-        if seen.names and not streams.keys() & {"loss", "val_loss"}:
+        trains = seen.about != "output" or seen.rows >= ENOUGH  # a command that prints a number or two is no training
+        if seen.names and trains and not streams.keys() & {"loss", "val_loss"}:
             unused = [one_line(name, limit=40) for name in seen.names if name != step and name not in streams.values()]
             without[", ".join(unused[:MOST_COLUMNS]) or "-"] += 1
         elif "loss" in streams and seen.rows >= ENOUGH and not seen.tails.get("loss") and "loss" in seen.tails:

@@ -12,7 +12,7 @@ from secondshift.policies.captain.symptoms.following import Following, Row, foll
 
 TOGETHER = 200  # steps after the last finding within which another belongs to the same incident
 SURE_ROOT, SURE_REST = 0.9, 0.6  # confidence in the class of a crash: its root was seen, or only what followed it
-FROM_OUTSIDE = frozenset({-1, -2, -13, -15, 130, 143})  # SIGHUP, SIGINT, SIGPIPE, SIGTERM; as a shell says them
+FROM_OUTSIDE = frozenset({-1, -2, -3, -13, -15, 130, 131, 143})  # SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM; as a shell says them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,8 +16,13 @@ from secondshift.runtime.watched.trackers import Database, Parquet, Tracked
 
 MOST_FILES = 200_000
 PARQUET = (".parquet", ".pq")
+NO_LOGS = (".json", ".yaml", ".yml", ".toml", ".py", ".md")  # text, and nothing that was printed
+LOOKED_AT = 1 << 12  # bytes by which text is told from what is none
 DATABASES = (".db", ".sqlite", ".sqlite3")
 SKIPPED = frozenset({".git", ".secondshift", "__pycache__", "node_modules", ".venv", "artifacts"})
+
+
+MakeLog = Callable[[Path, str], Source]
 
 
 @dataclass(slots=True)
@@ -29,10 +34,12 @@ class Found:
     bytes: int = 0
 
 
-def find_sources(paths: Sequence[Path], *, known: frozenset[str] = frozenset(), missing_ok: bool = False) -> Found:
+def find_sources(
+    paths: Sequence[Path], *, known: frozenset[str] = frozenset(), missing_ok: bool = False, log: MakeLog | None = None
+) -> Found:
     """List the sources under some paths, but those whose names are `known`. Raises SecondshiftError.
 
-    missing_ok: a path may come later, as when a command makes it.
+    missing_ok: a path may come later, as when a command makes it. log: makes the source of a text that is named itself.
     """
     found = Found()
     for path in paths:
@@ -42,7 +49,7 @@ def find_sources(paths: Sequence[Path], *, known: frozenset[str] = frozenset(), 
             raise SecondshiftError(f"There is no {path}. Expected a folder or file of TensorBoard, CSV, JSON lines, parquet, "
                                    "W&B or MLflow; a command to start goes behind --.")  # fmt: skip
         files = _files(path, found)
-        for name, make in _places(path, files, "" if len(paths) == 1 else path.name):
+        for name, make in _places(path, files, "" if len(paths) == 1 else path.name, log):
             if name not in known:
                 found.sources.append(make())
     return found
@@ -81,7 +88,7 @@ def _size(path: str) -> int:
         return 0
 
 
-def _places(path: Path, files: list[Path], prefix: str) -> Iterator[tuple[str, Callable[[], Source]]]:
+def _places(path: Path, files: list[Path], prefix: str, log: MakeLog | None) -> Iterator[tuple[str, Callable[[], Source]]]:
     """Give each source by its name, with how to make it."""
     root = path if path.is_dir() else path.parent
 
@@ -107,8 +114,11 @@ def _places(path: Path, files: list[Path], prefix: str) -> Iterator[tuple[str, C
                     Tracked, "mlflow", named(file.parent), partial(_metric_files, file.parent), end=MlflowRun(file.parent).end
                 ),
             )
-        elif ending in DATABASES and is_database(file):
-            yield name, partial(Database, file, name)
+        elif ending in DATABASES:
+            if is_database(file):
+                yield name, partial(Database, file, name)
+        elif log is not None and file == path and ending not in NO_LOGS and "tfevents" not in file.name and is_text(file):
+            yield name, partial(log, file, name)  # a folder holds many texts that are none; one that is named is meant
 
 
 def _wandb(file: Path, name: str) -> Tracked:
@@ -126,3 +136,11 @@ def _event_files(folder: Path) -> Sequence[Path]:
 
 def _metric_files(folder: Path) -> Sequence[Path]:
     return sorted(file for file in (folder / "metrics").rglob("*") if file.is_file())
+
+def is_text(path: Path) -> bool:
+    """Whether a file begins like text; an empty one may become one."""
+    try:
+        with path.open("rb") as file:
+            return b"\0" not in file.read(LOOKED_AT)
+    except OSError:
+        return False

@@ -1,16 +1,20 @@
-"""What a command prints, read as it passes: its numbers, announced changes, and the lines that tell how it ended."""
+"""What a command prints, as it passes or from a log: its numbers, announced changes, and the lines that tell how it ended."""
 
 import json
+import os
+import stat
 from math import isfinite
+from pathlib import Path
 
 from secondshift.runtime.readers.columns import Columns
 from secondshift.runtime.readers.dialects import Printed, Progress
 from secondshift.runtime.readers.numbers import pairs
 from secondshift.runtime.readers.texts import LINE_CAP, Terminal
-from secondshift.runtime.watched.cells import Cells
+from secondshift.runtime.watched.cells import Cells, changed_at
 from secondshift.runtime.watched.joining import Joiner
 from secondshift.runtime.watched.words import LONGEST, Words
 
+AT_ONCE = 1 << 20  # bytes
 _END = (b"\n", b"\r", b"\x08")
 
 
@@ -120,3 +124,49 @@ class Output:
             self._said, self._urgent = bar, True
             terminal.dialect.line(text, terminal.into)
         self._ill = bar if ill else None
+
+
+class Log:
+    """One text file. One that is shorter than before, or another one under its name, is read from its start."""
+
+    about = "output"
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.path, self.name = path, name
+        self.problem = ""  # why nothing can be read here
+        self._output = Output(name)
+        self._inode = 0
+        self._offset = 0
+
+    def poll(self, *, ended: bool) -> list[Cells]:
+        """Give the rows since the last look."""
+        try:
+            fd = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return []
+        try:
+            return self._read(fd, ended=ended)
+        except OSError:
+            return []
+        finally:
+            os.close(fd)
+
+    def newest(self) -> float:
+        """When the file changed last (UTC seconds)."""
+        return changed_at(self.path)
+
+    def _read(self, fd: int, *, ended: bool) -> list[Cells]:
+        found: list[Cells] = []
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            return found
+        if self._inode not in (0, status.st_ino) or status.st_size < self._offset:
+            found += self._output.poll(ended=True)
+            self._output, self._offset = Output(self.name), 0
+        self._inode = status.st_ino
+        while data := os.pread(fd, AT_ONCE, self._offset):
+            self._offset += len(data)
+            self._output.feed(1, data)
+            self._output.take_lines()
+            found += self._output.poll(ended=False)
+        return found + (self._output.poll(ended=True) if ended else [])
