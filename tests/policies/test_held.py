@@ -28,11 +28,12 @@ def troubled(order):
 def held(tmp_path, monkeypatch):
     """Make a night of one trial, which is asked about, and paused because nobody answers."""
 
-    def make(*channels: str, hours: float | None = 1.0) -> Night:
+    def make(*channels: str, hours: float | None = 1.0, trials: int = 1) -> Night:
         monkeypatch.setattr(simulated_nights, "curve", troubled)
         (tmp_path / "spool/tmp").mkdir(parents=True)
         question = study(
-            horizon_steps=STEPS, budget=Budget(trials=1), policy=Policy(searcher="random", scheduler="fifo"),
+            horizon_steps=STEPS, budget=Budget(trials=trials),
+            policy=Policy(searcher="random", scheduler="fifo", nominate=trials > 1),
             may=("pause",), launch=Launch(slots=1, checkpoint_every_s=60), answer_within_s=1.0,
             oncall=Oncall(rota=rota(*channels), sleep_worth=0.01),
         )  # fmt: skip
@@ -60,6 +61,15 @@ def test_an_answer_long_after_the_default_lets_the_trial_go_on_in_the_same_shift
     put_request(night.folder, "answer", {"incident": "i1", "answer": "leave", "trial": "t1"}, "mina")
     until(night, lambda: night.engine.state.shift is None)
     assert night.engine.state.trials["t1"].status == "complete" and replay(night.ledger).holds
+
+
+def test_while_it_waits_the_best_of_the_others_is_put_to_the_test_on_fresh_seeds(held) -> None:
+    night = held("file:/nowhere", hours=4.0, trials=2)
+    until(night, lambda: bool(night.payloads(facts.IdeaCaptured)))
+    state = night.engine.state
+    assert state.trials["t1"].held == "i1" and state.shift is not None
+    assert night.payloads(facts.IdeaCaptured)[0].idea.candidate == state.trials["t2"].candidate
+    assert night.host.wall() < EVENING + HOUR, "at once, not only when the rest of the night is for fresh seeds"
 
 
 def test_without_an_answer_the_shift_ends_when_it_was_to(held) -> None:

@@ -19,15 +19,13 @@ def finish(state: State, *, reason: str, by: str) -> list[Decision]:
     """End the shift, unless ideas wait for fresh seeds or for the agent, or the search has a best one to nominate."""
     if any(state.trials[name].rests for name in state.open):
         return []  # it is tried again when it has waited
-    if _somebody_may_answer(state):
-        return []
     if state.settling() or thinking(state) or any(request.verb in ("idea", "try") for request in state.requests.values()):
         return []  # one that came in this very moment is an idea in the next
     if any(state.awaits_evaluation(name) for name in state.searched_by_artefact()):
         return []  # nobody knows yet which is the best
     best = nominee(state)
     if best is None:
-        return [end(reason=reason, by=by)]
+        return [] if _somebody_may_answer(state) else [end(reason=reason, by=by)]
     return [_nominated(state, best, f"The search is over, and {best.id} was its best; fresh seeds say whether that was luck.")]
 
 
