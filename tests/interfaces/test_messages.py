@@ -127,3 +127,9 @@ def test_nothing_in_a_runs_output_can_steer_a_terminal(text: str) -> None:
 
 def test_terminal_sequences_leave_nothing_behind() -> None:
     assert one_line("\x1b[31mred\x1b[0m \x1b]0;title\x07plain \x1b]8;;http://x\x1b\\link") == "red plain link"
+
+
+def test_the_last_words_of_a_script_are_its_own() -> None:
+    said = "Traceback\nOSError: [Errno 27] File too large\nsecondshift: the attempt's folder cannot be written"
+    assert last_line(said) == "OSError: [Errno 27] File too large"
+    assert last_line("secondshift: no checkpoint was kept") == "secondshift: no checkpoint was kept"

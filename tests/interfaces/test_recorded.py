@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from secondshift.interfaces.messages.catalogue import say
+from secondshift.interfaces.messages.catalogue import filled, say
 from secondshift.interfaces.messages.recorded import forms, in_korean
 
 SOURCE = Path(__file__).parents[2] / "src/secondshift"
@@ -97,6 +97,41 @@ def written() -> Iterator[tuple[str, str]]:
         for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
             for line, text in Texts(ast.parse(file.read_text("utf-8"))).found:
                 yield f"{file.relative_to(SOURCE)}:{line}", text
+
+
+class OfIncidents(Texts):
+    """Collects what rooms other than the captain's write of an incident: its finding, what is done, how it ended."""
+
+    def visit_Call(self, node: ast.Call) -> None:
+        name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        for keyword in node.keywords if name in ("Incident", "IncidentClosed") else ():
+            if keyword.arg in ("finding", "action", "outcome"):
+                whole = keyword.value.value if isinstance(keyword.value, ast.Subscript) else keyword.value
+                self.add(whole)
+        self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        if isinstance(node.targets[0], ast.Name) and node.targets[0].id in ("how", "action", "finding"):
+            self.add(node.value)
+        self.generic_visit(node)
+
+
+@pytest.mark.parametrize("room", ["runtime/devicewatch.py", "runtime/notify/deadman.py", "runtime/fits.py", "engine.py"])
+def test_what_an_incident_of_no_trial_says_has_korean_words(room: str) -> None:
+    found = [text for _, text in OfIncidents(ast.parse((SOURCE / room).read_text("utf-8"))).found]
+    assert found or room == "runtime/fits.py", "what incidents say was not found where it was before"
+    unknown = [text for text in found if in_korean(text, str) == text]
+    assert not unknown, "messages/reasons.toml has no form for:\n" + "\n".join(unknown)
+
+
+def test_a_brief_in_korean_says_what_befell_the_devices_in_korean() -> None:
+    values = {
+        "when_at": 0.0, "incident": "i1", "subject": "devices", "outcome": "a device is free again, or none is needed now",
+        "finding": "no device of this host is free for this study, and none of its trials runs; others hold cpu-0 (t1.a1)",
+        "action": "waits; trials start as devices become free",
+    }  # fmt: skip
+    said = filled("incidents.closed", values, "ko")
+    assert "하나도 실행되고 있지 않습니다" in said and "장치가 비는 대로" in said and "다시 비었거나" in said and "free" not in said
 
 
 def test_every_reason_that_is_written_has_korean_words() -> None:

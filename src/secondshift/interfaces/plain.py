@@ -26,6 +26,7 @@ def one_line(text: str, *, limit: int = 200) -> str:
 
 
 def last_line(text: str, *, limit: int = 200) -> str:
-    """The last line that says something: of a traceback, the line with the error."""
+    """The last line that says something: of a traceback, the line with the error, and not what the SDK added behind it."""
     lines = [line for line in clean(text, limit=10**6).splitlines() if line.strip()]
-    return one_line(lines[-1], limit=limit) if lines else ""
+    own = [line for line in lines if not line.startswith("secondshift: ")]
+    return one_line((own or lines)[-1], limit=limit) if lines else ""

@@ -13,6 +13,7 @@ from secondshift.records.nights import Statement
 
 # {name} is a value; {name|trial|trials} is a word that follows the value's number.
 _NAME = re.compile(r"[a-z]+(?:_[a-z]+)+")
+RECORDED = ("reason", "finding", "action", "outcome")  # values that stand in the ledger in English; see recorded.py
 PLACE = re.compile(r"\{(\w+)(?:\|([^|{}]*)\|([^|{}]*))?\}")
 
 
@@ -75,7 +76,7 @@ def filled(
             text = sentences(lang).get(f"word.{text}", text)
         elif name.endswith("_words"):
             text = _NAME.sub(lambda found: sentences(lang).get(f"word.{found[0]}", found[0]), text)
-        elif name == "reason" and lang == "ko":
+        elif name in RECORDED and lang == "ko":
             text = in_korean(text, _korean_word)
         if place.string[place.end() : place.end() + 1] == ".":
             text = text.rstrip(".")  # a recorded reason may end its own sentence
