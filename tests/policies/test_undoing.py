@@ -48,6 +48,28 @@ def test_a_trial_that_was_stopped_goes_on_to_its_end_when_a_person_takes_it_back
     assert reopened.by == "lee" and again.from_step == done > 0 and replay(night.ledger).holds
 
 
+def test_a_stop_that_is_taken_back_between_shifts_is_the_work_of_the_next_one(tmp_path, monkeypatch) -> None:
+    night = on_curve(tmp_path, monkeypatch, lambda order: raised(order, steps=STEPS, onset=STEPS, skipped=True), steps=STEPS,
+                     may=("pause",))  # fmt: skip
+    night.engine.begin(None)
+
+    def until(done) -> None:
+        for _ in range(5000):
+            if done():
+                return
+            if not night.engine.tick():
+                night.host.sleep(0.5)
+        raise AssertionError("it never came about")
+
+    until(lambda: "t2" in night.engine.state.trials)
+    for trial in ("t1", "t2"):
+        put_request(tmp_path, "stop", {"trial": trial}, "kim")
+    until(lambda: night.engine.state.shift is None)
+    put_request(tmp_path, "stop", {"trial": "t1", "undo": True}, "kim")
+    night.run()
+    assert {name: trial.status for name, trial in night.engine.state.trials.items()} == {"t1": "complete", "t2": "stopped"}
+
+
 def answered(who: str = "kim", **changes) -> list[facts.Payload]:
     """What comes of taking back that t1 was stopped."""
     trial = Trial(**{"id": "t1", "candidate": "c1", "seed": 0, "status": "stopped", **changes})

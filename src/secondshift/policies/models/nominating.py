@@ -7,6 +7,7 @@ import math
 
 from secondshift.policies.models.handing import thinking
 from secondshift.records.decisions import Decision, capture, end
+from secondshift.records.events import RequestReceived
 from secondshift.records.guards import breaks
 from secondshift.records.ideas import Idea
 from secondshift.records.states import State
@@ -19,14 +20,19 @@ def finish(state: State, *, reason: str, by: str) -> list[Decision]:
     """End the shift, unless ideas wait for fresh seeds or for the agent, or the search has a best one to nominate."""
     if any(state.trials[name].rests for name in state.open):
         return []  # it is tried again when it has waited
-    if state.settling() or thinking(state) or any(request.verb in ("idea", "try") for request in state.requests.values()):
-        return []  # one that came in this very moment is an idea in the next
+    if state.settling() or thinking(state) or any(map(_brings_work, state.requests.values())):
+        return []  # one that came in this very moment is an idea, or a trial that goes on, in the next
     if any(state.awaits_evaluation(name) for name in state.searched_by_artefact()):
         return []  # nobody knows yet which is the best
     best = nominee(state)
     if best is None:
         return [] if _somebody_may_answer(state) else [end(reason=reason, by=by)]
     return [_nominated(state, best, f"The search is over, and {best.id} was its best; fresh seeds say whether that was luck.")]
+
+
+def _brings_work(request: RequestReceived) -> bool:
+    """Say whether somebody asks for something that is to run: an idea, a trial, or that a stop is taken back."""
+    return request.verb in ("idea", "try") or bool(request.args.get("undo"))
 
 
 def _somebody_may_answer(state: State) -> bool:
