@@ -102,6 +102,16 @@ def falling(seed: int, steps: int) -> np.ndarray:
     return 0.5 + 2.0 * np.exp(-np.arange(steps) / 300) + 0.03 * noise
 
 
+def until(night: Night, so: Callable[[], object], ticks: int = 40_000) -> Night:
+    """Let a night go on until something is so. Raises AssertionError where it never is."""
+    for _ in range(ticks):
+        if so():
+            return night
+        if not night.engine.tick():
+            night.host.sleep(0.5)
+    raise AssertionError("it never came to be")
+
+
 def raised(order: Order, *, steps: int, onset: int, trials: tuple[str, ...] = ("t1",), skipped: bool) -> dict[str, np.ndarray]:
     """A loss that steps up at `onset` in some trials; with `skipped`, not where the script skips the steps from there."""
     loss = falling(int(order.trial[1:]), steps)

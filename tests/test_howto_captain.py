@@ -10,7 +10,8 @@ from secondshift import config
 from secondshift.interfaces.cli.main import called
 from secondshift.interfaces.messages.catalogue import sentences
 from secondshift.policies.captain import remedies
-from tests.interfaces.bad_nights import asks, bad_night, for_good, left, until
+from simulated_nights import until
+from tests.interfaces.bad_nights import asks, bad_night, for_good, left
 
 PAGE = (Path(__file__).parents[1] / "docs" / "howto" / "captain.md").read_text("utf-8")
 

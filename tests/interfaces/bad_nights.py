@@ -44,16 +44,6 @@ def bad_night(place: Path, curve: Callable, *, may=GRANTED, answer_within_s: flo
     return night
 
 
-def until(night: Night, so: Callable[[], bool], ticks: int = 20_000) -> Night:
-    """Let a night go on until something is so."""
-    for _ in range(ticks):
-        if so():
-            return night
-        if not night.engine.tick():
-            night.host.sleep(0.5)
-    raise AssertionError("it never came to be")
-
-
 def asks(night: Night) -> bool:
     """Whether a person is asked something now."""
     return any(incident.question() for incident in night.engine.state.incidents.values())

@@ -19,8 +19,8 @@ from secondshift.records.states import State
 from secondshift.records.trials import Exit
 from secondshift.runtime.executors.simulated import Mishap
 from secondshift.runtime.spool import put_request
-from simulated_nights import falling
-from tests.interfaces.bad_nights import STEPS, asks, bad_night, for_good, left, shard, until
+from simulated_nights import falling, until
+from tests.interfaces.bad_nights import STEPS, asks, bad_night, for_good, left, shard
 from tests.interfaces.nights import Night, eventful
 
 

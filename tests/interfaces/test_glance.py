@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from interfaces.bad_nights import asks, bad_night, shard, until
+from interfaces.bad_nights import asks, bad_night, shard
 from interfaces.nights import Night, complete, eventful
 from secondshift.interfaces.messages.catalogue import tell
 from secondshift.interfaces.readmodel.glance import Glance, glance
 from secondshift.interfaces.readmodel.overview import Holder
 from secondshift.records.states import State
+from simulated_nights import until
 
 ALIVE, LEFT, NEVER = Holder(life="alive", name="wks:1", since=1.0), Holder(life="left"), Holder(life="never")
 

@@ -19,7 +19,8 @@ from secondshift.records import events as facts
 from secondshift.records.incidents import SYMPTOMS
 from secondshift.runtime import hosts
 from secondshift.runtime.spool import pending
-from tests.interfaces.bad_nights import asks, bad_night, for_good, left, shard, until
+from simulated_nights import until
+from tests.interfaces.bad_nights import asks, bad_night, for_good, left, shard
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from secondshift.records import events as facts
 from secondshift.records.studies import Budget, Launch, Policy
 from secondshift.replay import replay
 from secondshift.runtime.spool import put_request
-from simulated_nights import Night, study
+from simulated_nights import Night, study, until
 
 STEPS, ONSET = 1200, 500
 ASKING = ("retry_infrastructure", "stop_non_finite")
@@ -41,15 +41,6 @@ def asked(tmp_path, monkeypatch):
         return night
 
     return make
-
-
-def until(night: Night, so, ticks: int = 5000) -> None:
-    for _ in range(ticks):
-        if so():
-            return
-        if not night.engine.tick():
-            night.host.sleep(0.5)
-    raise AssertionError("it never came to be")
 
 
 def answer(night: Night, option: str, incident: str = "i1", who: str = "kim") -> str:

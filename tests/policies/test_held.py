@@ -9,7 +9,7 @@ from secondshift.records import events as facts
 from secondshift.records.studies import Budget, Launch, Oncall, Person, Policy, Rota
 from secondshift.replay import replay
 from secondshift.runtime.spool import put_request
-from simulated_nights import EVENING, Night, raised, study
+from simulated_nights import EVENING, Night, raised, study, until
 
 STEPS, ONSET, HOUR = 1200, 500, 3600.0
 
@@ -42,15 +42,6 @@ def held(tmp_path, monkeypatch):
         return until(night, lambda: bool(night.engine.state.trials) and bool(night.engine.state.trials["t1"].held))
 
     return make
-
-
-def until(night: Night, so, ticks: int = 40_000) -> Night:
-    for _ in range(ticks):
-        if so():
-            return night
-        if not night.engine.tick():
-            night.host.sleep(0.5)
-    raise AssertionError("it never came to be")
 
 
 def test_an_answer_long_after_the_default_lets_the_trial_go_on_in_the_same_shift(held) -> None:

@@ -14,7 +14,7 @@ from secondshift.records.trials import Trial
 from secondshift.replay import replay
 from secondshift.runtime.spool import put_request
 from secondshift.standing import requested
-from simulated_nights import on_curve, raised, study
+from simulated_nights import on_curve, raised, study, until
 
 STEPS = 1200
 
@@ -26,23 +26,15 @@ def test_a_trial_that_was_stopped_goes_on_to_its_end_when_a_person_takes_it_back
     night = on_curve(tmp_path, monkeypatch, curve, steps=STEPS, may=("pause",))
     night.engine.begin(None)
 
-    def until(done) -> None:
-        for _ in range(5000):
-            if done():
-                return
-            if not night.engine.tick():
-                night.host.sleep(0.5)
-        raise AssertionError("it never came about")
-
     def trial() -> Trial:
         return night.engine.state.trials["t1"]
 
-    until(lambda: "t1" in night.engine.state.trials and trial().steps_done > 0)
+    until(night, lambda: "t1" in night.engine.state.trials and trial().steps_done > 0)
     put_request(tmp_path, "stop", {"trial": "t1"}, "kim")
-    until(lambda: trial().status == "stopped")
+    until(night, lambda: trial().status == "stopped")
     done = trial().steps_done
     put_request(tmp_path, "stop", {"trial": "t1", "undo": True}, "lee")
-    until(lambda: trial().status == "complete")
+    until(night, lambda: trial().status == "complete")
     (reopened,) = night.payloads(facts.TrialReopened)
     again = [fact for fact in night.payloads(facts.AttemptOrdered) if fact.trial == "t1"][-1]
     assert reopened.by == "lee" and again.from_step == done > 0 and replay(night.ledger).holds
@@ -53,18 +45,10 @@ def test_a_stop_that_is_taken_back_between_shifts_is_the_work_of_the_next_one(tm
                      may=("pause",))  # fmt: skip
     night.engine.begin(None)
 
-    def until(done) -> None:
-        for _ in range(5000):
-            if done():
-                return
-            if not night.engine.tick():
-                night.host.sleep(0.5)
-        raise AssertionError("it never came about")
-
-    until(lambda: "t2" in night.engine.state.trials)
+    until(night, lambda: "t2" in night.engine.state.trials)
     for trial in ("t1", "t2"):
         put_request(tmp_path, "stop", {"trial": trial}, "kim")
-    until(lambda: night.engine.state.shift is None)
+    until(night, lambda: night.engine.state.shift is None)
     put_request(tmp_path, "stop", {"trial": "t1", "undo": True}, "kim")
     night.run()
     assert {name: trial.status for name, trial in night.engine.state.trials.items()} == {"t1": "complete", "t2": "stopped"}

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from interfaces.bad_nights import bad_night, shard, until
+from interfaces.bad_nights import bad_night, shard
 from interfaces.nights import STUDY, Night, complete, eventful
 from interfaces.web.windows import Open, opened, study
 from secondshift.interfaces.cli.serving import newest_brief
@@ -27,6 +27,7 @@ from secondshift.records.events import IdeaCaptured, VerdictReached
 from secondshift.records.ideas import Idea, Verdict
 from secondshift.runtime import spool
 from secondshift.runtime.spool import pending
+from simulated_nights import until
 
 ID = "1x5k0q2b9d0-abcdefghjkmn"
 OTHER = "1x5k0q2b9d1-abcdefghjkmn"
