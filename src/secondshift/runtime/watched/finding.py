@@ -137,6 +137,7 @@ def _event_files(folder: Path) -> Sequence[Path]:
 def _metric_files(folder: Path) -> Sequence[Path]:
     return sorted(file for file in (folder / "metrics").rglob("*") if file.is_file())
 
+
 def is_text(path: Path) -> bool:
     """Whether a file begins like text; an empty one may become one."""
     try:
