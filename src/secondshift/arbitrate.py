@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 from secondshift.records import events as facts
 from secondshift.records.agent_calls import AgentCall
 from secondshift.records.decisions import Decision
+from secondshift.records.devicenames import chosen
 from secondshift.records.gates import GateRun
 from secondshift.records.ideas import CONFIRM_SEED, Idea
-from secondshift.records.incidents import Act, Incident, directives_of
+from secondshift.records.incidents import Incident, directives_of
 from secondshift.records.states import MIN_GRANT_S, State
 from secondshift.records.trials import Attempt, Candidate, Directives, Trial
 
@@ -109,7 +110,7 @@ def _refusal(desk: _Desk, decision: Decision) -> str | None:
     if trial is None:
         return f"there is no trial {decision.subject}"
     if decision.verb == "reopen":
-        return None if trial.status == "failed" or (trial.status == "stopped" and decision.source == "person") else ""
+        return None if trial.status == "failed" or (trial.stopped() and decision.source == "person") else ""
     if not trial.open():
         return f"{trial.id} is already {trial.status}"
     if decision.verb == "repair":
@@ -225,7 +226,7 @@ def _take_start(desk: _Desk, decision: Decision) -> None:
     trial = desk.state.trials[decision.subject]
     device = _device(desk, trial)
     from_step, back_to = _set_aside(desk, trial)
-    skip, lr_scale, fresh_loader = directives_of(_acts(desk.state, trial))
+    skip, lr_scale, fresh_loader = directives_of(desk.state.acts_on(trial.id))
     directives = Directives(skip=skip, lr_scale=lr_scale, fresh_loader=fresh_loader)
     grant = _grant(desk)
     desk.slots -= 1
@@ -243,15 +244,10 @@ def _take_start(desk: _Desk, decision: Decision) -> None:
     ))  # fmt: skip
 
 
-def _acts(state: State, trial: Trial) -> tuple[Act, ...]:
-    care = state.care.get(trial.id)
-    return care.acts if care is not None else ()
-
-
 def _device(desk: _Desk, trial: Trial) -> str:
-    """Take the first free device, rather one that the trial was not slow or broken on."""
-    avoided = {device for act in _acts(desk.state, trial) for device in act.avoid}
-    device = next((device for device in desk.devices if device not in avoided), desk.devices[0])
+    """Take the first free device, rather one that no trial was moved away from, least of all this one."""
+    others = {name for care in desk.state.care.values() for act in care.acts if act.outcome == "worked" for name in act.avoid}
+    device = chosen(desk.devices, {name for act in desk.state.acts_on(trial.id) for name in act.avoid}, others)
     desk.devices.remove(device)
     return device
 

@@ -177,10 +177,7 @@ class Engine:
 
     def follow(self, events: Sequence[facts.Event], batches: Sequence[Batch]) -> None:
         """Let the captain's detectors follow what was recorded; a trial that they never met is read from its beginning."""
-        for trial in self.keeper.unknown(events):
-            earlier = self.ledger.read(until=events[0].seq - 1, subject=trial, kinds=self.keeper.followed)
-            self.keeper.catch_up(self.state.study, earlier, self.ledger.batches(trial), trial)
-        self.keeper.take(self.state.study, events, batches)
+        self.keeper.follow(self.ledger, self.state.study, events, batches)
 
     def study(self) -> Study:
         """The study as it now stands."""

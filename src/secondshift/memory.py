@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from secondshift import plugins
+from secondshift.ledger.stores import Ledger
 from secondshift.policies.captain.watchkeeping import FOLLOWED, Watchkeeper
 from secondshift.policies.models.curvekeeping import Curvekeeper
 from secondshift.records.curves import Curve
@@ -26,6 +27,13 @@ class Memory(Watchkeeper):
         super().__init__()
         self._earlier = earlier
         self._curves = None if earlier else Curvekeeper()
+
+    def follow(self, ledger: Ledger, study: Study | None, events: Sequence[Event], batches: Sequence[Batch]) -> None:
+        """Take what was recorded; a trial that it never met, or that was closed and opened again, is read from its beginning."""
+        for trial in self.unknown(events):
+            earlier = ledger.read(until=events[0].seq - 1, subject=trial, kinds=self.followed)
+            self.catch_up(study, earlier, ledger.batches(trial), trial)
+        self.take(study, events, batches)
 
     def take(self, study: Study | None, events: Iterable[Event], batches: Sequence[Batch]) -> None:
         """Follow what was recorded: facts in their order, and the points of those facts that have some, in theirs."""

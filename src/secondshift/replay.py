@@ -65,7 +65,7 @@ def replay(ledger: Ledger) -> Report:
                 digest = said
         digest = codec.chain(digest, recorded)
         state = fold(state, recorded)
-        keeper.take(state.study, recorded, batches)
+        keeper.follow(ledger, state.study, recorded, batches)
     return Report(
         ticks=ticks,
         decisions=decisions,

@@ -97,7 +97,7 @@ def _not_to_be_undone(state: State, name: str) -> str:
     trial = state.trials.get(name)
     if trial is None:
         return f"there is no trial {name}"
-    if trial.status != "stopped":
+    if not trial.stopped():
         return f"{name} was not stopped: it is {trial.status}"
     if trial.pair >= 0:
         return f"{name} belongs to a pair of fresh seeds; whoever let it go on would have a say in the verdict"

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from secondshift.arbitrate import arbitrate
@@ -41,17 +42,22 @@ def test_a_trial_that_was_stopped_goes_on_to_its_end_when_a_person_takes_it_back
 
 
 def test_a_stop_that_is_taken_back_between_shifts_is_the_work_of_the_next_one(tmp_path, monkeypatch) -> None:
-    night = on_curve(tmp_path, monkeypatch, lambda order: raised(order, steps=STEPS, onset=STEPS, skipped=True), steps=STEPS,
-                     may=("pause",))  # fmt: skip
+    def curve(order):
+        overfits = 1.0 + np.abs(np.arange(STEPS) - 300) / 400.0
+        return {**raised(order, steps=STEPS, onset=STEPS, skipped=True), "val_loss": overfits}
+
+    night = on_curve(tmp_path, monkeypatch, curve, steps=STEPS, may=("pause",))
     night.engine.begin(None)
 
-    until(night, lambda: "t2" in night.engine.state.trials)
+    until(night, lambda: "t2" in night.engine.state.trials and night.engine.state.trials["t1"].logged_step > STEPS / 2)
     for trial in ("t1", "t2"):
         put_request(tmp_path, "stop", {"trial": trial}, "kim")
     until(night, lambda: night.engine.state.shift is None)
     put_request(tmp_path, "stop", {"trial": "t1", "undo": True}, "kim")
     night.run()
     assert {name: trial.status for name, trial in night.engine.state.trials.items()} == {"t1": "complete", "t2": "stopped"}
+    assert len(night.payloads(facts.SymptomSeen)) > 20, "it is followed before and after"
+    assert replay(night.ledger).holds, "what was learned of it before it was stopped counts in a replay, too"
 
 
 def answered(who: str = "kim", **changes) -> list[facts.Payload]:

@@ -58,6 +58,13 @@ def test_an_applied_directive_becomes_a_fact(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(("said", "known"), [({"objective": 0.5}, 0.5), ({}, None), ({"objective": "good"}, None)])
+def test_a_checkpoint_becomes_a_fact_with_the_objective_it_was_saved_at(tmp_path, said, known):
+    [fact] = told(tmp_path, "saved", step=7, bytes=3, digest="d", **said)
+    assert isinstance(fact, facts.CheckpointSaved)
+    assert (fact.checkpoint.step, fact.checkpoint.objective) == (7, known)
+
+
 def test_a_checkpoint_that_could_not_be_saved_becomes_a_fact_without_keys(tmp_path):
     reason = "OSError: no room beside ghp_0123456789abcdefghijklmnopqrstuvwxyz"
     assert told(tmp_path, "unsaved", step=7, reason=reason) == [

@@ -37,6 +37,13 @@ def test_closed_trials_give_up_theirs_before_an_open_one_does():
     assert [(fact.trial, fact.step) for fact in overflow(state)] == [("t2", 10), ("t2", 20)]
 
 
+def test_a_closed_trial_gives_up_its_best_last():
+    state = state_of({"t1": [10, 20, 30]}, {"t1": "complete"}, cap_mb=1)
+    values = (2.0, 1.0, 3.0)
+    judged = tuple(replace(one, objective=value) for one, value in zip(state.checkpoints["t1"], values, strict=True))
+    assert [fact.step for fact in overflow(replace(state, checkpoints={"t1": judged}))] == [10, 30]
+
+
 def saved(folder, step: int, attempt: str) -> None:
     place = folder / "trials" / "t1" / "checkpoints" / f"step-{step}"
     place.mkdir(parents=True)

@@ -273,3 +273,55 @@ def test_older_checkpoints_stay_so_spread_that_a_late_alarm_finds_one_from_befor
     assert ages[:3] == [0, 10, 20] and len(ages) == 6 and ages[-1] >= 80
     assert all(elder <= 2 * younger for younger, elder in pairwise(ages[1:]))
     assert {note["step"] for note in attempt.notes("pruned")} == set(range(10, 210, 10)) - set(kept)
+
+
+BEST = {"horizon_steps": 100, "keep_checkpoints": 2, "objective": "val_loss"}
+
+
+def evaluated(run, step: int, value: object, metric: str = "val_loss") -> None:
+    """Log an evaluation of the step before, then save."""
+    run.log(step - 1, **{metric: value})
+    save(run, step)
+
+
+@pytest.mark.parametrize(("goal", "sign"), [("min", 1.0), ("max", -1.0)])
+def test_the_checkpoint_of_the_best_objective_stays_beside_the_newest(attempt, goal, sign):
+    attempt.order(**BEST, keep_best=goal)
+    run = secondshift.init()
+    for step, value in ((10, 3.0), (20, 1.0), (30, 2.0), (40, 1.0), (50, 4.0), (60, 5.0)):
+        evaluated(run, step, sign * value)
+    assert names(attempt) == ["step-20", "step-50", "step-60"]
+    assert [note["objective"] for note in attempt.notes("saved")][:2] == [sign * 3.0, sign * 1.0]
+
+
+def test_the_best_is_known_to_the_next_attempt_too_and_makes_room_for_a_better_one(attempt):
+    attempt.order(**BEST, keep_best="min")
+    run = secondshift.init()
+    for step, value in ((10, 1.0), (20, 2.0), (30, 3.0)):
+        evaluated(run, step, value)
+    run.close()
+    again = secondshift.init()
+    save(again, 40)  # nothing was evaluated in this process yet
+    evaluated(again, 50, 2.5)
+    assert names(attempt) == ["step-10", "step-40", "step-50"]
+    evaluated(again, 60, 0.5)
+    for step in (70, 80):
+        evaluated(again, step, 9.0)
+    assert names(attempt) == ["step-60", "step-70", "step-80"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf"), "good", None])
+def test_an_objective_that_is_no_number_makes_no_checkpoint_the_best(attempt, value):
+    attempt.order(**BEST, keep_best="min")
+    run = secondshift.init()
+    for step, logged in ((10, 1.0), (20, value), (30, 2.0), (40, 2.0)):
+        evaluated(run, step, logged)
+    assert "step-10" in names(attempt) and "step-20" not in names(attempt)
+
+
+def test_without_a_goal_the_newest_stay_alone(attempt):
+    attempt.order(**BEST)
+    run = secondshift.init()
+    for step, value in ((10, 1.0), (20, 2.0), (30, 3.0)):
+        evaluated(run, step, value)
+    assert names(attempt) == ["step-20", "step-30"]

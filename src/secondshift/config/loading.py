@@ -325,6 +325,7 @@ def _launch(file: StudyFile) -> Launch:
         eval_every_steps=launch.eval_every,
         keep_checkpoints=launch.keep_checkpoints,
         keep_older=launch.keep_older,
+        keep_best=launch.keep_best,
         disk_cap_mb=launch.disk_cap_gb * 1000.0,
         quiet_s=launch.quiet,
         output_cap_mb=launch.output_cap_mb,

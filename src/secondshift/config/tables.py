@@ -391,6 +391,7 @@ class LaunchTable(Table):
     eval_every: Count = 1
     keep_checkpoints: Count = 2
     keep_older: Annotated[int, Field(ge=0, le=64)] = 0
+    keep_best: bool = True
     disk_cap_gb: Amount = 10.0
     quiet: Duration = 3600.0
     output_cap_mb: Amount = 1024.0

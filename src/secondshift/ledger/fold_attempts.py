@@ -156,6 +156,8 @@ def ended_status(study: Study | None, trial: Trial, attempt: Attempt, exit: Exit
         if silent and study is not None:
             return "failed", f"ended without ever logging {study.objective.metric}"
         return "complete", f"ran {trial.logged_step + 1} steps to its end"
+    if attempt.asked == "stop" and trial.early == "stopped":
+        return "complete", f"stopped early after {trial.logged_step + 1} steps: its best counts, and is long past"
     if attempt.asked == "stop":
         return "stopped", "stopped as decided"
     if exit.cause in ("stop", "kill") and not attempt.asked:

@@ -133,14 +133,20 @@ def trial_helped(draft: Draft, fact: facts.TrialHelped, event: facts.Event) -> N
     draft.write("care")[fact.trial] = replace(care, acts=(*care.acts, act), back_to=act.back_to)
     trial = draft.trials[fact.trial]
     held = fact.incident if act.remedy == "pause" else ""
-    draft.write("trials")[trial.id] = replace(trial, assisted=trial.assisted or act.directs(), held=held)
+    best_counts = draft.study is not None and draft.study.objective.at == "best"
+    early = "stopped" if act.remedy == "stop_early" and best_counts else trial.early
+    draft.write("trials")[trial.id] = replace(trial, assisted=trial.assisted or act.directs(), held=held, early=early)
 
 
 def trial_reopened(draft: Draft, fact: facts.TrialReopened, event: facts.Event) -> None:
     """A failed trial, or one that a person took back the stop of, waits for its next attempt."""
     trial = draft.trials[fact.trial]
-    if trial.status in ("failed", "stopped"):
-        draft.trial(replace(trial, status="paused", reason=fact.reason))
+    if trial.status == "complete" and trial.stopped():  # of what it saved only that counts which is still there
+        saved = max((one.step for one in draft.checkpoints.get(trial.id, ())), default=0)
+        trial = replace(trial, steps_done=saved)
+    if trial.status == "failed" or trial.stopped():
+        early = "undone" if trial.early else ""
+        draft.trial(replace(trial, status="paused", reason=fact.reason, early=early))
 
 
 def attempt_ordered(draft: Draft, fact: facts.AttemptOrdered) -> None:

@@ -63,6 +63,8 @@ class Look:
     findings: tuple[Finding, ...] = ()  # since the last tick
     level: Level = Level()
     before: Level = Level()  # the newest level that was not suspicious
+    attempt: str = ""  # whose points came last
+    step_s: float = 0.0  # seconds that a step of it takes, median of the newest block; 0: not known yet
     # (layer, kind) -> newest samples as (step, value), oldest first
     layers: Mapping[tuple[str, str], tuple[tuple[int, float], ...]] = field(default_factory=dict)
 

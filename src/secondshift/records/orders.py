@@ -34,6 +34,8 @@ class Order:
     checkpoint_every_s: float = 60.0
     keep_checkpoints: int = 2  # newest ones kept
     keep_older: int = 0  # older ones kept beside them; both come from the study's Launch
+    objective: str = ""  # the metric that says how good a checkpoint is; empty: none does
+    keep_best: str = ""  # "min" or "max": the one with the best objective is kept besides; empty: it is not
     directives: Directives = field(default_factory=Directives)
     threads: int = 1
     sample_every_s: float = 5.0  # between two looks of the supervisor at memory, CPU, disk and devices; 0: none

@@ -12,7 +12,7 @@ from secondshift.records.examinations import Examination
 from secondshift.records.forecasts import Audit, Forecast
 from secondshift.records.gates import GateRun, Promotion
 from secondshift.records.ideas import CodeBranch, Idea, Verdict
-from secondshift.records.incidents import Care, Incident, Look
+from secondshift.records.incidents import Act, Care, Incident, Look
 from secondshift.records.nights import Charge, Shift
 from secondshift.records.pages import Page
 from secondshift.records.pastruns import Imported
@@ -112,6 +112,11 @@ class State:
         known = self.trials.get(trial)
         newest = self.attempts.get(f"{trial}.a{known.attempts}") if known else None  # no walk over a thousand others
         return newest or next((a for a in self.attempts.values() if a.trial == trial), None)
+
+    def acts_on(self, trial: str) -> tuple[Act, ...]:
+        """Every act on a trial, with its outcome where an open or closed incident has told one."""
+        care = self.care.get(trial)
+        return care.acts if care is not None else ()
 
     def free_slots(self) -> int:
         """How many more attempts may be started now."""

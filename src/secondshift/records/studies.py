@@ -133,6 +133,7 @@ class Launch:
     eval_every_steps: int = 1  # for run.eval_due
     keep_checkpoints: int = 2  # newest ones kept of each trial
     keep_older: int = 0  # older ones kept beside them, spread as `secondshift.tracking.retention` says
+    keep_best: bool = True  # besides, the one that was saved at the best objective
     disk_cap_mb: float = 10_000.0  # checkpoints of the whole study
     quiet_s: float = 3600.0  # a trial that logs nothing for so long is stopped
     output_cap_mb: float = 1024.0  # a trial whose output grows past this is stopped

@@ -1,7 +1,7 @@
 """What runs: candidates, trials, attempts, and what they leave behind."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -58,10 +58,17 @@ class Checkpoint:
     bytes: int = 0
     digest: str = ""  # sha256 over the manifest; a script's own checkpoint has none, see OWN
     attempt: str = ""
+    objective: float | None = None  # its newest value when this was saved; None: there was none, or it was no number
 
     def own(self) -> bool:
         """Say whether the script keeps it by itself: then its step is an estimate, and a newer one replaces it."""
         return self.digest.startswith(OWN)
+
+
+def best_saved(checkpoints: Iterable[Checkpoint], objective: Objective) -> Checkpoint | None:
+    """The one that was saved at the best objective, the earliest of equals; None where that is known of none."""
+    judged = [(objective.loss(one.objective), one.step, one) for one in checkpoints if one.objective is not None]
+    return min(judged, key=lambda one: one[:2])[2] if judged else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,10 +179,15 @@ class Trial:
     rests: bool = False  # it failed for a reason that may pass, and waits before it is tried again
     fingerprints: tuple[str, ...] = ()  # digests of the environments it ran in; what they stand for: State.fingerprints
     inherits: Inheritance = NOTHING  # what it began from, if not from the first step
+    early: Literal["", "stopped", "undone"] = ""  # the captain ended it at its best, which is its result; a person took it back
 
     def open(self) -> bool:
         """Say whether the trial may still run."""
         return self.status in ("queued", "running", "paused")
+
+    def stopped(self) -> bool:
+        """Say whether it was stopped before its end, and may be let go on."""
+        return self.status == "stopped" or (self.status == "complete" and self.early == "stopped")
 
     def inherited(self) -> bool:
         """Say whether it began from another trial's checkpoint."""

@@ -12,7 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from secondshift.runtime.devices import Holder, whole
+from secondshift.records.devicenames import whole
+from secondshift.runtime.devices import Holder
 from secondshift.runtime.executors.attempt_files import read_bytes
 from secondshift.runtime.executors.processes import boot_id, process_stat
 

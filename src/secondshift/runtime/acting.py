@@ -202,6 +202,8 @@ def order_for(state: State, attempt: Attempt, hands: Hands) -> Order:
         keep_checkpoints=study.launch.keep_checkpoints,
         directives=attempt.directives,
         keep_older=study.older_kept(),
+        objective=study.objective.metric,
+        keep_best=study.objective.goal if study.launch.keep_best else "",
         threads=study.launch.threads or fair_threads(state.shift.slots if state.shift else 1),
         env=revealed(
             {**environment_of(study.metrics, study.launch.env, f"{folder}/out"), **start.env}, hands.secrets

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from secondshift.errors import DeviceBusy, FilesystemUnfit
+from secondshift.records.devicenames import whole
 
 TRIES, PAUSE_S = 4, 0.002  # another study that lists free devices holds a lock for microseconds
 Holder = Mapping[str, str | int]
@@ -53,11 +54,6 @@ def host_devices(*, at_least: int = 0) -> tuple[str, ...]:
 def fair_threads(slots: int) -> int:
     """Share the CPUs that this process may use among so many trials: threads for each, at least one."""
     return max(1, len(os.sched_getaffinity(0)) // max(1, slots))
-
-
-def whole(name: str) -> str:
-    """Name the device that a slot is part of: `GPU-5.2` is the second slot of `GPU-5`; a whole device is itself."""
-    return name.partition(".")[0]
 
 
 def slots_of(devices: Iterable[str], per_device: int) -> tuple[str, ...]:

@@ -203,6 +203,7 @@ def _note_facts(attempt: Attempt, note: Note) -> Iterable[facts.Payload]:
                 checkpoint=Checkpoint(
                     trial=attempt.trial, step=step, folder=str(values.get("folder", "")),
                     bytes=_whole(values.get("bytes")), digest=str(values.get("digest", "")), attempt=attempt.id,
+                    objective=_number(values.get("objective")),
                 )
             )  # fmt: skip
         case "rejected":
@@ -249,6 +250,10 @@ def _seconds(value: Value | None) -> float:
     """Return a length of time of a note, 0 for what is none."""
     number = value if isinstance(value, int | float) else 0.0
     return float(number) if 0 <= number < 1e9 else 0.0
+
+
+def _number(value: Value | None) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _whole(value: Value | None) -> int:

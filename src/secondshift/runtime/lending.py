@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from secondshift.records.devicenames import whole
 from secondshift.records.orders import Order
 from secondshift.records.studies import Launch
 from secondshift.runtime.accelerators import (
@@ -15,7 +16,7 @@ from secondshift.runtime.accelerators import (
     listed_for,
     visible,
 )
-from secondshift.runtime.devices import DeviceLease, DevicePool, host_devices, slots_of, whole
+from secondshift.runtime.devices import DeviceLease, DevicePool, host_devices, slots_of
 
 YIELD = "yield"  # a file of this name in the study's private folder: a person wants the machine back
 BACK_S = 30.0  # memory that is not free again so long after a trial is told as an incident

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from secondshift.records.events import CheckpointPruned
 from secondshift.records.states import State
-from secondshift.records.trials import Attempt, Checkpoint
+from secondshift.records.trials import Attempt, Checkpoint, best_saved
 from secondshift.tracking import retention
 
 _ORDER = ("failed", "stopped", "complete", "paused", "queued", "running")
@@ -31,13 +31,15 @@ def overflow(state: State) -> list[CheckpointPruned]:
 
 
 def _expendable(state: State) -> Iterator[Checkpoint]:
-    """Checkpoints that nobody will resume from, least useful first; what a trial could be taken back to goes last."""
+    """Checkpoints that nobody will resume from, least useful first; what a trial could be taken back to goes last, and so does
+    the best that a trial left."""
     by_use = sorted(state.checkpoints, key=lambda name: _ORDER.index(state.trials[name].status))
     promised = {(heir.inherits.trial, heir.inherits.step) for heir in state.heirs()}
     for name in by_use:
         kept = tuple(c for c in state.checkpoints[name] if (name, c.step) not in promised)
         if not state.trials[name].open():
-            yield from kept
+            best = best_saved(kept, state.study.objective) if state.study is not None else None
+            yield from sorted(kept, key=lambda c: c is best)
             continue
         by_step = {checkpoint.step: checkpoint for checkpoint in kept}
         yield from (by_step[step] for step in retention.giving_up(by_step))

@@ -7,6 +7,7 @@ what lies in `step-<n>` is whole, or its checksums say that it is not and the on
 from __future__ import annotations
 
 import json
+import math
 import os
 import stat
 import time
@@ -36,9 +37,12 @@ def begin(root: Path, step: int, attempt: str) -> Path:
     return folder
 
 
-def seal(folder: Path, *, step: int, attempt: str, trial: str, seed: int) -> tuple[str, int]:
+def seal(
+    folder: Path, *, step: int, attempt: str, trial: str, seed: int, objective: float | None = None
+) -> tuple[str, int]:
     """Write the manifest of a filled folder and sync all of it; return the manifest's sha256 and the files' bytes.
 
+    objective: its newest value when this was saved; None: there is none.
     Symbolic links and special files are left as they are and not checked later. Raises OSError and ManifestTaken.
     """
     if os.path.lexists(folder / MANIFEST):
@@ -46,6 +50,8 @@ def seal(folder: Path, *, step: int, attempt: str, trial: str, seed: int) -> tup
     files, folders = _walk(folder)
     listed = [{"path": name, "size": size, "sha256": digest} for name, size, digest in map(_synced(folder), files)]
     manifest = {"version": VERSION, "step": step, "attempt": attempt, "trial": trial, "seed": seed, "files": listed}
+    if objective is not None and math.isfinite(objective):
+        manifest["objective"] = objective
     data = json.dumps(manifest, indent=1).encode()
     with open(folder / MANIFEST, "xb") as file:
         file.write(data)
@@ -130,17 +136,20 @@ def found(root: str | os.PathLike[str]) -> list[tuple[int, Path]]:
     return [(step, folder) for step, _, folder in sorted(pairs, reverse=True)]
 
 
-def prune(root: Path, keep: int, newest: int, bad: set[int], older: int = 0) -> list[int]:
+def prune(root: Path, keep: int, newest: int, bad: set[int], older: int = 0, goal: str = "") -> list[int]:
     """Remove checkpoints once that of step `newest` is durable; return the removed steps. Never raises.
 
-    What stays: `newest` itself, the `keep` newest ones, and up to `older` ones before them as `retention` chooses.
-    Those whose step is in `bad` and folders left by a replacement go.
+    What stays: `newest` itself, the `keep` newest ones, and up to `older` ones before them as `retention` chooses;
+    besides, with a goal ("min" or "max"), the one with the best objective. Those whose step is in `bad` go, and so do folders
+    left by a replacement.
     """
     there = found(root)
     good = {step for step, folder in there if folder.name.startswith(STEP) and (step == newest or step not in bad)}
     chosen = retention.kept(good, keep, older)
     if newest not in chosen:  # the run went back: what it had reached before is the first to go
         chosen ^= {max(chosen), newest}
+    if goal:
+        chosen |= _best({step: folder for step, folder in there if step in good}, goal)
     gone = []
     for step, folder in there:
         if folder.name.startswith(OLD):
@@ -149,6 +158,21 @@ def prune(root: Path, keep: int, newest: int, bad: set[int], older: int = 0) -> 
             remove(folder)
             gone.append(step)
     return gone
+
+
+def _best(folders: dict[int, Path], goal: str) -> set[int]:
+    """Return the step whose manifest has the best objective, the earliest of equals; none where no manifest has one."""
+    known = {step: value for step, folder in folders.items() if (value := _objective(folder)) is not None}
+    sign = -1.0 if goal == "max" else 1.0
+    return {min(known, key=lambda step: (sign * known[step], step))} if known else set()
+
+
+def _objective(folder: Path) -> float | None:
+    try:
+        value = json.loads((folder / MANIFEST).read_bytes()).get("objective")
+        return float(value) if value is not None else None
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
 
 
 def sweep(root: Path, attempt: str) -> None:

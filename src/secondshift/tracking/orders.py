@@ -21,7 +21,8 @@ class Order:
 
     __slots__ = (
         "attempt", "checkpoint_every_s", "checkpoints", "directives", "eval_every_steps", "folder", "from_step",
-        "horizon_steps", "keep_checkpoints", "keep_older", "params", "points", "private", "seed", "trial", "until_step",
+        "horizon_steps", "keep_best", "keep_checkpoints", "keep_older", "objective", "params", "points", "private", "seed", "trial",
+        "until_step",
     )  # fmt: skip
 
     def __init__(self, values: dict, folder: str) -> None:
@@ -40,6 +41,8 @@ class Order:
         self.keep_checkpoints = max(1, int(values.get("keep_checkpoints", 2)))
         self.directives = Directives(values.get("directives", {}))
         self.keep_older = max(0, int(values.get("keep_older", 0)))
+        self.objective = str(values.get("objective", ""))
+        self.keep_best = str(values.get("keep_best", ""))
         self.checkpoints = str(values.get("checkpoints", "")) or (os.path.join(folder, "checkpoints") if folder else "")
         self.private = os.path.dirname(os.path.dirname(folder)) if folder else ""  # the study's private folder
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import math
 import os
 import sys
 import time
@@ -87,6 +88,7 @@ class Run:
         self._beside: dict[str, object] = {}  # metrics that wait for the next step
         self._directives = order.directives
         self._directives.tell = self._followed
+        self._judged: float | None = None  # the newest value of the objective, if it is a number
         self._pulse = Pulse()
         self._bad_steps: set[int] = set()
         self._saved_at = time.monotonic()
@@ -232,6 +234,8 @@ class Run:
                 self._refuse(others, len(metrics))
                 return
             done = self._fragment.points(step, metrics) + 1
+            if self._order.objective in metrics:
+                self._judge(metrics[self._order.objective])
             if done > self._steps_done:
                 self._steps_done = self._clamp(done)
                 if (now := time.monotonic()) >= self._pulse.due_at:
@@ -342,6 +346,14 @@ class Run:
                 self._greet(worker=True)
         except Exception as problem:
             self._swallow("fork", problem)
+
+    def _judge(self, value: object) -> None:
+        """Remember the objective, so that a checkpoint knows how good it is."""
+        try:
+            judged = float(value)  # type: ignore[arg-type]  # what is none is dropped by `points`, and told there
+        except (TypeError, ValueError):
+            return
+        self._judged = judged if math.isfinite(judged) else None
 
     def _sample(self, now: float, done: int) -> None:
         own = self._pulse.sample(now, done)

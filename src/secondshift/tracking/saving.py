@@ -87,16 +87,18 @@ class Saving:
 
     def _keep(self) -> None:
         run, order = self._run, self._run._order
+        value = run._judged
         digest, size = checkpoints.seal(
-            self._folder, step=self._step, attempt=order.attempt, trial=order.trial, seed=order.seed
+            self._folder, step=self._step, attempt=order.attempt, trial=order.trial, seed=order.seed, objective=value
         )
         if run._fragment is not None:
             run._fragment.sync()  # the points before a checkpoint must not be less durable than it
         place = checkpoints.install(self._folder, self._root, self._step)
         run._bad_steps.discard(self._step)
-        run._tell("saved", step=self._step, bytes=size, digest=digest, folder=_within(order.private, place))
+        judged = {"objective": value} if value is not None else {}
+        run._tell("saved", step=self._step, bytes=size, digest=digest, folder=_within(order.private, place), **judged)
         for step in checkpoints.prune(
-            self._root, order.keep_checkpoints, self._step, run._bad_steps, order.keep_older
+            self._root, order.keep_checkpoints, self._step, run._bad_steps, order.keep_older, order.keep_best
         ):
             run._tell("pruned", step=step)
 

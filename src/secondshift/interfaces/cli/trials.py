@@ -208,6 +208,9 @@ def _print_attempts(screen: Console, doc: dict[str, Any]) -> None:
         steps = ", ".join(str(c["step"]) for c in kept) or "none"
         gone = len(doc["checkpoints"]) - len(kept)
         screen.print(Text(f"checkpoints kept at step: {steps}" + (f"; {gone} deleted or not usable" if gone else "")))
+    if best := doc["best_checkpoint"]:
+        said = f"the best of them, with {best['metric']} {best['objective']:.6g}, is that of step {best['step']}: {best['folder']}"
+        screen.print(Text(said))
 
 
 def why(

@@ -43,6 +43,7 @@ def document(
         },
         "attempts_list": attempts,
         "checkpoints": checkpoints_of(events),
+        "best_checkpoint": best_checkpoint(state, events),
         "front": row(state, trial),
         "dropped_points": trial.dropped,
         "imported": origin(state, trial),
@@ -131,6 +132,7 @@ def checkpoints_of(events: Iterable[Event]) -> list[dict[str, Any]]:
                     "folder": c.folder,
                     "bytes": c.bytes,
                     "attempt": c.attempt,
+                    "objective": c.objective,
                     "fate": "kept",
                     "event": event.seq,
                 }
@@ -141,6 +143,15 @@ def checkpoints_of(events: Iterable[Event]) -> list[dict[str, Any]]:
             case _:
                 pass
     return list(found.values())
+
+
+def best_checkpoint(state: State, events: Iterable[Event]) -> dict[str, Any] | None:
+    """Of a trial's checkpoints that are kept, the one that was saved at the best objective; None where that is not known."""
+    kept = [one for one in checkpoints_of(events) if one["fate"] == "kept" and one["objective"] is not None]
+    if state.study is None or not kept:
+        return None
+    loss = state.study.objective.loss
+    return min(kept, key=lambda one: (loss(one["objective"]), one["step"])) | {"metric": state.study.objective.metric}
 
 
 def tail(file: Path, lines: int) -> list[str]:

@@ -8,6 +8,7 @@ from secondshift.policies.captain.early import BEFORE_LONG, GOING_BACK, early, l
 from secondshift.policies.captain.ladder import rung
 from secondshift.policies.captain.layers import explained, standing_out
 from secondshift.policies.captain.remedies import DEFAULTS, REMEDIES, act_of, next_act, suggested
+from secondshift.policies.captain.unasked import CAUSES, SAVING, saves
 from secondshift.policies.captain.verifying import outcome_of
 from secondshift.records.decisions import Decision, about
 from secondshift.records.incidents import Care, Finding, Incident, Look, Question, Rung
@@ -53,10 +54,14 @@ def _open(state: State, trial: str, findings: Sequence[Finding]) -> list[Decisio
 
 
 def _early(state: State, trial: str, findings: Sequence[Finding], attempt: str) -> list[Decision]:
-    """Go back where that is granted, though it is too early to ask; else these stay notes of whatever is asked about later."""
+    """Go back, or save time, where that is granted, though nobody is asked; else these stay notes of what is asked about later."""
     still = [one for one in findings if lasting(one) and _fresh(state, trial, one)]
-    believed = (diagnose(together(findings, still)) if still else None, diagnose([one for one in findings if early(one)]))
-    for diagnosis, may in zip(believed, (GOING_BACK, BEFORE_LONG), strict=True):
+    saving = [one for one in findings if saves(state, state.trials[trial], one) and _fresh(state, trial, one)]
+    believed = (
+        diagnose(together(findings, still)) if still else None, diagnose([one for one in findings if early(one)]),
+        diagnose(saving),
+    )  # fmt: skip
+    for diagnosis, may in zip(believed, (GOING_BACK, BEFORE_LONG, SAVING), strict=True):
         if diagnosis is None:
             continue
         incident = _incident(state, trial, diagnosis, attempt, "repair")
@@ -115,6 +120,8 @@ def _go_on(state: State, incident: Incident) -> list[Decision]:
     care = state.care.get(trial.id, NOBODY)
     new = [one for one in care.unclaimed() if rung(one) != "note" or lasting(one)]
     pending = incident.pending()
+    if new and incident.cause in CAUSES and trial.open():
+        return [about("close", incident, reason="another trouble came, which is seen to first", by=NAME)]
     if pending is not None:
         judged = outcome_of(state, incident, pending, new)
         if judged is None:
@@ -124,6 +131,8 @@ def _go_on(state: State, incident: Incident) -> list[Decision]:
         incident = replace(incident, acts=(*incident.acts[:-1], replace(pending, outcome=outcome, seen=seen, stood=stood)))
         if outcome == "worked" or not trial.open():
             return _end(incident, f"{REMEDIES[pending.remedy].sentence}: {seen}")
+        if incident.cause in CAUSES:
+            return _end(incident, f"{seen}; it is left as it is")
         if outcome == "not applied":
             incident = replace(incident, cause="remedy_not_applied")
         return [about("amend", _grown(incident, new), reason=f"{pending.remedy} {outcome}: {seen}", by=NAME)]

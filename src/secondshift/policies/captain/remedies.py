@@ -94,7 +94,7 @@ DEFAULTS: Mapping[str, str] = {
 def next_act(state: State, incident: Incident) -> Act | None:
     """The next thing that may be done by rule, or None: then a person is asked."""
     trial = state.trials[incident.subject]
-    tried = [act for act in _acts(state, trial.id) if act.cause == incident.cause and act.outcome != "worked"]
+    tried = [act for act in state.acts_on(trial.id) if act.cause == incident.cause and act.outcome != "worked"]
     if len(tried) >= TRIES:
         return None
     ladder = LADDERS.get(incident.cause, ())
@@ -161,7 +161,7 @@ def _in_vain(state: State, incident: Incident) -> bool:
     back = _before(incident)
     return any(
         act.remedy == "roll_back" and act.outcome == "failed" and abs(act.back_to - back) <= MARGIN
-        for act in _acts(state, incident.subject)
+        for act in state.acts_on(incident.subject)
     )
 
 
@@ -185,12 +185,6 @@ def _too_far(state: State, trial: Trial, incident: Incident, name: str) -> bool:
         return False
     kept = [saved.step for saved in state.checkpoints.get(trial.id, ()) if saved.step <= _before(incident)]
     return trial.logged_step + 1 - max(kept, default=0) > FARTHEST * state.study.horizon_steps
-
-
-def _acts(state: State, trial: str) -> tuple[Act, ...]:
-    """Every act on a trial, with its outcome where an open or closed incident has told one."""
-    care = state.care.get(trial)
-    return care.acts if care is not None else ()
 
 
 def _undo(state: State, incident: Incident, name: str) -> str:

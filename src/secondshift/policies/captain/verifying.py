@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from secondshift.policies.captain.diagnosis import RISES
 from secondshift.policies.captain.remedies import JUMPED
+from secondshift.records.devicenames import elsewhere
 from secondshift.records.incidents import Act, Care, Finding, Incident, Look, Outcome
 from secondshift.records.states import State
-from secondshift.records.trials import Trial
+from secondshift.records.trials import Attempt, Trial, best_saved
 
 PATIENCE = 0.05  # of the horizon that a helped run must come past the trouble before it is believed
 LEAST, MOST = 16, 256  # steps: bounds of that
@@ -26,13 +27,15 @@ def outcome_of(state: State, incident: Incident, act: Act, new: Sequence[Finding
     """
     trial = state.trials[incident.subject]
     if act.remedy in ("stop", "stop_early"):
-        return ("worked", f"{trial.id} is {trial.status}") if not trial.open() else None
+        return ("worked", _stood(state, trial)) if not trial.open() else None
     if not trial.open():
         return _ended(trial, new)
     attempt = state.attempt_of(trial.id)
     if attempt is None or attempt.id == act.attempt or attempt.status != "running":
         return None  # it has not begun anew yet
     care, look = state.care.get(trial.id, NOBODY), state.looks.get(trial.id, NOTHING)
+    if act.remedy == "requeue":
+        return _moved(incident, act, attempt, look, known=trial.logged_step >= _believed_from(state, incident, act))
     if new:
         if refused := _refused(act, care, incident, look):
             return "not applied", refused
@@ -53,6 +56,27 @@ def _ended(trial: Trial, new: Sequence[Finding]) -> Judged:
     if trial.status == "complete":
         return "worked", f"{trial.id} came to its end"
     return "failed", f"{trial.id} is {trial.status}"
+
+
+def _stood(state: State, trial: Trial) -> str:
+    """How a trial was left that was stopped, with what is kept of it."""
+    objective = state.study.objective if state.study is not None else None
+    kept = best_saved(state.checkpoints.get(trial.id, ()), objective) if objective is not None else None
+    if kept is None or objective is None:
+        return f"{trial.id} is {trial.status}"
+    saved = f"the checkpoint of step {kept.step} is kept, saved at {objective.metric} {kept.objective:.6g}"
+    return f"{trial.id} is {trial.status}; {saved}"
+
+
+def _moved(incident: Incident, act: Act, attempt: Attempt, look: Look, *, known: bool) -> Judged | None:
+    """Whether a trial that was moved is faster: judged by the time of a step, nearer to what it was before than to the slow one."""
+    if not elsewhere(attempt.devices, act.avoid):
+        return "not applied", "no other device was free when it was started again"
+    if look.step_s <= 0.0 or look.attempt != attempt.id:
+        return ("failed", "how long a step takes is not known since it was moved") if known else None
+    slow, usual = (max(one.evidence.get(name, 0.0) for one in incident.findings) for name in ("step_time_s", "before_s"))
+    took = f"a step takes {look.step_s:.3g} s, and took {slow:.3g} s where it was slow and {usual:.3g} s before that"
+    return ("worked", took) if look.step_s < (slow * usual) ** 0.5 else ("failed", f"{took}: it is not the device")
 
 
 def _believed_from(state: State, incident: Incident, act: Act) -> int:

@@ -5,7 +5,7 @@ next engine after a crash, and in a replay.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from secondshift.policies.captain.batches import Batches
 from secondshift.policies.captain.columns import HASHED, Guess, guess
@@ -112,7 +112,8 @@ class Watchkeeper:
         """Judge where a trial stands that came to its own end, once; one that was stopped, paused or failed did not."""
         for trial in sorted(self._ended):
             watched, known = self._watched.get(trial), state.trials.get(trial)
-            if watched is not None and not watched.over and known is not None and known.status == "complete":
+            ended = known is not None and known.status == "complete" and not known.stopped()
+            if watched is not None and not watched.over and ended:
                 watched.over = True
                 watched.fresh += watched.following.finish()
         self._ended.clear()
@@ -250,10 +251,11 @@ def _look(watched: _Watched) -> Look:
     following = watched.following
     level = following.numbers.level
     layers = watched.layers.samples()
+    look = Look(findings=tuple(watched.fresh), layers=layers, attempt=watched.attempt, step_s=following.timing.step_s())
     if not level.medians:
-        return Look(findings=tuple(watched.fresh), layers=layers)
+        return look
     sign, metric = following.numbers.sign, watched.guessed.streams.get("loss", "")
     rate = following.updates.rate
     now = Level(metric=metric, step=following.step, value=sign * level.last, noise=level.noise, rate=rate, points=level.blocks)
     before = Level(metric=metric, step=level.begun, value=sign * level.level, noise=level.noise, rate=following.updates.usual)
-    return Look(findings=tuple(watched.fresh), level=now, before=before, layers=layers)
+    return replace(look, level=now, before=before)

@@ -11,6 +11,7 @@ SLOWER = log(1.25)  # least lasting rise of the step time
 LOADING = log(1.5)  # least lasting rise of the loading time
 STEP_BLOCKS, DATA_BLOCKS = 6, 3
 SHARE = 0.1  # of a step that more loading must cost
+STARTED = 3  # blocks: the first steps of a process are slower, and say little
 EXPLAINED = 0.5  # share of a rise of the step time that loading explains
 
 
@@ -29,6 +30,10 @@ class Timing:
         """A change is planned from here on."""
         self.steps.forget()
         self.data.forget()
+
+    def step_s(self) -> float:
+        """What a step takes now (s), since the last announced change; 0.0 where that is not known yet."""
+        return exp(self.steps.last) if self.steps.blocks >= STARTED else 0.0
 
     def push(self, step: int, step_s: float | None, data_s: float | None) -> list[Finding]:
         """Take the time of one step and, where it is known, the part of it that was loading."""

@@ -1,0 +1,247 @@
+"""What only saves time: a slow trial is moved, one past its best is ended, where that is granted; nobody is ever asked."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import simulated_nights
+from secondshift.policies.captain.ladder import rung
+from secondshift.policies.captain.symptoms.findings import Finding
+from secondshift.policies.captain.unasked import PAST, SLOW, START_S, SURE, WORSE, saves
+from secondshift.records import events as facts
+from secondshift.records.devicenames import chosen, elsewhere
+from secondshift.records.states import State
+from secondshift.records.studies import Budget, Launch, Objective, Policy
+from secondshift.records.trials import Attempt, Summary, Trial
+from secondshift.replay import replay
+from secondshift.runtime.spool import put_request
+from simulated_nights import Night, falling, study, until
+
+STEPS, ONSET = 1200, 400
+MAY = ("requeue", "stop_early", "pause", "stop_non_finite")
+FAST, SLOWED = 1.0, 2.5  # seconds a step
+
+
+@pytest.fixture
+def night(tmp_path, monkeypatch):
+    """Make a night of one trial on two devices, on a curve, with an authority."""
+
+    def make(curve, *, may=MAY, slots=2, at="final", metric="loss", trials=1):
+        monkeypatch.setattr(simulated_nights, "curve", curve)
+        (tmp_path / "spool/tmp").mkdir(parents=True)
+        question = study(
+            horizon_steps=STEPS, budget=Budget(trials=trials), policy=Policy(searcher="random", scheduler="fifo"), may=may,
+            objective=Objective(metric=metric, at=at), launch=Launch(slots=slots, checkpoint_every_s=20),
+        )  # fmt: skip
+        return Night(tmp_path, question, slots=slots)
+
+    return make
+
+
+def times(order, *, slow: bool, onset: int = ONSET) -> np.ndarray:
+    """The time of each step, with noise; slower from `onset` on."""
+    noise = np.exp(0.03 * np.random.default_rng(7).normal(size=STEPS))
+    return np.where(np.arange(STEPS) >= onset, SLOWED if slow else FAST, FAST) * noise
+
+
+def on_first_device(order) -> dict[str, np.ndarray]:
+    """The first device becomes slow."""
+    return {"loss": falling(1, STEPS), "step_time": times(order, slow=order.devices == ("sim-0",))}
+
+
+def everywhere(order) -> dict[str, np.ndarray]:
+    """Steps become slow wherever they are trained."""
+    return {"loss": falling(1, STEPS), "step_time": times(order, slow=True, onset=ONSET if order.number == 1 else 0)}
+
+
+def devices(played: Night) -> list[str]:
+    return [fact.devices[0] for fact in played.payloads(facts.AttemptOrdered) if fact.trial == "t1"]
+
+
+def incidents(played: Night) -> list:
+    return [fact.incident for fact in played.payloads(facts.IncidentAmended)]
+
+
+def nobody_was_asked(played: Night) -> bool:
+    told = [*played.payloads(facts.IncidentOpened), *played.payloads(facts.IncidentAmended)]
+    return not any(fact.incident.questions for fact in told)
+
+
+def test_a_trial_on_a_slow_device_goes_on_on_another_and_is_judged_by_its_pace(night):
+    played = night(on_first_device)
+    state = played.run()
+    (opened,) = played.payloads(facts.IncidentOpened)
+    assert opened.incident.cause == "slow_device" and opened.incident.acts[0].avoid == ("sim-0",)
+    assert devices(played) == ["sim-0", "sim-1"] and nobody_was_asked(played)
+    (act,) = incidents(played)[-1].acts
+    assert act.outcome == "worked" and act.seen.startswith("a step takes 0.99")
+    assert state.trials["t1"].status == "complete" and not state.trials["t1"].assisted and not state.incidents
+    again = played.payloads(facts.AttemptOrdered)[1]
+    assert again.from_step > ONSET, "it saved before it left: nothing is trained twice"
+    assert replay(played.ledger).holds
+
+
+def test_where_it_is_as_slow_elsewhere_it_is_left_there_and_nobody_is_asked(night):
+    played = night(everywhere)
+    state = played.run()
+    assert devices(played) == ["sim-0", "sim-1"] and nobody_was_asked(played)
+    (closed,) = played.payloads(facts.IncidentClosed)
+    assert "it is not the device" in closed.outcome and state.trials["t1"].status == "complete"
+
+
+@pytest.mark.parametrize("given", [{"may": ("pause",)}, {"slots": 1}])
+def test_without_a_grant_or_another_device_slow_steps_are_only_noted(night, given):
+    played = night(on_first_device, **given)
+    played.run()
+    assert not played.payloads(facts.IncidentOpened) and devices(played) == ["sim-0"]
+    seen = [one for fact in played.payloads(facts.SymptomSeen) for one in fact.findings]
+    assert any(one.symptom == "slow_steps" and one.lasted >= SLOW for one in seen)
+    assert all(rung(one) == "note" for one in seen)
+
+
+def broken(order) -> dict[str, np.ndarray]:
+    """Slow steps on the first device; on the second the loss is soon no number."""
+    found = on_first_device(order)
+    if order.number > 1:
+        found["loss"][order.from_step + 4 :] = np.nan
+    return found
+
+
+def test_another_trouble_while_it_is_judged_is_seen_to_as_what_it_is(night):
+    played = night(broken)
+    state = played.run()
+    causes = [fact.incident.cause for fact in played.payloads(facts.IncidentOpened)]
+    assert causes == ["slow_device", "bad_numbers"] and state.trials["t1"].status == "stopped"
+
+
+def turned(order) -> dict[str, np.ndarray]:
+    """An evaluation at every step that is best at step 300, while training goes on improving."""
+    noise = 0.002 * np.random.default_rng(3).normal(size=STEPS)
+    return {"loss": falling(1, STEPS), "val_loss": 1.0 + np.abs(np.arange(STEPS) - 300) / 400.0 + noise}
+
+
+def test_a_run_past_its_best_is_ended_and_its_best_is_its_result(night):
+    played = night(turned, at="best", metric="val_loss")
+    state = played.run()
+    (opened,) = played.payloads(facts.IncidentOpened)
+    assert opened.incident.cause == "overfitting" and opened.incident.acts[0].remedy == "stop_early"
+    trial = state.trials["t1"]
+    assert trial.status == "complete" and trial.logged_step < STEPS - 300 and not trial.assisted
+    assert trial.objective(state.study.objective) == pytest.approx(1.0, abs=0.02)
+    assert nobody_was_asked(played) and replay(played.ledger).holds
+
+
+def test_a_person_takes_it_back_and_it_goes_on_from_what_it_saved_to_its_end(night, tmp_path):
+    played = night(turned, at="best", metric="val_loss")
+    ended = played.run().trials["t1"]
+    assert ended.stopped() and ended.early == "stopped"
+    put_request(tmp_path, "stop", {"trial": "t1", "undo": True}, "kim")
+    state = played.run()
+    again = played.payloads(facts.AttemptOrdered)[-1]
+    assert 0 < again.from_step <= ended.logged_step + 1
+    assert state.trials["t1"].logged_step == STEPS - 1 and not state.trials["t1"].stopped()
+    assert len(played.payloads(facts.TrialHelped)) == 1 and replay(played.ledger).holds
+
+
+def test_where_no_other_device_was_free_in_the_end_that_is_said(night):
+    played = night(on_first_device)
+    played.engine.begin(simulated_nights.EVENING + 8 * 3600)
+    until(played, lambda: played.payloads(facts.TrialHelped))
+    played.executor._held.pop("sim-1")  # somebody else's program took it meanwhile
+    state = played.run()
+    assert devices(played) == ["sim-0", "sim-0"] and nobody_was_asked(played)
+    (closed,) = played.payloads(facts.IncidentClosed)
+    assert "no other device was free" in closed.outcome and state.trials["t1"].status == "complete"
+
+
+FOUND = Finding(
+    symptom="overfitting", stream="val_loss", step=500, since=300, lasted=PAST, confidence=SURE,
+    evidence={"evaluation": 1.2, "best": 1.0, "best_step": 300.0, "training": 0.1, "training_at_best": 0.3},
+)  # fmt: skip
+SLOWER = Finding(
+    symptom="slow_steps", stream="step_time", step=500, since=400, lasted=SLOW, confidence=SURE,
+    evidence={"step_time_s": 2.0, "before_s": 1.0, "times": 2.0},
+)  # fmt: skip
+
+
+def seen(**changes) -> State:
+    """A trial at step 500 of 1200 that was at its best at step 300, with another device free."""
+    trial = Trial(
+        id="t1", candidate="c1", seed=0, status="running", attempts=1, logged_step=500, until_step=STEPS,
+        metrics={"val_loss": Summary(points=25, last=1.2, low=1.0, low_step=300, high=2.0, high_step=0)},
+    )  # fmt: skip
+    question = study(horizon_steps=STEPS, objective=Objective(metric="val_loss", at="best"))
+    attempt = Attempt(id="t1.a1", trial="t1", number=1, status="running", devices=("GPU-1.2",))
+    whole = {"study": question, "trials": {"t1": replace(trial, **changes.pop("trial", {}))}, "attempts": {"t1.a1": attempt},
+             "free_devices": ("GPU-2.1",)}  # fmt: skip
+    return State(**(whole | changes))
+
+
+def worth(finding: Finding, **changes) -> bool:
+    state = seen(**changes)
+    return saves(state, state.trials["t1"], finding)
+
+
+def test_what_is_long_past_its_best_is_worth_ending():
+    assert worth(FOUND)
+
+
+@pytest.mark.parametrize(
+    ("finding", "changes", "why"),
+    [
+        (replace(FOUND, lasted=PAST - 1), {}, "it may come back"),
+        (replace(FOUND, confidence=SURE - 0.01), {}, "it is not sure"),
+        (replace(FOUND, evidence={**FOUND.evidence, "evaluation": 1.0 + 0.9 * WORSE}), {}, "it drifts"),
+        (replace(FOUND, evidence={"training_gained": 1.0}), {}, "evaluation has not turned"),
+        (FOUND, {"trial": {"logged_step": 1150}}, "it is over soon anyway"),
+        (FOUND, {"trial": {"pair": 3}}, "it is compared at its end"),
+        (FOUND, {"trial": {"early": "undone"}}, "a person wants it to go on"),
+        (FOUND, {"audits": {"t1": object()}}, "it was drawn to see how it ends"),
+        (FOUND, {"study": study(horizon_steps=STEPS, objective=Objective(metric="val_loss"))}, "what counts is its end"),
+        (FOUND, {"trial": {"metrics": {"val_loss": Summary(points=25, low=0.9, low_step=450)}}}, "the objective got better since"),
+        (FOUND, {"trial": {"metrics": {}}}, "the objective is not known"),
+    ],
+)
+def test_what_is_not_worth_ending(finding, changes, why):
+    assert not worth(finding, **changes), why
+
+
+def test_where_more_is_better_the_highest_is_the_best():
+    question = study(horizon_steps=STEPS, objective=Objective(metric="acc", goal="max", at="best"))
+    for high_step, ended in ((300, True), (480, False)):
+        trial = {"metrics": {"acc": Summary(points=25, low=0.1, low_step=490, high=0.9, high_step=high_step)}}
+        assert worth(FOUND, study=question, trial=trial) is ended
+
+
+def test_slow_steps_are_worth_moving_away_from():
+    assert worth(SLOWER)
+
+
+@pytest.mark.parametrize(
+    ("finding", "changes", "why"),
+    [
+        (replace(SLOWER, lasted=SLOW - 1), {}, "it may pass"),
+        (replace(SLOWER, confidence=SURE - 0.01), {}, "it is not sure"),
+        (SLOWER, {"free_devices": ()}, "no other device is free"),
+        (SLOWER, {"free_devices": ("GPU-1.1",)}, "that is the same GPU"),
+        (SLOWER, {"trial": {"until_step": 590}}, "it is slow for less long than it was"),
+        (replace(SLOWER, evidence={"step_time_s": 1.0 + 0.9 * START_S / 699, "before_s": 1.0}), {}, "a start costs as much"),
+        (SLOWER, {"attempts": {}}, "it does not run"),
+    ],
+)
+def test_what_is_not_worth_moving(finding, changes, why):
+    assert not worth(finding, **changes), why
+
+
+def test_cpus_are_shares_of_one_machine_and_slots_of_one_gpu():
+    assert elsewhere(("cpu-0", "cpu-7"), ("cpu-3",)) == []
+    assert elsewhere(("GPU-1.1", "GPU-2.2"), ("GPU-1.2",)) == ["GPU-2.2"]
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "device"),
+    [((), (), "a"), (("a",), (), "b"), ((), ("a", "b"), "c"), (("c",), ("a", "b"), "a"), (("a", "b", "c"), ("a",), "b")],
+)
+def test_a_device_is_chosen_that_this_trial_then_that_others_were_not_slow_on(own, others, device):
+    assert chosen(("a", "b", "c"), own, others) == device
