@@ -1,9 +1,10 @@
 """How well the captain's symptoms, diagnosis and ladder do, on data that nothing was tuned on, beside other tools' defaults.
 
-    python3 benchmarks/captain.py --data DIR [--only live|generator|real|rl|crash|speed|left-out] [--quick] [--json]
-                                  [--seeds N] [--held-out-seeds N]
+    python3 benchmarks/captain.py --data DIR [--only live|generator|saving|real|rl|crash|speed|left-out] [--quick]
+                                  [--json] [--seeds N] [--held-out-seeds N]
 
-DIR is the folder of incidents (live_faults, algoperf, nanogpt, rl, crash_logs); without it only `generator` and `speed` run.
+DIR is the folder of incidents (live_faults, algoperf, nanogpt, rl, crash_logs); without it only `generator`, `saving` and
+`speed` run.
 What tunes and what judges stands in docs/captain/recoverable.md; results stand in docs/captain/benchmark.md.
 """
 
@@ -19,8 +20,8 @@ preparing.environment()
 from captain import leaving_out, parts  # noqa: E402  # the folders come first
 from captain.parts import Reported  # noqa: E402
 
-NAMES = ("live", "generator", "real", "rl", "crash", "speed", "left-out")
-NEED_NO_DATA = ("generator", "speed")
+NAMES = ("live", "generator", "saving", "real", "rl", "crash", "speed", "left-out")
+NEED_NO_DATA = ("generator", "saving", "speed")
 
 
 def main() -> None:
@@ -41,7 +42,8 @@ def main() -> None:
     seeds, held_out = (1, 1) if given.quick else (given.seeds, given.held_out_seeds)
     calls: dict[str, Callable[[], Reported]] = {
         "live": lambda: parts.live(given.data), "generator": lambda: parts.generated(seeds, held_out),
-        "real": lambda: parts.real(given.data), "rl": lambda: parts.rl(given.data), "crash": lambda: parts.crash(given.data),
+        "saving": lambda: parts.saves(given.data, seeds, held_out), "real": lambda: parts.real(given.data),
+        "rl": lambda: parts.rl(given.data), "crash": lambda: parts.crash(given.data),
         "speed": parts.speed, "left-out": lambda: leaving_out.measured(given.data, seeds),
     }  # fmt: skip
     rows: dict[str, dict[str, object]] = {}

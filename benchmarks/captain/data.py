@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve().parents[2]
 CACHE = HERE / ".benchmarks" / "captain"  # ignored by git
 LIVE_HELD_OUT = frozenset({"bad_shard60", "weights_saturated", "dead_loader_same_batch", "straggler_x1.6",
                            "small_bump", "ckpt_pause"})  # fmt: skip
-FIRST_JUDGING_SEED = 1_100_000  # those from 100,000 to 500,000 and from 700,000 to 1,000,000 judged before, and were seen
+FIRST_JUDGING_SEED = 1_300_000  # those from 100,000 to 500,000 and from 700,000 to 1,200,000 judged before, and were seen
 HEALTHY = Expected(kind="healthy", fault=False, onset=-1, acceptable=frozenset(), right=frozenset(), causes=frozenset(),
                    slow=False, held_out=False)  # fmt: skip
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from captain import data, woken
+from captain import data, saving, woken
 from captain.data import Part, Stream
 from captain.peers import PEERS
 from captain.scoring import PAGES, WITHIN, WITHIN_SLOW, Figure, Table, judge, poisson_upper, reached_by, wilson
@@ -247,6 +247,21 @@ def _peers_real(streams: Sequence[Stream], hours: float) -> tuple[dict[str, floa
         for peer, detect in PEERS.items()
     }  # fmt: skip
     return rates, caught
+
+
+def saves(folder: Path | None, seeds: int, held_out: int) -> Reported:
+    """What is done only to save time, on the judging parts of all data with evaluations or step times."""
+    found = Reported()
+    sources: dict[str, Iterable[Stream]] = {"own generator": data.generated("judging", seeds, held_out=held_out)}
+    if folder is not None:
+        sources |= {"live faults": data.live(folder), "real runs (AlgoPerf)": data.algoperf(folder)}
+    for name, streams in sources.items():
+        counts = saving.saved(one for one in streams if one.part == "judging")
+        found.lines += [f"saving time, {name}:", *saving.lines(counts)]
+        ended, better, wrong = counts.ended.total(), len(counts.better), counts.moved_wrongly()
+        found.row(f"{name}: ended at their best, and better later", float(better), f"of {ended}", "", None)
+        found.row(f"{name}: moved, and the device was not slow", float(wrong), f"of {counts.runs.total()}", "0", wrong == 0)
+    return found
 
 
 def rl(folder: Path) -> Reported:

@@ -30,7 +30,7 @@ from secondshift.runtime.notify.bells import Bells
 from secondshift.runtime.shiftclock import ShiftClock
 from secondshift.standing import closing, noted, outdated, requested
 
-POLICY = f"10 numpy-{np.__version__}"  # raise the number when a decider's answer to the same state changes
+POLICY = f"11 numpy-{np.__version__}"  # raise the number when a decider's answer to the same state changes
 BEAT_EVERY_S = 2.0
 KEEP_EVERY_S = 60.0  # between two snapshots of the fold
 Decider = Callable[[State], Sequence[Decision]]

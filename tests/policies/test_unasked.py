@@ -8,7 +8,7 @@ import pytest
 import simulated_nights
 from secondshift.policies.captain.ladder import rung
 from secondshift.policies.captain.symptoms.findings import Finding
-from secondshift.policies.captain.unasked import PAST, SLOW, START_S, SURE, WORSE, saves
+from secondshift.policies.captain.unasked import HALF, PAST, SEEN, SLOW, START_S, SURE, WORSE, saves
 from secondshift.records import events as facts
 from secondshift.records.devicenames import chosen, elsewhere
 from secondshift.records.states import State
@@ -156,19 +156,19 @@ def test_where_no_other_device_was_free_in_the_end_that_is_said(night):
 
 
 FOUND = Finding(
-    symptom="overfitting", stream="val_loss", step=500, since=300, lasted=PAST, confidence=SURE,
+    symptom="overfitting", stream="val_loss", step=660, since=300, lasted=PAST, confidence=SURE,
     evidence={"evaluation": 1.2, "best": 1.0, "best_step": 300.0, "training": 0.1, "training_at_best": 0.3},
 )  # fmt: skip
 SLOWER = Finding(
-    symptom="slow_steps", stream="step_time", step=500, since=400, lasted=SLOW, confidence=SURE,
+    symptom="slow_steps", stream="step_time", step=500, since=400, lasted=SLOW, confidence=SEEN,
     evidence={"step_time_s": 2.0, "before_s": 1.0, "times": 2.0},
 )  # fmt: skip
 
 
 def seen(**changes) -> State:
-    """A trial at step 500 of 1200 that was at its best at step 300, with another device free."""
+    """A trial at step 660 of 1200 that was at its best at step 300, with another device free."""
     trial = Trial(
-        id="t1", candidate="c1", seed=0, status="running", attempts=1, logged_step=500, until_step=STEPS,
+        id="t1", candidate="c1", seed=0, status="running", attempts=1, logged_step=660, until_step=STEPS,
         metrics={"val_loss": Summary(points=25, last=1.2, low=1.0, low_step=300, high=2.0, high_step=0)},
     )  # fmt: skip
     question = study(horizon_steps=STEPS, objective=Objective(metric="val_loss", at="best"))
@@ -195,11 +195,12 @@ def test_what_is_long_past_its_best_is_worth_ending():
         (replace(FOUND, evidence={**FOUND.evidence, "evaluation": 1.0 + 0.9 * WORSE}), {}, "it drifts"),
         (replace(FOUND, evidence={"training_gained": 1.0}), {}, "evaluation has not turned"),
         (FOUND, {"trial": {"logged_step": 1150}}, "it is over soon anyway"),
+        (FOUND, {"trial": {"logged_step": int(HALF * STEPS) - 1}}, "the rate is still to fall"),
         (FOUND, {"trial": {"pair": 3}}, "it is compared at its end"),
         (FOUND, {"trial": {"early": "undone"}}, "a person wants it to go on"),
         (FOUND, {"audits": {"t1": object()}}, "it was drawn to see how it ends"),
         (FOUND, {"study": study(horizon_steps=STEPS, objective=Objective(metric="val_loss"))}, "what counts is its end"),
-        (FOUND, {"trial": {"metrics": {"val_loss": Summary(points=25, low=0.9, low_step=450)}}}, "the objective got better since"),
+        (FOUND, {"trial": {"metrics": {"val_loss": Summary(points=25, low=0.9, low_step=500)}}}, "the objective got better since"),
         (FOUND, {"trial": {"metrics": {}}}, "the objective is not known"),
     ],
 )
@@ -209,8 +210,8 @@ def test_what_is_not_worth_ending(finding, changes, why):
 
 def test_where_more_is_better_the_highest_is_the_best():
     question = study(horizon_steps=STEPS, objective=Objective(metric="acc", goal="max", at="best"))
-    for high_step, ended in ((300, True), (480, False)):
-        trial = {"metrics": {"acc": Summary(points=25, low=0.1, low_step=490, high=0.9, high_step=high_step)}}
+    for high_step, ended in ((300, True), (600, False)):
+        trial = {"metrics": {"acc": Summary(points=25, low=0.1, low_step=650, high=0.9, high_step=high_step)}}
         assert worth(FOUND, study=question, trial=trial) is ended
 
 
@@ -222,11 +223,11 @@ def test_slow_steps_are_worth_moving_away_from():
     ("finding", "changes", "why"),
     [
         (replace(SLOWER, lasted=SLOW - 1), {}, "it may pass"),
-        (replace(SLOWER, confidence=SURE - 0.01), {}, "it is not sure"),
+        (replace(SLOWER, confidence=SEEN - 0.01), {}, "it is not sure"),
         (SLOWER, {"free_devices": ()}, "no other device is free"),
         (SLOWER, {"free_devices": ("GPU-1.1",)}, "that is the same GPU"),
-        (SLOWER, {"trial": {"until_step": 590}}, "it is slow for less long than it was"),
-        (replace(SLOWER, evidence={"step_time_s": 1.0 + 0.9 * START_S / 699, "before_s": 1.0}), {}, "a start costs as much"),
+        (SLOWER, {"trial": {"until_step": 750}}, "it is slow for less long than it was"),
+        (replace(SLOWER, evidence={"step_time_s": 1.0 + 0.9 * START_S / 539, "before_s": 1.0}), {}, "a start costs as much"),
         (SLOWER, {"attempts": {}}, "it does not run"),
     ],
 )

@@ -91,7 +91,8 @@ def _perform(kind: str, case: int, place: Path, lang: str, *, quiet: bool) -> tu
 
 
 def _ending(lang: str, row: Row) -> str:
-    key = "drill.twin" if row.ratio < float("inf") else "drill.no_twin"
+    known = "drill.over" if row.kind.lasting else "drill.twin"  # no twin to compare with: nothing mends a lasting fault
+    key = known if row.ratio < float("inf") else "drill.no_twin"
     return say(key, lang, trial=row.trial, status_word=row.status, ratio=round(row.ratio, 3), same=SAME)
 
 

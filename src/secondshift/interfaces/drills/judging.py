@@ -61,6 +61,8 @@ class Row:
                 return self.status == "failed" and "not tried again" in said
             case "given up":
                 return self.status == "failed"
+            case "ended at its best":
+                return self.diagnosed and self.status == "complete" and ("stop_early", "worked") in self.remedies and not self.asked
             case "noted":
                 return self.diagnosed and self.status == "complete"
 

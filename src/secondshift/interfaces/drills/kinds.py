@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Ends = Literal["mended", "asked", "not tried again", "noted", "given up"]
+Ends = Literal["mended", "asked", "not tried again", "noted", "given up", "ended at its best"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +44,7 @@ KINDS: Mapping[str, Kind] = {
         _kind("corrupt_checkpoint", "mended", "killed"),
         _kind("crash_loop", "given up", "killed crash_loop", lasting=True),
         _kind("import_error", "not tried again", "launch_config_error", lasting=True),
+        _kind("overfit", "ended at its best", "overfitting", lasting=True),
         _kind("remedy_not_applied", "asked", "remedy_not_applied bad_data bad_numbers", lasting=True),
     )
 }  # fmt: skip

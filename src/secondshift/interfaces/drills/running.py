@@ -28,6 +28,7 @@ tier = "cooperative"
 [objective]
 metric = "val_loss"
 goal = "min"
+at = "{at}"
 
 [horizon]
 steps = {steps}
@@ -81,7 +82,7 @@ def lay_out(
     text = _STUDY.format(
         title=title, command=json.dumps(shlex.join(words)), steps=steps, faults=json.dumps(values),
         cases=json.dumps(list(cases)), trials=len(values) * len(cases) + 1, may=json.dumps(list(may)), slots=slots,
-        answer_s=answer_s, every_s=0.3,
+        answer_s=answer_s, every_s=0.3, at="best" if "overfit" in faults else "final",
     )  # fmt: skip
     study = folder / "secondshift.toml"
     study.write_text(text)

@@ -25,6 +25,7 @@ EVAL_EVERY = 20
 SHARD = 60  # steps of a bad shard
 FILE_LIMIT = 2 << 20  # bytes: what is logged stays below half of it, a checkpoint of that drill does not
 LEAKS_INTO = 150 << 20  # bytes that the leak has before it; it would take more
+FEW = 48  # samples, with half as much noise as there is to learn: all that an overfitting run ever sees
 PAGE = os.sysconf("SC_PAGESIZE")
 
 
@@ -44,15 +45,16 @@ class Job:
         self.weights = [start.normal(size=(INPUTS, width)) / INPUTS**0.5, np.zeros(width),
                         start.normal(size=(width, 1)) / width**0.5, np.zeros(1)]  # fmt: skip
         self.speed = [np.zeros_like(weight) for weight in self.weights]
-        self.held_out = self._drawn(np.random.default_rng((case, 99)), HELD_OUT)
+        self.held_out = self.drawn(np.random.default_rng((case, 99)), HELD_OUT)
 
-    def _drawn(self, source: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+    def drawn(self, source: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """So many samples: inputs, and what is to be learned of them with a little noise."""
         x = source.normal(size=(count, INPUTS))
         return x, np.tanh(x @ self.truth[0]) @ self.truth[1] + 0.1 * source.normal(size=count)
 
     def batch(self, step: int, fresh: int) -> tuple[np.ndarray, np.ndarray]:
         """The batch of a step: always the same one, but for a loader that was started afresh."""
-        return self._drawn(np.random.default_rng((self.seed, step, 5, fresh)), BATCH)
+        return self.drawn(np.random.default_rng((self.seed, step, 5, fresh)), BATCH)
 
     def rate(self, step: int) -> float:
         """A cosine from the learning rate to a tenth of it."""
@@ -116,6 +118,15 @@ class Fault:
             distinct = len(y) if since == 0 else 0
             x, y = self.batch
         return x, y, distinct
+
+    def few(self, step: int, job: "Job", x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of an overfitting run: a batch of the few samples that it has, from the first step on."""
+        if self.kind != "overfit":
+            return x, y
+        source = np.random.default_rng((self.case, 11))
+        inputs, targets = job.drawn(source, FEW)
+        chosen = np.random.default_rng((self.case, step, 13)).integers(FEW, size=len(y))
+        return inputs[chosen], (targets + 0.5 * source.normal(size=FEW))[chosen]
 
     def rate(self, step: int, rate: float) -> float:
         """The learning rate as the fault leaves it."""
@@ -212,7 +223,7 @@ def main() -> None:
         began = time.perf_counter()
         obeys = kind != "remedy_not_applied"
         if not (obeys and run.skips(step)):
-            x, y, distinct = fault.data(step, *job.batch(step, run.fresh_loader))
+            x, y, distinct = fault.data(step, *fault.few(step, job, *job.batch(step, run.fresh_loader)))
             rate = fault.rate(step, job.rate(step)) * run.lr_scale
             fault.strike(step, job, run)
             loss, norm = job.train(x, y, rate)

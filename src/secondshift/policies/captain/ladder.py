@@ -47,8 +47,8 @@ def _lasting(finding: Finding) -> bool:
 def rung(finding: Finding) -> Rung:
     """The rung that a finding has reached.
 
-    Spikes, plateaus, slow steps and large gradients stay notes: they pass, or a step up follows and says so. So does
-    overfitting: the best checkpoint is kept anyway, and many schedules come back from it.
+    Spikes, plateaus and large gradients stay notes: they pass, or a step up follows and says so. So do slow steps and
+    overfitting, of which nobody is ever asked: what is done about them where it may be stands in `unasked.py`.
 
     `page` is never reached here: whether a question wakes somebody is weighed by `policies/oncall`.
     """

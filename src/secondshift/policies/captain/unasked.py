@@ -12,18 +12,17 @@ from secondshift.records.trials import Trial
 
 SAVING = ("requeue", "stop_early")  # remedies
 CAUSES = frozenset({"slow_device", "overfitting"})  # whose incidents never ask
-SLOW, SURE = 96, 0.8  # points of slow steps, and confidence in either symptom
+SLOW, SEEN = 96, 0.6  # points of slow steps, and confidence: moving is judged afterwards by the pace, so little is enough
 START_S = 60.0  # a process that is started anew is given so long to get going; moving must save more
-PAST = 12  # evaluations since the best
+PAST, SURE = 12, 0.8  # evaluations since the best, and confidence
 WORSE = 0.02  # share of the best by which evaluation is worse: one that has learned nothing yet drifts by less
+HALF = 0.5  # of the horizon must be trained: evaluation that turned early may turn again while the rate is still to fall
 REST = 0.5  # times the steps since the best must be left: ending it just before its end saves nothing
 STOOD = 0.5  # share of the steps since then that the objective must not have been better in either
 
 
 def saves(state: State, trial: Trial, finding: Finding) -> bool:
     """Say whether a finding is worth an act that only saves time."""
-    if finding.confidence < SURE or state.study is None:
-        return False
     if finding.symptom == "slow_steps":
         return _moving(state, trial, finding)
     return finding.symptom == "overfitting" and _ending(state, trial, finding)
@@ -32,7 +31,8 @@ def saves(state: State, trial: Trial, finding: Finding) -> bool:
 def _moving(state: State, trial: Trial, finding: Finding) -> bool:
     """It has been slow for long, it would be so for as long again, and another device waits for it."""
     attempt, seen = state.attempt_of(trial.id), finding.evidence
-    if attempt is None or finding.lasted < SLOW or not elsewhere(state.free_devices, attempt.devices):
+    lasts = finding.lasted >= SLOW and finding.confidence >= SEEN
+    if attempt is None or not lasts or not elsewhere(state.free_devices, attempt.devices):
         return False
     left = trial.until_step - trial.logged_step - 1
     gained = left * (seen.get("step_time_s", 0.0) - seen.get("before_s", 0.0))
@@ -48,7 +48,8 @@ def _ending(state: State, trial: Trial, finding: Finding) -> bool:
     if study is None or study.objective.at != "best" or trial.pair >= 0 or trial.id in state.audits or trial.early:
         return False
     past, left = finding.step - finding.since, study.horizon_steps - trial.logged_step - 1
-    if finding.lasted < PAST or left < REST * past or "best" not in seen:
+    early = finding.lasted < PAST or finding.confidence < SURE or trial.logged_step < HALF * study.horizon_steps
+    if early or left < REST * past or "best" not in seen:
         return False
     judged = trial.metrics.get(study.objective.metric)
     best_step = -1 if judged is None else judged.low_step if study.objective.goal == "min" else judged.high_step
