@@ -8,7 +8,7 @@ import pytest
 import simulated_nights
 from secondshift.policies.captain.ladder import rung
 from secondshift.policies.captain.symptoms.findings import Finding
-from secondshift.policies.captain.unasked import HALF, PAST, SEEN, SLOW, START_S, SURE, WORSE, saves
+from secondshift.policies.captain.unasked import PAST, SEEN, SLOW, START_S, SURE, WORSE, saves
 from secondshift.records import events as facts
 from secondshift.records.devicenames import chosen, elsewhere
 from secondshift.records.states import State
@@ -195,7 +195,7 @@ def test_what_is_long_past_its_best_is_worth_ending():
         (replace(FOUND, evidence={**FOUND.evidence, "evaluation": 1.0 + 0.9 * WORSE}), {}, "it drifts"),
         (replace(FOUND, evidence={"training_gained": 1.0}), {}, "evaluation has not turned"),
         (FOUND, {"trial": {"logged_step": 1150}}, "it is over soon anyway"),
-        (FOUND, {"trial": {"logged_step": int(HALF * STEPS) - 1}}, "the rate is still to fall"),
+        (FOUND, {"trial": {"logged_step": STEPS // 2 - 1}}, "the rate is still to fall"),
         (FOUND, {"trial": {"pair": 3}}, "it is compared at its end"),
         (FOUND, {"trial": {"early": "undone"}}, "a person wants it to go on"),
         (FOUND, {"audits": {"t1": object()}}, "it was drawn to see how it ends"),
