@@ -251,7 +251,8 @@ def test_a_frozen_copy_is_durable_before_its_note_and_one_that_lost_its_content_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made(tmp_path, BETTER)
-    trial, place, synced = state(tmp_path).trials["t2"], tmp_path / "kept" / "candidate", list[str]()
+    known, place, synced = state(tmp_path), tmp_path / "kept" / "candidate", list[str]()
+    trial, study = known.trials["t2"], known.study
     fsync = os.fsync
 
     def seen(fd: int) -> None:
@@ -260,14 +261,14 @@ def test_a_frozen_copy_is_durable_before_its_note_and_one_that_lost_its_content_
 
     monkeypatch.setattr(os, "fsync", seen)
     place.parent.mkdir()
-    frozen.freeze(tmp_path / ".secondshift", trial, (), 3, place)
+    frozen.freeze(tmp_path / ".secondshift", trial, (), study, place)
     names = [Path(one).name for one in synced]
     note = next(at for at, name in enumerate(names) if name.startswith("candidate.json"))
     assert {"model.json", "candidate.part", "kept"} <= set(names[:note])
-    frozen.freeze(tmp_path / ".secondshift", trial, (), 3, place)
+    frozen.freeze(tmp_path / ".secondshift", trial, (), study, place)
     assert len(synced) == len(names), "a copy that is as it was is not made again"
     os.truncate(place / "model.json", 0)
-    frozen.freeze(tmp_path / ".secondshift", trial, (), 3, place)
+    frozen.freeze(tmp_path / ".secondshift", trial, (), study, place)
     assert json.loads((place / "model.json").read_text()) == BETTER
 
 

@@ -2,15 +2,18 @@
 
 import json
 import os
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from secondshift.records.studies import Objective, Study
 from secondshift.records.trials import Checkpoint, Trial
 from secondshift.runtime.artefacts import Unfit, taken
 from secondshift.tracking import checkpoints
 
+STUDY = Study(name="s", command="c", folder=".", objective=Objective(metric="loss", at="best"), horizon_steps=10)
 TRIAL = Trial(id="t1", candidate="c2", seed=5, attempts=2, status="complete")
 
 
@@ -32,7 +35,7 @@ def saved(private: Path, step: int, text: str = "weights", *, seed: int = 5, tri
 
 
 def take(private: Path, *known: Checkpoint):
-    return taken(private, TRIAL, known, 10, private / "copy")
+    return taken(private, TRIAL, known, STUDY, private / "copy")
 
 
 def test_the_newest_checkpoint_comes_before_what_was_put_out(tmp_path: Path) -> None:
@@ -44,11 +47,22 @@ def test_the_newest_checkpoint_comes_before_what_was_put_out(tmp_path: Path) -> 
 
 
 def test_the_same_bytes_have_the_same_digest_whichever_trial_left_them(tmp_path: Path) -> None:
-    one = taken(tmp_path, TRIAL, [saved(tmp_path, 10)], 10, tmp_path / "one")
+    one = taken(tmp_path, TRIAL, [saved(tmp_path, 10)], STUDY, tmp_path / "one")
     other = Trial(id="t2", candidate="c1", seed=6)
-    two = taken(tmp_path, other, [saved(tmp_path, 10, seed=6, trial="t2")], 10, tmp_path / "two")
+    two = taken(tmp_path, other, [saved(tmp_path, 10, seed=6, trial="t2")], STUDY, tmp_path / "two")
     assert one.digest == two.digest
-    assert taken(tmp_path, TRIAL, [saved(tmp_path, 10, "others")], 10, tmp_path / "one").digest != one.digest
+    assert taken(tmp_path, TRIAL, [saved(tmp_path, 10, "others")], STUDY, tmp_path / "one").digest != one.digest
+
+
+def test_of_a_trial_that_was_ended_at_its_best_the_checkpoint_of_its_best_is_taken(tmp_path: Path) -> None:
+    known = [replace(saved(tmp_path, step, f"of {step}"), objective=value) for step, value in ((3, 2.0), (5, 1.0), (9, 4.0))]
+    for early, text in (("stopped", "of 5"), ("", "of 9"), ("undone", "of 9")):
+        copy = taken(tmp_path, replace(TRIAL, early=early), known, STUDY, tmp_path / "copy").folder
+        assert (copy / "w").read_text() == text
+    (tmp_path / "trials/t1/checkpoints/step-5/w").write_text("altered")
+    with pytest.raises(Unfit) as caught:
+        taken(tmp_path, replace(TRIAL, early="stopped"), known, STUDY, tmp_path / "copy")
+    assert caught.value.problem == "altered", "no other one is taken in its place"
 
 
 def refused(private: Path, *known: Checkpoint) -> str:

@@ -1,4 +1,6 @@
-"""What a trial left for the evaluator: its newest whole checkpoint, else what it put out; copied, plain files only."""
+"""What a trial left for the evaluator: its newest whole checkpoint, else what it put out; copied, plain files only.
+
+Of a trial that was ended at its best it is the checkpoint of its best: what came after is why it was ended."""
 
 import hashlib
 import os
@@ -9,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from secondshift.records.evaluations import Problem
-from secondshift.records.trials import Checkpoint, Trial
+from secondshift.records.studies import Study
+from secondshift.records.trials import Checkpoint, Trial, best_saved
 from secondshift.tracking import checkpoints
 
 PIECE = 1 << 20  # bytes read at a time
@@ -31,12 +34,12 @@ class Artefact:
     digest: str  # over names and contents; the same for the same bytes
 
 
-def taken(private: Path, trial: Trial, saved: Sequence[Checkpoint], horizon: int, target: Path) -> Artefact:
+def taken(private: Path, trial: Trial, saved: Sequence[Checkpoint], study: Study, target: Path) -> Artefact:
     """Copy what a trial left to `target`. `saved`: its checkpoints as recorded when they were made.
 
     Raises Unfit where there is none, where it was altered since, or is of another seed or of more steps than the horizon.
     """
-    place, manifest = _source(private, trial, saved, horizon)
+    place, manifest = _source(private, trial, saved, study)
     shutil.rmtree(target, ignore_errors=True)
     total = hashlib.sha256()
     for path, data in _plain_files(place):
@@ -54,19 +57,22 @@ def taken(private: Path, trial: Trial, saved: Sequence[Checkpoint], horizon: int
     return Artefact(folder=target, digest=total.hexdigest()[:32])
 
 
-def _source(private: Path, trial: Trial, saved: Sequence[Checkpoint], horizon: int) -> tuple[Path, bool]:
+def _source(private: Path, trial: Trial, saved: Sequence[Checkpoint], study: Study) -> tuple[Path, bool]:
     """The folder that counts, and whether it is a checkpoint with our manifest."""
     root = private / "trials" / trial.id / "checkpoints"
     rejected: list[str] = []
-    found = checkpoints.newest_verified(root, rejected=lambda step, why: rejected.append(f"step {step}: {why}"))
+    best = best_saved(saved, study.objective) if trial.early == "stopped" else None
+    found = checkpoints.newest_verified(
+        root, rejected=lambda step, why: rejected.append(f"step {step}: {why}"), only=best.step if best is not None else None
+    )
     known = {one.step: one.digest for one in saved if not one.own()}
     if rejected or (known and found is None):
         raise Unfit("altered", "; ".join(rejected) or f"checkpoint of step {max(known)} is gone")
     if found is not None:
         folder, manifest = found
         step, seed = int(manifest.get("step", -1)), manifest.get("seed")
-        if step > horizon:
-            raise Unfit("past the horizon", f"it is of {step} steps, the horizon is {horizon}")
+        if step > study.horizon_steps:
+            raise Unfit("past the horizon", f"it is of {step} steps, the horizon is {study.horizon_steps}")
         if seed != trial.seed:
             raise Unfit("another seed", f"it was made with seed {seed}, the trial has {trial.seed}")
         if step in known and known[step] != hashlib.sha256((folder / checkpoints.MANIFEST).read_bytes()).hexdigest():

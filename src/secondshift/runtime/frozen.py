@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from secondshift.records.studies import Study
 from secondshift.records.trials import Checkpoint, Trial
 from secondshift.runtime.artefacts import taken
 from secondshift.runtime.executors.attempt_files import sync_folder, write_atomic
@@ -14,7 +15,7 @@ from secondshift.runtime.executors.attempt_files import sync_folder, write_atomi
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)  # says nothing of an artefact: the engine waits for space
 
 
-def freeze(private: Path, trial: Trial, saved: Sequence[Checkpoint], horizon: int, place: Path) -> None:
+def freeze(private: Path, trial: Trial, saved: Sequence[Checkpoint], study: Study, place: Path) -> None:
     """Copy what a trial left to `place`, with its digest beside it; a copy that is still what its note says stays.
 
     Raises artefacts.Unfit where there is nothing that could be measured, OSError.
@@ -23,7 +24,7 @@ def freeze(private: Path, trial: Trial, saved: Sequence[Checkpoint], horizon: in
     if place.is_dir() and as_noted(place):
         return
     draft = place.with_name(f"{place.name}.part")
-    artefact = taken(private, trial, saved, horizon, draft)
+    artefact = taken(private, trial, saved, study, draft)
     sync_all(draft)
     shutil.rmtree(place, ignore_errors=True)
     os.rename(draft, place)

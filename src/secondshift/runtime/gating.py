@@ -145,7 +145,7 @@ def _frozen(state: State, study: Study, run: GateRun, side: Side, folder: Path) 
         return "it has no artefact"
     try:
         saved = state.checkpoints.get(name, ())
-        freeze(folder, state.trials[name], saved, study.horizon_steps, folder / "gates" / run.id / side)
+        freeze(folder, state.trials[name], saved, study, folder / "gates" / run.id / side)
     except (Unfit, OSError) as why:
         if isinstance(why, OSError) and why.errno in NO_ROOM:
             raise

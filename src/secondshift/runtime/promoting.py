@@ -58,7 +58,7 @@ def _copied(state: State, study: Study, one: Promotion, private: Path, home: Pat
     if note.exists() and (as_noted(home / "candidate") or (home / "lock").exists()):
         return  # what the sealed test has begun on is not made anew: if it changed since, it is not released
     if not one.gate:
-        freeze(private, state.trials[one.trial], state.checkpoints.get(one.trial, ()), study.horizon_steps, home / "candidate")
+        freeze(private, state.trials[one.trial], state.checkpoints.get(one.trial, ()), study, home / "candidate")
         return
     measured = private / "gates" / one.gate / "candidate"
     try:

@@ -88,7 +88,7 @@ class Referee:
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "tmp").mkdir(parents=True, exist_ok=True)
         saved = state.checkpoints.get(trial.id, ())
-        artefact = taken(self.private, trial, saved, study.horizon_steps, folder / "artefact")
+        artefact = taken(self.private, trial, saved, study, folder / "artefact")
         command = list(command_for(trial, artefact.folder))
         if confinement.available():
             command = confinement.confined(command, [str(folder)], with_parent=True)

@@ -109,13 +109,17 @@ def _verify(folder: Path) -> dict | str:
 
 
 def newest_verified(
-    root: str | os.PathLike[str], *, rejected: Callable[[int, str], object] | None = None, seed: int | None = None
+    root: str | os.PathLike[str], *, rejected: Callable[[int, str], object] | None = None, seed: int | None = None,
+    only: int | None = None,
 ) -> tuple[Path, dict] | None:
     """Return folder and manifest of the checkpoint with the highest step that is whole, or None. Never raises.
 
-    Each one that had to be skipped is told to `rejected(step, reason)`; one of another `seed` is skipped too.
+    Each one that had to be skipped is told to `rejected(step, reason)`; one of another `seed` is skipped too. `only`: those of
+    this step alone.
     """
     for step, folder in found(root):
+        if only is not None and step != only:
+            continue
         manifest = verify(folder)
         if isinstance(manifest, dict) and seed is not None and manifest.get("seed") != seed:
             manifest = f"it was made with seed {manifest.get('seed')}, this trial has {seed}"
