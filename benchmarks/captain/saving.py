@@ -16,7 +16,7 @@ from secondshift.policies.captain.symptoms.following import follow, start
 from secondshift.policies.captain.unasked import saves
 from secondshift.records.states import State
 from secondshift.records.studies import Objective, Study
-from secondshift.records.trials import Attempt, Summary, Trial
+from secondshift.records.trials import Attempt, Checkpoint, Summary, Trial
 
 METRIC = "val_loss"
 HOUR_S = 3600.0  # every run is taken to last so long: the small ones that there are last seconds, and moving them saves nothing
@@ -80,7 +80,10 @@ def _worth(stream: Stream, evaluations: Sequence[tuple[int, float]], horizon: in
         name="s", command="c", folder=".", objective=Objective(metric=METRIC, goal=stream.goal, at="best"), horizon_steps=horizon
     )
     attempt = Attempt(id="t1.a1", trial="t1", number=1, status="running", devices=("GPU-1",))
-    state = State(study=study, trials={"t1": trial}, attempts={"t1.a1": attempt}, free_devices=("GPU-2",))
+    kept = (Checkpoint(trial="t1", step=1, folder="x", objective=0.0),)
+    state = State(
+        study=study, trials={"t1": trial}, attempts={"t1.a1": attempt}, checkpoints={"t1": kept}, free_devices=("GPU-2",)
+    )
     stretch = HOUR_S / (horizon * finding.evidence.get("before_s", HOUR_S))
     times = {name: stretch * value for name, value in finding.evidence.items() if name.endswith("_s")}
     return saves(state, trial, replace(finding, evidence={**finding.evidence, **times}))

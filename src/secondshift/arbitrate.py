@@ -115,7 +115,9 @@ def _refusal(desk: _Desk, decision: Decision) -> str | None:
         return f"{trial.id} is already {trial.status}"
     if decision.verb == "repair":
         attempt = desk.state.attempt_of(trial.id)
-        return f"{trial.id} is being stopped" if attempt is not None and attempt.asked == "stop" else None
+        if attempt is not None and attempt.asked == "stop":
+            return f"{trial.id} is being stopped"
+        return "no other device is free any more" if decision.moves() and desk.slots <= 0 else None
     if decision.verb == "start":
         return _start_refusal(desk, trial, decision)
     attempt = desk.state.attempt_of(trial.id)
@@ -246,8 +248,8 @@ def _take_start(desk: _Desk, decision: Decision) -> None:
 
 def _device(desk: _Desk, trial: Trial) -> str:
     """Take the first free device, rather one that no trial was moved away from, least of all this one."""
-    others = {name for care in desk.state.care.values() for act in care.acts if act.outcome == "worked" for name in act.avoid}
-    device = chosen(desk.devices, {name for act in desk.state.acts_on(trial.id) for name in act.avoid}, others)
+    own = {name for act in desk.state.acts_on(trial.id) for name in act.avoid}
+    device = chosen(desk.devices, own, desk.state.slow)
     desk.devices.remove(device)
     return device
 
@@ -321,6 +323,7 @@ def _write(desk: _Desk, incident: Incident, why: str) -> str:
 
 def _take_repair(desk: _Desk, decision: Decision) -> None:
     """Record the act with its incident first; then ask the attempt that runs to leave."""
+    desk.slots -= decision.moves()
     trial, state = desk.state.trials[decision.subject], desk.state
     for incident in decision.incidents:
         act = incident.acts[-1]

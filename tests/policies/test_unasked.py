@@ -6,14 +6,19 @@ import numpy as np
 import pytest
 
 import simulated_nights
+from secondshift.arbitrate import arbitrate
+from secondshift.policies.captain.incidents import decide
 from secondshift.policies.captain.ladder import rung
 from secondshift.policies.captain.symptoms.findings import Finding
 from secondshift.policies.captain.unasked import PAST, SEEN, SLOW, START_S, SURE, WORSE, saves
 from secondshift.records import events as facts
+from secondshift.records.decisions import start
 from secondshift.records.devicenames import chosen, elsewhere
+from secondshift.records.incidents import Act, Care, Incident
+from secondshift.records.nights import Shift
 from secondshift.records.states import State
 from secondshift.records.studies import Budget, Launch, Objective, Policy
-from secondshift.records.trials import Attempt, Summary, Trial
+from secondshift.records.trials import Attempt, Checkpoint, Summary, Trial
 from secondshift.replay import replay
 from secondshift.runtime.spool import put_request
 from simulated_nights import Night, falling, study, until
@@ -155,14 +160,44 @@ def test_where_no_other_device_was_free_in_the_end_that_is_said(night):
     assert "no other device was free" in closed.outcome and state.trials["t1"].status == "complete"
 
 
+def test_a_device_that_comes_free_is_kept_for_the_trial_that_leaves_for_it_though_others_wait(night, tmp_path):
+    played = night(on_first_device, trials=4)
+    played.engine.begin(simulated_nights.EVENING + 8 * 3600)
+    until(played, lambda: played.engine.state.trials and played.engine.state.trials["t1"].logged_step >= ONSET + 200)
+    put_request(tmp_path, "stop", {"trial": "t2"}, "kim")
+    state = played.run()
+    assert devices(played) == ["sim-0", "sim-1"] and state.statuses["complete"] == 3
+    closed = [fact.outcome for fact in played.payloads(facts.IncidentClosed)]
+    assert closed and all("where it was slow" in outcome for outcome in closed) and replay(played.ledger).holds
+
+
+def test_a_device_that_was_left_is_taken_last_for_the_rest_of_the_shift(night):
+    played = night(on_first_device)
+    known = played.run()
+    assert known.slow == {"sim-0": True} and not known.care, "though the trial is over"
+    queued = Trial(id="t9", candidate="c1", seed=0, revision=1)
+    shift = Shift(id="s9", started_at=0.0, slots=2)
+    free = replace(known, trials={"t9": queued}, open={"t9": True}, shift=shift, free_devices=("sim-0", "sim-1"))
+    made = arbitrate(free, [start("t9", until_step=STEPS, reason="r", by="fifo")])
+    assert [fact.devices for fact in made if isinstance(fact, facts.AttemptOrdered)] == [("sim-1",)]
+
+
 FOUND = Finding(
     symptom="overfitting", stream="val_loss", step=660, since=300, lasted=PAST, confidence=SURE,
     evidence={"evaluation": 1.2, "best": 1.0, "best_step": 300.0, "training": 0.1, "training_at_best": 0.3},
 )  # fmt: skip
 SLOWER = Finding(
-    symptom="slow_steps", stream="step_time", step=500, since=400, lasted=SLOW, confidence=SEEN,
+    symptom="slow_steps", stream="step_time", step=600, since=450, lasted=SLOW, confidence=SEEN,
     evidence={"step_time_s": 2.0, "before_s": 1.0, "times": 2.0},
 )  # fmt: skip
+
+
+PROGRAMS = study(
+    horizon_steps=STEPS, objective=Objective(metric="val_loss", at="best"), policy=Policy(searcher="programs"), evaluate="judge",
+)  # fmt: skip
+ON_ONE = Attempt(id="t1.a1", trial="t1", number=1, status="running", devices=("GPU-1.2",))
+BESIDE = Attempt(id="t2.a1", trial="t2", number=1, status="running", devices=("GPU-2.2",))
+LEFT = Act(remedy="requeue", reason="r", by="captain", cause="slow_device", avoid=("GPU-2.2",), outcome="worked")
 
 
 def seen(**changes) -> State:
@@ -172,8 +207,9 @@ def seen(**changes) -> State:
         metrics={"val_loss": Summary(points=25, last=1.2, low=1.0, low_step=300, high=2.0, high_step=0)},
     )  # fmt: skip
     question = study(horizon_steps=STEPS, objective=Objective(metric="val_loss", at="best"))
-    attempt = Attempt(id="t1.a1", trial="t1", number=1, status="running", devices=("GPU-1.2",))
-    whole = {"study": question, "trials": {"t1": replace(trial, **changes.pop("trial", {}))}, "attempts": {"t1.a1": attempt},
+    kept = Checkpoint(trial="t1", step=310, folder="x", objective=1.01)
+    trial = replace(trial, **changes.pop("trial", {}))
+    whole = {"study": question, "checkpoints": {"t1": (kept,)}, "trials": {"t1": trial}, "attempts": {"t1.a1": ON_ONE},
              "free_devices": ("GPU-2.1",)}  # fmt: skip
     return State(**(whole | changes))
 
@@ -202,6 +238,8 @@ def test_what_is_long_past_its_best_is_worth_ending():
         (FOUND, {"study": study(horizon_steps=STEPS, objective=Objective(metric="val_loss"))}, "what counts is its end"),
         (FOUND, {"trial": {"metrics": {"val_loss": Summary(points=25, low=0.9, low_step=500)}}}, "the objective got better since"),
         (FOUND, {"trial": {"metrics": {}}}, "the objective is not known"),
+        (FOUND, {"checkpoints": {}}, "no checkpoint of its best is kept"),
+        (FOUND, {"study": PROGRAMS}, "an evaluator tells the result"),
     ],
 )
 def test_what_is_not_worth_ending(finding, changes, why):
@@ -226,9 +264,11 @@ def test_slow_steps_are_worth_moving_away_from():
         (replace(SLOWER, confidence=SEEN - 0.01), {}, "it is not sure"),
         (SLOWER, {"free_devices": ()}, "no other device is free"),
         (SLOWER, {"free_devices": ("GPU-1.1",)}, "that is the same GPU"),
-        (SLOWER, {"trial": {"until_step": 750}}, "it is slow for less long than it was"),
+        (SLOWER, {"trial": {"until_step": 800}}, "it is slow for less long than it was"),
         (replace(SLOWER, evidence={"step_time_s": 1.0 + 0.9 * START_S / 539, "before_s": 1.0}), {}, "a start costs as much"),
         (SLOWER, {"attempts": {}}, "it does not run"),
+        (SLOWER, {"attempts": {"t1.a1": ON_ONE, "t2.a1": BESIDE}}, "another trial runs on that GPU"),
+        (SLOWER, {"care": {"t1": Care(acts=(LEFT,))}}, "it was slow there before"),
     ],
 )
 def test_what_is_not_worth_moving(finding, changes, why):
@@ -246,3 +286,37 @@ def test_cpus_are_shares_of_one_machine_and_slots_of_one_gpu():
 )
 def test_a_device_is_chosen_that_this_trial_then_that_others_were_not_slow_on(own, others, device):
     assert chosen(("a", "b", "c"), own, others) == device
+
+
+SHIFT = Shift(id="s1", started_at=0.0, slots=2, may=MAY)
+
+
+def cared(*findings: Finding, may: tuple[str, ...] = MAY, acts: tuple[Act, ...] = (), **changes) -> State:
+    state = seen(care={"t1": Care(seen=findings, count=len(findings), acts=acts)}, open={"t1": True}, **changes)
+    return replace(state, shift=replace(SHIFT, may=may), study=replace(state.study, may=may, tier="cooperative"))
+
+
+@pytest.mark.parametrize("may", [("stop_early",), MAY])
+def test_what_ends_a_run_is_done_though_its_steps_are_slow_as_well(may):
+    (decision,) = decide(cared(SLOWER, FOUND, may=may))
+    assert decision.incidents[0].acts[-1].remedy == "stop_early"
+
+
+def test_a_move_that_did_not_help_does_not_keep_a_run_from_being_ended():
+    failed = replace(LEFT, avoid=("GPU-3.1",), outcome="failed")
+    (decision,) = decide(cared(SLOWER, FOUND, acts=(failed,)))
+    assert decision.incidents[0].acts[-1].remedy == "stop_early"
+
+
+def test_what_nobody_would_do_anything_about_does_not_end_a_pending_move():
+    act = replace(LEFT, outcome="", attempt="t1.a1")
+    incident = Incident(id="i1", subject="t1", finding="f", cause="slow_device", since=450, acts=(act,), findings=(SLOWER,))
+    leak = Finding(symptom="memory_leak", stream="rss_mb", step=640, since=500, lasted=96, confidence=0.95, evidence={})
+    assert decide(cared(leak, acts=(act,), incidents={"i1": incident})) == []
+
+
+@pytest.mark.parametrize(("asked", "outcome", "slots"), [("pause", "", 0), ("", "", 1), ("pause", "worked", 1), ("stop", "", 1)])
+def test_a_slot_is_kept_as_long_as_a_trial_leaves_its_device_for_another(asked, outcome, slots):
+    leaving = {"t1.a1": replace(ON_ONE, asked=asked)}
+    state = seen(attempts=leaving, shift=SHIFT, care={"t1": Care(acts=(replace(LEFT, outcome=outcome),))})
+    assert state.free_slots() == slots

@@ -325,3 +325,28 @@ def test_without_a_goal_the_newest_stay_alone(attempt):
     for step, value in ((10, 1.0), (20, 2.0), (30, 3.0)):
         evaluated(run, step, value)
     assert names(attempt) == ["step-20", "step-30"]
+
+
+def test_a_script_that_begins_again_keeps_no_best_of_the_run_it_gave_up(attempt):
+    attempt.order(**BEST, keep_best="min")
+    run = secondshift.init()
+    for step, value in ((40, 3.0), (50, 2.0), (60, 1.0), (10, 9.0), (20, 8.0)):
+        evaluated(run, step, value)
+    assert "step-60" not in names(attempt) and "step-20" in names(attempt)
+
+
+class Several:
+    """As a tensor of several values, of which float() makes no number."""
+
+    def __float__(self) -> float:
+        raise RuntimeError("a Tensor with 2 elements cannot be converted to Scalar")
+
+
+def test_what_is_no_number_costs_nothing_but_itself(attempt):
+    attempt.order(**BEST, keep_best="min")
+    run = secondshift.init()
+    run.log(0, val_loss=Several(), loss=1.0)
+    run.log(1, val_loss=10**400, loss=0.5)
+    run.close()
+    assert attempt.points("loss", ended=True) == [(0, 1.0), (1, 0.5)]
+    assert attempt.notes("closed", ended=True)[-1]["steps_done"] == 2

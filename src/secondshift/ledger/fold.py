@@ -13,7 +13,7 @@ _MAPPINGS = frozenset(
     (
         "candidates trials open attempts charges checkpoints requests "
         "answered incidents memos statuses held fingerprints imported care pages ideas verdicts pairs gates promotions "
-        "branches examinations evaluations forecasts audits outranked calls calling fitting"
+        "branches examinations evaluations forecasts audits outranked calls calling fitting slow"
     ).split()
 )
 
@@ -99,7 +99,7 @@ def _lease_taken(draft: Draft, fact: facts.LeaseTaken, event: facts.Event) -> No
 
 
 def _shift_started(draft: Draft, fact: facts.ShiftStarted, event: facts.Event) -> None:
-    draft.put(shift=fact.shift, shifts=draft.shifts + 1, ending="", hurry=False, held={})
+    draft.put(shift=fact.shift, shifts=draft.shifts + 1, ending="", hurry=False, held={}, slow={})
     fold_oncall.shift_started(draft)
     fold_ideas.shift_started(draft)
 

@@ -104,6 +104,9 @@ def _outcomes(draft: Draft, incident: Incident) -> None:
         judged = {(act.remedy, act.at): act for act in incident.acts}
         acts = tuple(judged.get((act.remedy, act.at), act) for act in care.acts)
         draft.write("care")[incident.subject] = replace(care, acts=acts)
+    act = incident.acts[-1] if incident.acts else None
+    if act is not None and act.remedy == "requeue" and act.outcome == "worked":
+        draft.write("slow").update(dict.fromkeys(act.avoid, True))
 
 
 def incident_closed(draft: Draft, fact: facts.IncidentClosed, event: facts.Event) -> None:

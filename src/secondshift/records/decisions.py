@@ -73,6 +73,10 @@ class Decision:
         """Say that it bears an agent's name and is more than an agent may have done; empty otherwise."""
         return ONLY_PEOPLE.format(who=self.by) if is_agent(self.by) and self.verb not in OF_AGENTS else ""
 
+    def moves(self) -> bool:
+        """Say whether it moves a trial by rule: a device is kept free until the trial has left its own."""
+        return self.source != "person" and any(one.acts and one.acts[-1].remedy == "requeue" for one in self.incidents)
+
 
 def propose(*, params: Mapping[str, Value], reason: str, by: str, parents: tuple[str, ...] = ()) -> Decision:
     """Propose a candidate; a trial of it is queued."""

@@ -79,6 +79,7 @@ class State:
     incidents_seen: int = 0
     ticks: int = 0
     token: int = 0  # of the newest lease
+    slow: Mapping[str, bool] = field(default_factory=dict)  # devices that a trial was moved away from in this shift, and was faster
     held: Mapping[str, str] = field(default_factory=dict)  # subject -> why its last decision was dropped
     tick_seq: int = 0  # of the newest recorded tick
     tick_digest: str = ""  # of all facts before it
@@ -122,7 +123,13 @@ class State:
         """How many more attempts may be started now."""
         if self.shift is None:
             return 0
-        return max(0, min(self.shift.slots - len(self.attempts), len(self.free_devices)))
+        return max(0, min(self.shift.slots - len(self.attempts), len(self.free_devices)) - self.moving())
+
+    def moving(self) -> int:
+        """How many trials are just leaving their device for another one, which is kept for them."""
+        leaving = (a for a in self.attempts.values() if a.asked == "pause" and a.trial in self.care)
+        newest = (self.care[a.trial].acts[-1:] for a in leaving)
+        return sum(bool(acts) and acts[0].remedy == "requeue" and not acts[0].outcome for acts in newest)
 
     def device_s_left(self, calls_usd: float = 0.0) -> float | None:
         """Device-seconds neither used nor set aside, if so much more money goes to calls; None if not capped."""

@@ -153,7 +153,7 @@ def prune(root: Path, keep: int, newest: int, bad: set[int], older: int = 0, goa
     if newest not in chosen:  # the run went back: what it had reached before is the first to go
         chosen ^= {max(chosen), newest}
     if goal:
-        chosen |= _best({step: folder for step, folder in there if step in good}, goal)
+        chosen |= _best({step: folder for step, folder in there if step in good and step <= newest}, goal)
     gone = []
     for step, folder in there:
         if folder.name.startswith(OLD):

@@ -234,8 +234,6 @@ class Run:
                 self._refuse(others, len(metrics))
                 return
             done = self._fragment.points(step, metrics) + 1
-            if self._order.objective in metrics:
-                self._judge(metrics[self._order.objective])
             if done > self._steps_done:
                 self._steps_done = self._clamp(done)
                 if (now := time.monotonic()) >= self._pulse.due_at:
@@ -243,6 +241,8 @@ class Run:
                 if self._beside:
                     beside, self._beside = self._beside, {}
                     self._fragment.points(done - 1, beside)
+            if self._order.objective in metrics:
+                self._judge(metrics[self._order.objective])
         except Exception as problem:
             self._swallow("log", problem)
 
@@ -351,7 +351,7 @@ class Run:
         """Remember the objective, so that a checkpoint knows how good it is."""
         try:
             judged = float(value)  # type: ignore[arg-type]  # what is none is dropped by `points`, and told there
-        except (TypeError, ValueError):
+        except Exception:  # a tensor of several values has its own
             return
         self._judged = judged if math.isfinite(judged) else None
 

@@ -57,11 +57,13 @@ def _early(state: State, trial: str, findings: Sequence[Finding], attempt: str) 
     """Go back, or save time, where that is granted, though nobody is asked; else these stay notes of what is asked about later."""
     still = [one for one in findings if lasting(one) and _fresh(state, trial, one)]
     saving = [one for one in findings if saves(state, state.trials[trial], one) and _fresh(state, trial, one)]
-    believed = (
-        diagnose(together(findings, still)) if still else None, diagnose([one for one in findings if early(one)]),
-        diagnose(saving),
-    )  # fmt: skip
-    for diagnosis, may in zip(believed, (GOING_BACK, BEFORE_LONG, SAVING), strict=True):
+    believed = [
+        (diagnose(together(findings, still)) if still else None, GOING_BACK),
+        (diagnose([one for one in findings if early(one)]), BEFORE_LONG),
+        # Each by itself, and what ends a run first: then it need not be moved any more.
+        *((diagnose([one]), SAVING) for one in sorted(saving, key=lambda one: one.symptom != "overfitting")),
+    ]
+    for diagnosis, may in believed:
         if diagnosis is None:
             continue
         incident = _incident(state, trial, diagnosis, attempt, "repair")
@@ -121,7 +123,10 @@ def _go_on(state: State, incident: Incident) -> list[Decision]:
     new = [one for one in care.unclaimed() if rung(one) != "note" or lasting(one)]
     pending = incident.pending()
     if new and incident.cause in CAUSES and trial.open():
-        return [about("close", incident, reason="another trouble came, which is seen to first", by=NAME)]
+        opened = _open(state, trial.id, care.unclaimed())
+        if not opened:
+            return []  # too early to say; what is pending is judged when that is known
+        return [about("close", incident, reason="another trouble came, which is seen to first", by=NAME), *opened]
     if pending is not None:
         judged = outcome_of(state, incident, pending, new)
         if judged is None:

@@ -46,7 +46,7 @@ REMEDIES: Mapping[str, Remedy] = {
         Remedy(name="graceful_restart", authority="graceful_restart", needs="checkpoints",
                sentence="let it save, and resume it in a new process before memory runs out"),
         Remedy(name="requeue", authority="requeue", needs="checkpoints", sentence="resume it on another device"),
-        Remedy(name="stop_early", authority="stop_early", needs="anything", sentence="stop it and keep its best checkpoint"),
+        Remedy(name="stop_early", authority="stop_early", needs="cooperation", sentence="stop it and keep its best checkpoint"),
         Remedy(name="stop", authority="stop_non_finite", needs="anything", sentence="stop it to save the rest of its budget"),
         Remedy(name="retry", authority="retry_infrastructure", needs="anything",
                sentence="start it again from its newest checkpoint"),

@@ -8,7 +8,7 @@ what it takes to be sure.
 from secondshift.policies.captain.symptoms.findings import Finding
 from secondshift.records.devicenames import elsewhere
 from secondshift.records.states import State
-from secondshift.records.trials import Trial
+from secondshift.records.trials import Attempt, Trial, best_saved
 
 SAVING = ("requeue", "stop_early")  # remedies
 CAUSES = frozenset({"slow_device", "overfitting"})  # whose incidents never ask
@@ -29,23 +29,35 @@ def saves(state: State, trial: Trial, finding: Finding) -> bool:
 
 
 def _moving(state: State, trial: Trial, finding: Finding) -> bool:
-    """It has been slow for long, it would be so for as long again, and another device waits for it."""
+    """It has been slow for long, it would be so for as long again, and another device stands idle."""
     attempt, seen = state.attempt_of(trial.id), finding.evidence
     lasts = finding.lasted >= SLOW and finding.confidence >= SEEN
-    if attempt is None or not lasts or not elsewhere(state.free_devices, attempt.devices):
+    if attempt is None or not lasts or not _elsewhere(state, attempt):
         return False
     left = trial.until_step - trial.logged_step - 1
     gained = left * (seen.get("step_time_s", 0.0) - seen.get("before_s", 0.0))
     return left >= finding.step - finding.since and gained > START_S
 
 
+def _elsewhere(state: State, attempt: Attempt) -> bool:
+    """Say whether a device is free that nothing of ours runs on, and that the trial has not been slow on before."""
+    used = {name for other in state.attempts.values() for name in other.devices}
+    left = {name for act in state.acts_on(attempt.trial) for name in act.avoid}
+    return bool(elsewhere(state.free_devices, used | left))
+
+
 def _ending(state: State, trial: Trial, finding: Finding) -> bool:
     """Its best is what counts, that is long past by the study's own objective, too, and much of the training is left.
 
-    A trial that is to be compared at its end goes on to it: one with a fresh seed, and one drawn by chance to see how it ends.
+    A trial that is to be compared at its end goes on to it: one with a fresh seed, and one drawn by chance to see how it ends. So
+    does one of which no checkpoint of its best is known to be kept, and one whose result the study's own evaluator is to tell.
     """
     study, seen = state.study, finding.evidence
-    if study is None or study.objective.at != "best" or trial.pair >= 0 or trial.id in state.audits or trial.early:
+    if study is None or study.objective.at != "best" or study.judges_search():
+        return False
+    if trial.pair >= 0 or trial.id in state.audits or trial.early:
+        return False
+    if best_saved(state.checkpoints.get(trial.id, ()), study.objective) is None:
         return False
     past, left = finding.step - finding.since, study.horizon_steps - trial.logged_step - 1
     early = finding.lasted < PAST or finding.confidence < SURE or trial.logged_step < HALF * study.horizon_steps

@@ -120,7 +120,7 @@ def pair_cost(state: State) -> float:
     """Estimate the device-seconds of a pair from the newest trials that ran to their end, those with fresh seeds if any did."""
     pairs, trials = cast("dict[str, str]", state.pairs), cast("dict[str, Trial]", state.trials)  # walked from the newest on
     fresh = [t for t in (trials[name] for name in islice(reversed(pairs.values()), NEWEST)) if t.status == "complete"]
-    whole = fresh or [t for t in islice(reversed(trials.values()), NEWEST) if t.status == "complete"]
+    whole = fresh or [t for t in islice(reversed(trials.values()), NEWEST) if t.status == "complete" and not t.stopped()]
     return 2.0 * sum(t.device_s for t in whole) / len(whole) if whole else 0.0
 
 

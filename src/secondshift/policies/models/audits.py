@@ -133,7 +133,7 @@ def first_forecast(study: Study, made: Sequence[Forecast]) -> Forecast | None:
 def training_s(state: State, study: Study) -> float:
     """Device-seconds of a full training: what complete ones took, else the horizon at the pace of all steps; 0 if not known."""
     searched = [trial for trial in state.trials.values() if trial.pair < 0 and trial.revision == study.revision]
-    full = [trial.device_s for trial in searched if trial.status == "complete" and trial.unaided() and trial.device_s > 0]
+    full = [t.device_s for t in searched if t.status == "complete" and not t.stopped() and t.unaided() and t.device_s > 0]
     if full:
         return float(np.median(full))
     steps = sum(reached(trial) for trial in searched if trial.device_s > 0)

@@ -162,7 +162,8 @@ def _allowed(study: Study) -> str:
 def _check(state: State, study: Study) -> str:
     params = state.candidates[state.baseline].params if state.baseline else region(study.space).baseline() or {}
     known = ", ".join(f"{name}={value}" for name, value in params.items())
-    whole = [t.device_s for t in state.trials.values() if t.status == "complete" and t.revision == study.revision]
+    ended = (t for t in state.trials.values() if t.status == "complete" and t.revision == study.revision)
+    whole = [t.device_s for t in ended if not t.stopped()]
     cost = f" A whole run takes about {sorted(whole)[len(whole) // 2]:.0f} s: do not run one." if whole else ""
     return (
         f"## How to check quickly\n\nThe study runs `{_line(study.command)}`" + (f" (baseline: {known})" if known else "")

@@ -296,7 +296,11 @@ class SimulatedExecutor:
             saved.append(there)
         for step in saved:
             folder = f"trials/{order.trial}/checkpoints/step-{step}"
-            notes.append(Note(kind="saved", values={"step": step, "folder": folder, "bytes": 1, "digest": "simulated"}))
+            values = {"step": step, "folder": folder, "bytes": 1, "digest": "simulated"}
+            judged = run.columns.get(order.objective)
+            if judged is not None and step > 0:
+                values["objective"] = judged[step - 1]
+            notes.append(Note(kind="saved", values=values))
         if final and run.exit.code == 0:
             values = {"clean": True, "stopping": run.stopping, "steps_done": there}
             notes.append(Note(kind="closed", values=values))
