@@ -101,7 +101,7 @@ def _worked(incident: Incident, seen: str) -> list[Decision]:
     judged = replace(incident, acts=(*incident.acts[:-1], replace(incident.acts[-1], outcome="worked", seen=seen)))
     return [
         about("amend", judged, reason=seen, by=NAME),
-        about("close", judged, reason=f"started again from its newest checkpoint: {seen}", by=NAME),
+        about("close", judged, reason=f"started again: {seen}", by=NAME),
     ]
 
 
