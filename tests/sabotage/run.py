@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 150  # for one test run
+OWN = threading.local()
 TRIES = 2  # what only goes wrong when two things meet may take a second look to be seen
 
 
@@ -32,6 +34,14 @@ class Sabotage:
     find: str
     replace: str
     test: str
+
+    def needs(self) -> str:
+        """The program that its test skips without: it begins its name."""
+        head, _, rest = self.name.partition(": ")
+        return head.removeprefix("needs ") if rest and head.startswith("needs ") else ""
+
+
+WARM: list["Warm"] = []  # all of them, to be ended
 
 
 def load() -> list[Sabotage]:
@@ -52,6 +62,36 @@ def copy_tree(into: Path) -> None:
     subprocess.run(compiled, cwd=into, stdout=subprocess.DEVNULL, timeout=LIMIT_S, check=True)
 
 
+class Warm:
+    """A process that has loaded what takes long, for the runs of one thread."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("warm.py"))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def run(self, tree: Path, tests: list[str]) -> tuple[bool, str]:
+        """Run tests in a tree against that tree's own sources; True if they passed, and the end of what they printed."""
+        output = tree.parent / "output.txt"
+        asked = {"tree": str(tree), "tests": tests, "output": str(output), "limit_s": LIMIT_S}
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(json.dumps(asked) + "\n")
+        self.process.stdin.flush()
+        said = self.process.stdout.readline()
+        if not said:
+            return False, "pytest could not run it: the process that was to run it died"
+        code, printed = int(said), output.read_text("utf-8", "replace")[-600:]
+        if code == -1:
+            return False, f"not done within {LIMIT_S} s"
+        return (code == 0, printed) if code in (0, 1) else (False, f"pytest could not run it (exit {code}): {printed}")
+
+    def close(self) -> None:
+        """End it."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(LIMIT_S)
+
+
 def run_test(tree: Path, tests: list[str]) -> tuple[bool, str]:
     """Run tests in a tree against that tree's own sources; True if they passed, and the end of what they printed."""
     environment = {**os.environ, "PYTHONPATH": str(tree / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -65,7 +105,7 @@ def run_test(tree: Path, tests: list[str]) -> tuple[bool, str]:
     return done.returncode == 0, done.stdout[-600:]
 
 
-def commit(sabotage: Sabotage, whole: Path) -> tuple[str, str]:
+def commit(sabotage: Sabotage, whole: Path, warm: Warm) -> tuple[str, str]:
     """Sabotage a copy of a whole tree, made of links to its files. Returns "red" (noticed), "green" (nobody noticed) or
     "stale", with the end of the output."""
     with tempfile.TemporaryDirectory(prefix="sabotage-", ignore_cleanup_errors=True) as folder:  # a test may leave a process
@@ -81,10 +121,18 @@ def commit(sabotage: Sabotage, whole: Path) -> tuple[str, str]:
         target.unlink()  # the whole tree keeps its own
         target.write_text(text.replace(sabotage.find, sabotage.replace))
         for _ in range(TRIES):
-            passed, output = run_test(tree, [sabotage.test])
+            passed, output = warm.run(tree, [sabotage.test])
             if not passed:
                 return ("stale" if "pytest could not run it" in output else "red"), output
         return "green", output
+
+
+def _warm() -> Warm:
+    """The warm process of this thread."""
+    if not hasattr(OWN, "warm"):
+        OWN.warm = Warm()
+        WARM.append(OWN.warm)
+    return OWN.warm
 
 
 def main() -> int:
@@ -95,6 +143,9 @@ def main() -> int:
     parser.add_argument("--passed", action="store_true", help="all tests passed untouched just now: not once more")
     options = parser.parse_args()
     chosen = [s for s in load() if options.only in s.name]
+    for program in sorted({s.needs() for s in chosen if s.needs() and shutil.which(s.needs()) is None}):
+        print(f"skipped: {sum(s.needs() == program for s in chosen)} that need {program}, which is not installed")
+        chosen = [s for s in chosen if s.needs() != program]
     named = sorted({s.test for s in chosen})
     with tempfile.TemporaryDirectory(prefix="sabotage-") as whole, ThreadPoolExecutor(max_workers=2) as pool:
         copy_tree(Path(whole))
@@ -103,7 +154,9 @@ def main() -> int:
             if not passed:
                 print(f"The named tests do not pass untouched, so nothing can be said:\n{output}")
                 return 1
-        results = list(pool.map(lambda one: commit(one, Path(whole)), chosen))
+        results = list(pool.map(lambda one: commit(one, Path(whole), _warm()), chosen))
+        for warm in WARM:
+            warm.close()
     for sabotage, (verdict, output) in zip(chosen, results, strict=True):
         noticed = f"noticed by {sabotage.test}" if verdict == "red" else f"NOT NOTICED by {sabotage.test}"
         print(f"{verdict:5}  {sabotage.name}: {noticed}" if verdict != "stale" else f"stale  {sabotage.name}: {output}")
