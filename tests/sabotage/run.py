@@ -147,7 +147,7 @@ def main() -> int:
         print(f"skipped: {sum(s.needs() == program for s in chosen)} that need {program}, which is not installed")
         chosen = [s for s in chosen if s.needs() != program]
     named = sorted({s.test for s in chosen})
-    with tempfile.TemporaryDirectory(prefix="sabotage-") as whole, ThreadPoolExecutor(max_workers=2) as pool:
+    with tempfile.TemporaryDirectory(prefix="sabotage-") as whole, ThreadPoolExecutor(max_workers=3) as pool:
         copy_tree(Path(whole))
         halves = [half for half in (named[::2], named[1::2]) if half and not options.passed]
         for passed, output in pool.map(lambda half: run_test(ROOT, half), halves):
