@@ -7,6 +7,7 @@ import pytest
 
 import simulated_nights
 from secondshift.arbitrate import arbitrate
+from secondshift.ledger.fold import fold
 from secondshift.policies.captain.incidents import decide
 from secondshift.policies.captain.ladder import rung
 from secondshift.policies.captain.symptoms.findings import Finding
@@ -18,7 +19,7 @@ from secondshift.records.incidents import Act, Care, Incident
 from secondshift.records.nights import Shift
 from secondshift.records.states import State
 from secondshift.records.studies import Budget, Launch, Objective, Policy
-from secondshift.records.trials import Attempt, Checkpoint, Summary, Trial
+from secondshift.records.trials import Attempt, Checkpoint, Exit, Summary, Trial
 from secondshift.replay import replay
 from secondshift.runtime.spool import put_request
 from simulated_nights import Night, falling, study, until
@@ -315,8 +316,23 @@ def test_what_nobody_would_do_anything_about_does_not_end_a_pending_move():
     assert decide(cared(leak, acts=(act,), incidents={"i1": incident})) == []
 
 
-@pytest.mark.parametrize(("asked", "outcome", "slots"), [("pause", "", 0), ("", "", 1), ("pause", "worked", 1), ("stop", "", 1)])
-def test_a_slot_is_kept_as_long_as_a_trial_leaves_its_device_for_another(asked, outcome, slots):
-    leaving = {"t1.a1": replace(ON_ONE, asked=asked)}
-    state = seen(attempts=leaving, shift=SHIFT, care={"t1": Care(acts=(replace(LEFT, outcome=outcome),))})
+@pytest.mark.parametrize(("asked", "remedy", "ends", "slots"), [
+    ("pause", "requeue", "t1.a1", 0), ("", "requeue", "t1.a1", 1), ("pause", "requeue", "t1.a0", 1), ("pause", "pause", "t1.a1", 1),
+])  # fmt: skip
+def test_a_slot_is_kept_as_long_as_a_trial_leaves_its_device_for_another(asked, remedy, ends, slots):
+    act = replace(LEFT, remedy=remedy, attempt=ends, outcome="")
+    state = seen(attempts={"t1.a1": replace(ON_ONE, asked=asked)}, shift=SHIFT, care={"t1": Care(acts=(act,))})
     assert state.free_slots() == slots
+
+
+@pytest.mark.parametrize(("exit", "stopping", "logged", "early", "status"), [
+    (Exit(code=0, cause="stop"), True, 700, "stopped", "complete"),
+    (Exit(signal=9, cause="stop"), True, 700, "stopped", "complete"),
+    (Exit(code=0), True, STEPS - 1, "", "complete"), (Exit(code=0), False, 700, "", "complete"),
+])  # fmt: skip
+def test_a_trial_that_came_to_its_own_end_before_it_could_be_ended_is_none_that_was(exit, stopping, logged, early, status):
+    attempt = replace(ON_ONE, asked="stop", stopping=stopping)
+    state = seen(trial={"early": "asked", "logged_step": logged}, attempts={"t1.a1": attempt}, open={"t1": True})
+    ended = facts.AttemptEnded(attempt="t1.a1", exit=exit)
+    trial = fold(state, [facts.Event(seq=1, at=0.0, token=1, kind="attempt.ended", payload=ended)]).trials["t1"]
+    assert (trial.early, trial.status) == (early, status) and trial.stopped() == (early == "stopped")

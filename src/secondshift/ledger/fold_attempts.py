@@ -132,6 +132,8 @@ def attempt_ended(draft: Draft, fact: facts.AttemptEnded, event: facts.Event) ->
     if draft.study is not None and trial.revision != draft.study.revision and status in ("queued", "paused"):
         status, reason = "stopped", superseded(draft.study)
     changes: dict[str, Any] = {"status": status, "reason": reason}
+    if trial.early == "asked":  # it may have come to its own end, or have failed, before it left
+        changes |= {"early": "stopped" if status == "complete" and not _own_end(draft.study, trial, attempt, exit) else ""}
     if status == "paused" and not attempt.asked and exit.cause in ("self", "lost") and exit.code != 0:
         again = trial.interruptions > 0 and trial.steps_done <= trial.best_steps
         changes |= {"interruptions": trial.interruptions + 1 if again else 1, "best_steps": trial.steps_done}
@@ -145,18 +147,16 @@ def attempt_ended(draft: Draft, fact: facts.AttemptEnded, event: facts.Event) ->
 
 def ended_status(study: Study | None, trial: Trial, attempt: Attempt, exit: Exit) -> tuple[str, str]:
     """Say what a trial is after its attempt ended, and why, from the exit and the script's own stream alone."""
-    horizon = study.horizon_steps if study is not None else trial.until_step
-    done = trial.logged_step + 1 >= horizon
     if exit.cause == "refused":
         return ("paused" if trial.steps_done else "queued"), exit.message or "not started"
-    if exit.code == 0 and (done or (exit.cause == "self" and not attempt.stopping)):
+    if _own_end(study, trial, attempt, exit):
         silent = study is not None and trial.objective(study.objective) is None
         if silent and study is not None and study.judges_search():
             return "complete", "ran to its end; the evaluator judges what it left"
         if silent and study is not None:
             return "failed", f"ended without ever logging {study.objective.metric}"
         return "complete", f"ran {trial.logged_step + 1} steps to its end"
-    if attempt.asked == "stop" and trial.early == "stopped":
+    if attempt.asked == "stop" and trial.early == "asked":
         return "complete", f"stopped early after {trial.logged_step + 1} steps: its best counts, and is long past"
     if attempt.asked == "stop":
         return "stopped", "stopped as decided"
@@ -173,6 +173,13 @@ def ended_status(study: Study | None, trial: Trial, attempt: Attempt, exit: Exit
     if exit.signal is not None:
         return "paused", f"ended by signal {exit.signal}, which was not ours"
     return "failed", f"exit code {exit.code}" + (f": {_last_line(exit.message)}" if exit.message else "")
+
+
+def _own_end(study: Study | None, trial: Trial, attempt: Attempt, exit: Exit) -> bool:
+    """Say whether the script came to its end by itself, whatever was asked of it meanwhile."""
+    horizon = study.horizon_steps if study is not None else trial.until_step
+    done = trial.logged_step + 1 >= horizon
+    return exit.code == 0 and (done or (exit.cause == "self" and not attempt.stopping))
 
 
 def _last_line(text: str) -> str:

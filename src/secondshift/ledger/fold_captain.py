@@ -137,7 +137,7 @@ def trial_helped(draft: Draft, fact: facts.TrialHelped, event: facts.Event) -> N
     trial = draft.trials[fact.trial]
     held = fact.incident if act.remedy == "pause" else ""
     best_counts = draft.study is not None and draft.study.objective.at == "best"
-    early = "stopped" if act.remedy == "stop_early" and best_counts else trial.early
+    early = "asked" if act.remedy == "stop_early" and best_counts else trial.early
     draft.write("trials")[trial.id] = replace(trial, assisted=trial.assisted or act.directs(), held=held, early=early)
 
 

@@ -127,9 +127,8 @@ class State:
 
     def moving(self) -> int:
         """How many trials are just leaving their device for another one, which is kept for them."""
-        leaving = (a for a in self.attempts.values() if a.asked == "pause" and a.trial in self.care)
-        newest = (self.care[a.trial].acts[-1:] for a in leaving)
-        return sum(bool(acts) and acts[0].remedy == "requeue" and not acts[0].outcome for acts in newest)
+        leaving = ((a.id, self.care[a.trial].acts[-1:]) for a in self.attempts.values() if a.asked and a.trial in self.care)
+        return sum(act.remedy == "requeue" and act.attempt == name for name, acts in leaving for act in acts)
 
     def device_s_left(self, calls_usd: float = 0.0) -> float | None:
         """Device-seconds neither used nor set aside, if so much more money goes to calls; None if not capped."""

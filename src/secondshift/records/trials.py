@@ -179,7 +179,8 @@ class Trial:
     rests: bool = False  # it failed for a reason that may pass, and waits before it is tried again
     fingerprints: tuple[str, ...] = ()  # digests of the environments it ran in; what they stand for: State.fingerprints
     inherits: Inheritance = NOTHING  # what it began from, if not from the first step
-    early: Literal["", "stopped", "undone"] = ""  # the captain ended it at its best, which is its result; a person took it back
+    # asked: the captain asked it to end, its best being its result; stopped: and it did; undone: a person took that back
+    early: Literal["", "asked", "stopped", "undone"] = ""
 
     def open(self) -> bool:
         """Say whether the trial may still run."""
