@@ -166,3 +166,15 @@ def test_what_is_not_known_stays_as_it_was_recorded_and_english_is_never_touched
     assert say("night.reason", "ko", reason="All 5 trials of the budget have ended: 4 complete, 1 failed.") == (
         "끝난 까닭: 예산으로 정한 실험 5개가 모두 끝났습니다(4 완료, 1 실패)."
     )
+
+
+@pytest.mark.parametrize("seen", [
+    "a step takes 0.1 s, and took 1 s where it was slow and 0.1 s before that",
+    "a step takes 1 s, and took 1 s where it was slow and 0.1 s before that: it is not the device",
+    "t3 is complete; the checkpoint of step 100 is kept, saved at val_loss 0.774462",
+    "no other device was free when it was started again; it is left as it is",
+    "no other device was free when it was started again",
+])  # fmt: skip
+def test_what_an_act_that_saves_time_came_to_is_said_in_korean(seen: str) -> None:
+    told = in_korean(seen, str)
+    assert told != seen and all(number in told for number in re.findall(r"[0-9.]*[0-9]", seen.replace("t3", "")))

@@ -7,6 +7,7 @@ import pytest
 
 import simulated_nights
 from secondshift.arbitrate import arbitrate
+from secondshift.interfaces.readmodel.incidents import all_of, told
 from secondshift.ledger.fold import fold
 from secondshift.policies.captain.incidents import decide
 from secondshift.policies.captain.ladder import rung
@@ -82,6 +83,8 @@ def test_a_trial_on_a_slow_device_goes_on_on_another_and_is_judged_by_its_pace(n
     assert devices(played) == ["sim-0", "sim-1"] and nobody_was_asked(played)
     (act,) = incidents(played)[-1].acts
     assert act.outcome == "worked" and act.seen.startswith("a step takes 0.99")
+    said = [line.values.get("outcome") for line in told(next(iter(all_of(played.ledger).values())), state)]
+    assert act.seen in said, "what it was judged by is shown, and not the level of the loss"
     assert state.trials["t1"].status == "complete" and not state.trials["t1"].assisted and not state.incidents
     again = played.payloads(facts.AttemptOrdered)[1]
     assert again.from_step > ONSET, "it saved before it left: nothing is trained twice"

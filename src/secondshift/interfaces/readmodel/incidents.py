@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # windows nest deep; only names of types are needed
 
 KINDS = ("incident.opened", "incident.amended", "incident.closed", "trial.helped")
 ORDER = ("asks", "held", "acting", "open", "closed")  # what a person should see first
+SAVING = ("requeue", "stop_early")  # remedies that are judged by what they say they came to, and not by the level of the loss
 
 
 @dataclass(kw_only=True, slots=True)
@@ -172,7 +173,7 @@ def told(known: Known, state: State, since_at: float = 0.0) -> list[Statement]:
     ]
     lines += [evidence(found) for found in _few(incident.findings)]
     lines += [layer(sign) for sign in incident.layers]
-    if incident.before.metric:
+    if incident.before.metric and not any(act.remedy in SAVING for act in incident.acts):
         before = incident.before
         values = {"metric": before.metric, "value": before.value, "noise": before.noise}
         lines.append(Statement(key="incident.before", values=values))
@@ -234,7 +235,9 @@ def _act(incident: Incident, act: Act, place: int) -> list[Statement]:
         lines.append(Statement(key="incident.act_skip", values=values))
     if act.lr_scale != 1.0:
         lines.append(Statement(key="incident.act_scale", values=values))
-    if act.stood.metric and act.stood.metric == incident.before.metric:
+    if act.remedy in SAVING and act.seen:
+        lines.append(Statement(key="incident.act_seen", values={"outcome": act.seen}))
+    elif act.stood.metric and act.stood.metric == incident.before.metric:
         stood = {"metric": act.stood.metric, "value": act.stood.value, "step": act.stood.step, "before": incident.before.value}
         lines.append(Statement(key="incident.act_stood", values=stood))
     if act.undo:

@@ -14,7 +14,7 @@ from secondshift.ledger.stores import Ledger
 from secondshift.records import events as facts
 from secondshift.records.events import Event
 from secondshift.records.states import State
-from secondshift.records.trials import Trial
+from secondshift.records.trials import Trial, best_saved
 
 TAIL_BYTES = 64 * 1024  # of an output that are looked at for its last lines
 CURVE_POINTS = 240
@@ -43,7 +43,7 @@ def document(
         },
         "attempts_list": attempts,
         "checkpoints": checkpoints_of(events),
-        "best_checkpoint": best_checkpoint(state, events),
+        "best_checkpoint": best_checkpoint(state, folder, trial),
         "front": row(state, trial),
         "dropped_points": trial.dropped,
         "imported": origin(state, trial),
@@ -145,13 +145,13 @@ def checkpoints_of(events: Iterable[Event]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def best_checkpoint(state: State, events: Iterable[Event]) -> dict[str, Any] | None:
-    """Of a trial's checkpoints that are kept, the one that was saved at the best objective; None where that is not known."""
-    kept = [one for one in checkpoints_of(events) if one["fate"] == "kept" and one["objective"] is not None]
-    if state.study is None or not kept:
+def best_checkpoint(state: State, folder: Path, trial: Trial) -> dict[str, Any] | None:
+    """The checkpoint of a trial that was saved at the best objective, where it lies; None where none is known and kept."""
+    objective = state.study.objective if state.study is not None else None
+    best = best_saved(state.checkpoints.get(trial.id, ()), objective) if objective is not None else None
+    if best is None or objective is None:
         return None
-    loss = state.study.objective.loss
-    return min(kept, key=lambda one: (loss(one["objective"]), one["step"])) | {"metric": state.study.objective.metric}
+    return {"step": best.step, "folder": str(folder / best.folder), "metric": objective.metric, "objective": best.objective}
 
 
 def tail(file: Path, lines: int) -> list[str]:
