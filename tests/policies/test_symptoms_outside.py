@@ -1,12 +1,21 @@
 """What is seen from outside a training script: hangs told apart, a disk that fills, checkpoints that fail, stragglers."""
 
+from dataclasses import replace
+
 import pytest
 
+from secondshift.ledger.fold import fold
 from secondshift.policies.captain.diagnosis import diagnose
 from secondshift.policies.captain.ladder import rung
+from secondshift.policies.captain.observing import decide as observe
 from secondshift.policies.captain.symptoms.beats import silence, straggler
 from secondshift.policies.captain.symptoms.findings import Finding
 from secondshift.policies.captain.symptoms.following import Row, follow, start
+from secondshift.records import events as facts
+from secondshift.records.nights import Shift
+from secondshift.records.states import State
+from secondshift.records.trials import Attempt, Trial
+from simulated_nights import study
 
 GAP = 20.0  # seconds between two steps
 
@@ -101,3 +110,20 @@ def test_process_samples_in_any_cuts_give_the_same_state() -> None:
         state, first = follow(start(), rows[:cut])
         state, second = follow(state, rows[cut:])
         assert (repr(state), first + second) == (repr(whole), expected)
+
+
+@pytest.mark.parametrize(("health", "rests", "how"), [
+    ("running", True, "waiting"), ("running", False, "busy"), ("blocked", False, "waiting"), ("stopped", True, "stopped"),
+])  # fmt: skip
+def test_what_its_processes_do_now_counts_and_not_a_health_from_before_the_silence(health, rests, how) -> None:
+    heard = Attempt(id="t1.a1", trial="t1", number=1, status="running", started_at=0.5, last_log_at=100.0, longest_gap_s=0.1,
+                    health=health)  # fmt: skip
+    state = State(
+        study=study(), shift=Shift(id="s1", started_at=0.0, slots=1), now_s=111.0, attempts={"t1.a1": heard},
+        trials={"t1": Trial(id="t1", candidate="c1", seed=0, status="running", attempts=1, logged_step=40)}, open={"t1": True},
+    )  # fmt: skip
+    sampled = facts.MetricsLogged(attempt="t1.a1", trial="t1", fragment="machine.samples", start=0, end=9, points=2, crc=0,
+                                  machine=True, rests=rests)  # fmt: skip
+    later = fold(state, [facts.Event(seq=1, at=110.0, token=1, kind="metrics.logged", payload=sampled)])
+    ((found,),) = [decision.findings for decision in observe(replace(later, now_s=111.0))]
+    assert found.symptom == "hang" and how in found.evidence

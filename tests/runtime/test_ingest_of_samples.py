@@ -2,6 +2,7 @@
 
 import sys
 import time
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -216,3 +217,15 @@ def test_for_the_keeper_a_measured_machine_is_no_progress(tmp_path: Path, monkey
         ledger.append([fact], at=1.0, token=1)
         monkeypatch.setattr("secondshift.runtime.keepersight.open_ledger", lambda *_, ledger=ledger, **__: ledger)
         assert progress(tmp_path, Progress()).worked is worked
+
+
+@pytest.mark.parametrize(("cpu", "gpu", "rests"), [
+    ([0.9, 0.0], [], True), ([0.0, 0.06], [], False), ([0.0], [80.0, 2.0], True), ([0.0], [2.0, 80.0], False), ([], [80.0], None),
+])  # fmt: skip
+def test_a_fact_says_whether_the_newest_sample_shows_its_processes_at_rest(cpu, gpu, rests) -> None:
+    samples = {"sys/cpu": cpu, "sys/gpu_util": gpu}
+    batches = [
+        Batch(trial="t1", attempt="t1.a1", metric=name, steps=array("q", [5] * len(values)), values=array("d", values))
+        for name, values in samples.items() if values
+    ]  # fmt: skip
+    assert ingest._rests(batches) is rests

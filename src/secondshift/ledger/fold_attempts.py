@@ -224,7 +224,8 @@ def metrics_logged(draft: Draft, fact: facts.MetricsLogged, event: facts.Event) 
             gap = max(gap, event.at - logged) if logged > 0 else gap
             logged = event.at
             attempt = _heard(attempt, fact)
-        draft.write("attempts")[attempt.id] = replace(attempt, offsets=offsets, last_log_at=logged, longest_gap_s=gap)
+        rests = attempt.rests if fact.rests is None else fact.rests
+        draft.write("attempts")[attempt.id] = replace(attempt, offsets=offsets, last_log_at=logged, longest_gap_s=gap, rests=rests)
 
 
 def _heard(attempt: Attempt, fact: facts.MetricsLogged) -> Attempt:

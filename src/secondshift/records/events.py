@@ -215,6 +215,7 @@ class MetricsLogged:
     first_s: float = 0.0  # of the script's own points, where they tell their time: seconds since its process began
     last_s: float = 0.0
     gap_s: float = 0.0  # the longest time between two of them
+    rests: bool | None = None  # the newest sample of its processes shows neither a CPU nor a GPU at work; None: there is none
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

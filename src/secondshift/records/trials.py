@@ -145,6 +145,7 @@ class Attempt:
     health: Health = ""  # as its supervisor last saw it; empty: not looked at
     waits_on: str = ""  # of a blocked one, when it was first seen so: lock, sleep, child, events, input, ...
     health_since: float = 0.0  # UTC seconds
+    rests: bool = False  # the newest sample of its processes shows neither a CPU nor a GPU at work, whatever its health was
     exit: Exit | None = None
 
 

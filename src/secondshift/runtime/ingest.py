@@ -18,7 +18,7 @@ from secondshift.records.studies import Value
 from secondshift.records.trials import Attempt, Checkpoint, Health
 from secondshift.runtime import ownsaves, pruning, spool
 from secondshift.runtime.executors.protocol import Executor
-from secondshift.runtime.executors.sampling import SAMPLES
+from secondshift.runtime.executors.sampling import BUSY_CPU, BUSY_GPU, SAMPLES
 from secondshift.runtime.modelnotes import layers_in
 from secondshift.runtime.readers.samples import at_step
 from secondshift.runtime.snapshots import mask
@@ -173,9 +173,16 @@ def _chunk_facts(attempt: Attempt, chunk: Chunk, guarded: frozenset[str] = froze
         crc=crc(chunk.batches),
         metrics={b.metric: summarise(b.steps, b.values) for b in chunk.batches if of_script(b.metric) or b.metric in guarded},
         machine=bool(chunk.batches) and all(b.metric == WALL or of_machine(b.metric) for b in chunk.batches),
+        rests=_rests(chunk.batches),
         **_rhythm(chunk.batches),
     )
     return [*before, logged, *after]
+
+
+def _rests(batches: Iterable[Batch]) -> bool | None:
+    """Whether the newest sample among these points shows neither a CPU nor a GPU at work; None where none is among them."""
+    newest = {batch.metric: batch.values[-1] for batch in batches if len(batch.values)}
+    return newest["sys/cpu"] < BUSY_CPU and newest.get("sys/gpu_util", 0.0) < BUSY_GPU if "sys/cpu" in newest else None
 
 
 def _rhythm(batches: Iterable[Batch]) -> dict[str, float]:

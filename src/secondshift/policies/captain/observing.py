@@ -45,7 +45,8 @@ def _silent(state: State, attempt: Attempt) -> list[Finding]:
     trial = state.trials[attempt.trial]
     found = silence(
         now_s=state.now_s, last_beat_s=attempt.last_log_at, longest_gap_s=longest, step=max(0, trial.logged_step),
-        state=attempt.health,
+        # The health that is recorded may be from before the silence; the newest sample is not.
+        state="blocked" if attempt.rests and attempt.health == "running" else attempt.health,
     )
     return [_told(one, attempt) for one in found]
 
