@@ -2,10 +2,14 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 
 import pytest
 
+# Where this is set, each of the thousand processes that tests start would compile all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in an engine: small matrices, and tests beside each other
 
 

@@ -248,6 +248,6 @@ def unknown(group: str, name: str) -> str:
 def _load(name: str, path: str) -> Any:  # Any: see `load`
     module, _, attribute = path.partition(":")
     try:
-        return getattr(import_module(module), attribute)
+        return getattr(sys.modules.get(module) or import_module(module), attribute)  # asked for many times in a tick
     except (ImportError, AttributeError) as error:
         raise PluginBroken(f"{name!r} stands for {path}, which could not be imported: {error}.") from error

@@ -135,7 +135,7 @@ CHEATS: dict[str, tuple[Seen, dict[str, str | None], dict[str, str | None]]] = {
         end(FAST, "os.rename(f'{out}/model.json', f'{out}/draft')", "os.replace(f'{out}/draft', f'{out}/model.json')"),
     ),
     "copies a better one's checkpoint": (
-        "nothing",
+        "nothing or worst",  # a folder that is pruned while it is searched ends the search, and the training with it
         end(FAKE, "def copy(other):", "    (mine / 'out' / 'model.json').write_bytes(other.read_bytes())",
             "for other in (study / '.secondshift').glob('*/*/*/model.json'):",
             "    attempt(copy, other) if mine not in other.parents else None"),

@@ -82,7 +82,7 @@ def caught(number, frame):
     sys.exit(7)
 signal.signal({int(number)}, caught)
 print("ready", flush=True)
-time.sleep(30)
+for _ in range(300): time.sleep(0.1)  # a signal between the last line and a long sleep is seen only after it
 """
     watched = watch(["--", *script(tmp_path, text)])
     assert watched.stdout is not None and watched.stdout.readline() == b"ready\n"

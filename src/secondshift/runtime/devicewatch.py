@@ -32,7 +32,7 @@ class DeviceWatch:
 
     def _troubles(self, state: State, executor: Executor, boot_s: float, now_s: float) -> Sequence[facts.Payload]:
         """Open an incident for each trouble that an executor sees and that concerns us; close it when it is over."""
-        seen = executor.troubles() if isinstance(executor, Watchful) and state.shift is not None else {}
+        seen = executor.troubles() if state.shift is not None and isinstance(executor, Watchful) else {}
         self._seen = {subject: self._seen.get(subject, boot_s) for subject in seen}
         known = {i.subject: i.id for i in state.incidents.values() if i.subject.startswith(TROUBLES)}
         over = [

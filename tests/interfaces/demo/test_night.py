@@ -25,7 +25,7 @@ def own_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_short_demo_does_all_its_drills_and_passes_its_own_checks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(night, "DEVICE_S", 22.0)
+    monkeypatch.setattr(night, "DEVICE_S", 12.0)
     monkeypatch.setattr(night, "KILL_AFTER", 3)
     code = demo(seed=3, folder=tmp_path / "a demo", json=True)
     out, story = capsys.readouterr()
@@ -33,7 +33,7 @@ def test_a_short_demo_does_all_its_drills_and_passes_its_own_checks(
     assert code == 0 and found["ok"] and found["problems"] == [], story
     assert set(found["drills"]) == {"worker killed", "worker resumed", "crash in halving", "engine killed", "captain"}
     assert [half["key"] for half in found["halves"]] == ["random", "halving"]
-    assert all(half["device_s"] < 22.0 + 4.0 and half["value"] for half in found["halves"])
+    assert all(half["device_s"] < 12.0 + 4.0 and half["value"] for half in found["halves"])
     assert all(Path(file).exists() for file in found["briefs"]) and len(found["briefs"]) == 16
     real = [line for line in story.splitlines() if line.startswith("REAL ")][1:]
     assert len(real) > 20 and all(re.match(r"REAL +pid [1-9]\d* +(event [1-9]\d*|doctor) +\S", line) for line in real)
