@@ -12,7 +12,7 @@ HERE = Path(__file__).resolve().parent
 PRIVATE, PIP, LIMIT_S = HERE / ".start", (sys.executable, "-m", "pip"), 1800
 UV_NAMES = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "find-links": "UV_FIND_LINKS", "cert":
             "SSL_CERT_FILE", "timeout": "UV_HTTP_TIMEOUT", "trusted-host": "UV_INSECURE_HOST", "proxy": "ALL_PROXY"}
-CHECKS = {"lint": "ruff check .", "imports": "lint-imports --no-logo", "types": "pyright", "tests": "pytest -n 2"}
+CHECKS = {"lint": "ruff check .", "imports": "lint-imports --no-logo", "types": "pyright", "tests": "pytest -n 3"}
 HELP = f"""The private environment is not ready. Needed: a package index (your own pip settings are used), pip (Debian:
 apt install python3-pip) and 1 GB of disk. The same command carries on from here; to begin anew, delete {PRIVATE}"""
 

@@ -151,7 +151,7 @@ def test_test_runs_every_group_and_fails_with_the_first_failure(checkout: Checko
     green = checkout.run("test", "tests/ledger", "-k", "two words")
     assert green.returncode == 0 and "lint ok | imports ok | types ok | tests ok" in green.stderr
     assert [line.split()[0] for line in green.stdout.splitlines()] == ["ruff", "lint-imports", "pyright", "pytest"]
-    assert green.stdout.splitlines()[-1] == "pytest -n 2 tests/ledger -k two words"
+    assert green.stdout.splitlines()[-1] == "pytest -n 3 tests/ledger -k two words"
     red = checkout.run("test", FAKE_RED="lint-imports pytest")
     assert red.returncode == 3 and "lint ok | imports FAILED | types ok | tests FAILED" in red.stderr
 

@@ -135,12 +135,12 @@ CHEATS: dict[str, tuple[Seen, dict[str, str | None], dict[str, str | None]]] = {
         end(FAST, "os.rename(f'{out}/model.json', f'{out}/draft')", "os.replace(f'{out}/draft', f'{out}/model.json')"),
     ),
     "copies a better one's checkpoint": (
-        "nothing or worst",  # a folder that is pruned while it is searched ends the search, and the training with it
+        "nothing",  # Path.glob raises where a folder is pruned while it is searched; glob.glob goes on
         end(FAKE, "def copy(other):", "    (mine / 'out' / 'model.json').write_bytes(other.read_bytes())",
-            "for other in (study / '.secondshift').glob('*/*/*/model.json'):",
+            "for other in map(pathlib.Path, glob.glob(f'{study}/.secondshift/*/*/*/model.json')):",
             "    attempt(copy, other) if mine not in other.parents else None"),
         end(FAST, "def copy(own):", "    (mine / 'out' / 'copy.json').write_bytes(own.read_bytes())",
-            "for own in (study / '.secondshift').glob('*/*/*/model.json'):",
+            "for own in map(pathlib.Path, glob.glob(f'{study}/.secondshift/*/*/*/model.json')):",
             "    attempt(copy, own) if mine in own.parents else None"),
     ),
     "patches the SDK": (
