@@ -85,11 +85,15 @@ class Ending:
 
     def push(self, step: int, value: float) -> None:
         """Take one finite value."""
-        change = abs(value - self.recent[-1]) if self.recent else 0.0
-        self.recent = [*self.recent[1 - RECENT :], value]
+        recent, near = self.recent, self.near
+        if recent:
+            self.part = (self.part[0], self.part[1] + abs(value - recent[-1]))
+        recent.append(value)
+        if len(recent) > RECENT:
+            del recent[0]
         self.four.append(value)
-        self.part = (self.part[0], self.part[1] + change)
-        self.near.push(step, middle(self.recent), 1)
+        if near.high or max(recent) > near.limit:  # else it would change nothing, and each point costs a sort
+            near.push(step, middle(recent), 1)
         if len(self.four) == POINTS:
             level, self.four = middle(self.four), []
             self.fours = [*self.fours[1 - 2 * WIDE :], level]
