@@ -17,9 +17,11 @@ from doctoring.battery import Case
 ROOT = Path(__file__).resolve().parents[2]
 CASES = {case.name: case for case in battery.CASES}
 EIGHT = ("forget", "schedule", "seed", "param", "elsewhere", "training", "ignored", "shared")
-# The three styles twice, four faults and two healthy ones: what CI has time for. tests/test_doctor.py has every kind of fault.
+# Each of the eight that test_doctor.py does not plant, and three healthy ones: what CI has time for.
+IN_TEST_DOCTOR = {"seed": "seed_ignored", "param": "param_absent", "shared": "shared_file"}
 ASKED = (
-    "forget-config", "schedule-loop", "training-sdk", "unseeded-shuffle", "progress-bar", "well-sdk",
+    "forget-config", "schedule-loop", "elsewhere-loop", "training-sdk", "ignored-config",
+    "unseeded-shuffle", "progress-bar", "well-sdk",
 )  # fmt: skip
 
 
@@ -27,6 +29,13 @@ def test_each_of_the_eight_faults_is_planted_in_three_styles() -> None:
     styles = {fault: {case.style for case in battery.FAULTS if case.name.startswith(f"{fault}-")} for fault in EIGHT}
     assert len(battery.FAULTS) == 24
     assert all(len(found) == 3 for found in styles.values()), styles
+
+
+def test_each_of_the_eight_is_found_by_a_whole_run_of_the_doctor_in_ci() -> None:
+    asked = {name.partition("-")[0] for name in ASKED if CASES[name].fault}
+    planted = (ROOT / "tests" / "test_doctor.py").read_text("utf-8")
+    assert asked | IN_TEST_DOCTOR.keys() == set(EIGHT)
+    assert all(f'"{code}"' in planted for code in IN_TEST_DOCTOR.values())
 
 
 def test_a_study_has_a_name_of_its_own() -> None:
